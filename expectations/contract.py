@@ -1,0 +1,167 @@
+"""Contracts: what each table of the catalog is, one YAML file per table, read into frozen models.
+
+A contract is the single source of truth of a table: its Spark schema, its DDL, its expectation suite, its
+sample data and its page in the data dictionary all derive from it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+CATALOG = "classwaves"
+"""The catalog's own name: what full names begin with, whatever catalog or folder holds the tables."""
+
+Kind = Literal["source", "rollup", "quality"]
+
+
+class UnknownTableError(KeyError):
+    """A table that no contract describes."""
+
+
+class BrokenContractFileError(ValueError):
+    """A contract file that its model refuses."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Model):
+    """One column: its Spark type, what its values mean and what they may be.
+
+    `minimum` and `maximum` are inclusive. On a source they are the range outside of which a measure counts as null;
+    on a rollup they are what the gate holds the rows to. `domain` lists the values of a text dimension, in lower
+    case. `personal` marks texts, names, addresses and identifiers of pupils, which never leave their table.
+    `definition`, `sources` and `null_when` are there for the derived columns of the rollups.
+    """
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    finite: bool = False
+    domain: tuple[str, ...] = ()
+    personal: bool = False
+    not_null: bool = False
+    proxy: str | None = None
+    definition: str | None = None
+    sources: tuple[str, ...] = ()
+    null_when: str | None = None
+
+    @property
+    def is_measure(self) -> bool:
+        """Whether values can lie outside of the range that the contract states."""
+        return self.finite or self.minimum is not None or self.maximum is not None
+
+
+class Contract(_Model):
+    """One table: its grain, its key, its clustering columns and its columns in catalog order."""
+
+    table: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+$")]
+    kind: Kind
+    description: str
+    grain: str
+    key: tuple[str, ...] = ()
+    clustering: tuple[str, ...] = ()
+    columns: tuple[Column, ...]
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Contract:
+        names = [column.name for column in self.columns]
+        if len(names) != len(set(names)):
+            raise ValueError(f"{self.table} lists a column twice")
+        for name in (*self.key, *self.clustering):
+            if name not in names:
+                raise ValueError(f"{self.table} has no column {name}")
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """The name that identities and documents use: `classwaves.<schema>.<table>`."""
+        return f"{CATALOG}.{self.table}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns' names in catalog order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of that name; raises `KeyError` where the table has none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.table} has no column {name}")
+
+    @property
+    def public_columns(self) -> tuple[str, ...]:
+        """The columns that may be shown outside of the table: all but the personal ones."""
+        return tuple(column.name for column in self.columns if not column.personal)
+
+    @property
+    def measures(self) -> tuple[Column, ...]:
+        """The columns whose values can lie outside of their range."""
+        return tuple(column for column in self.columns if column.is_measure)
+
+    @property
+    def schema(self) -> StructType:
+        """The table's Spark schema: every column nullable, as in the catalog. Needs a Spark session."""
+        from pyspark.sql.types import StructType
+
+        return StructType.fromDDL(", ".join(f"`{column.name}` {column.type}" for column in self.columns))
+
+    def create_statement(self, location: str | None = None) -> str:
+        """The DDL that makes the table where it is missing, at `location` or managed by the catalog.
+
+        Row by row changes are fed to whoever reads them, so the Change Data Feed is on.
+        """
+
+        def quoted(text: str) -> str:
+            return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+        columns = ",\n  ".join(f"`{c.name}` {c.type} COMMENT {quoted(c.description)}" for c in self.columns)
+        parts = [f"CREATE TABLE IF NOT EXISTS {self.table} (\n  {columns}\n) USING delta"]
+        if self.clustering:
+            parts.append(f"CLUSTER BY ({', '.join(self.clustering)})")
+        if location:
+            parts.append(f"LOCATION {quoted(location)}")
+        parts.append(f"COMMENT {quoted(self.description)}")
+        parts.append("TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
+        return "\n".join(parts)
+
+
+def read_contract(text: str, name: str) -> Contract:
+    """The contract in a YAML text; raises `BrokenContractFileError` that says what is wrong in which file."""
+    try:
+        return Contract.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise BrokenContractFileError(f"The contract {name} cannot be read: {error}") from error
+
+
+def contract_names() -> tuple[str, ...]:
+    """The names of all tables that have a contract, sorted."""
+    folders = (folder for folder in files(__package__).joinpath("contracts").iterdir() if folder.is_dir())
+    names = (f"{folder.name}.{file.name[:-5]}" for folder in folders for file in folder.iterdir())
+    return tuple(sorted(names))
+
+
+@cache
+def contract_of(table: str) -> Contract:
+    """The contract of `schema.table`; raises `UnknownTableError` where there is none."""
+    if table not in contract_names():
+        raise UnknownTableError(table)
+    schema, name = table.split(".")
+    file = files(__package__).joinpath("contracts", schema, f"{name}.yaml")
+    contract = read_contract(file.read_text(encoding="utf-8"), table)
+    if contract.table != table:
+        raise BrokenContractFileError(f"The contract file of {table} describes {contract.table}")
+    return contract

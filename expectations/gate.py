@@ -1,0 +1,195 @@
+"""The gate: staged rows pass all of their suites, or nothing is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult
+    from great_expectations.core.batch import Batch
+    from pyspark.sql import DataFrame
+
+Severity = Literal["critical", "warning", "info"]
+CheckKind = Literal["expectation", "reconciliation", "drift", "emptiness", "source_measure", "quarantine"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was asked of the rows of a run, and the answer. `detail` holds keys, never content."""
+
+    kind: CheckKind
+    name: str
+    subject: str
+    severity: Severity
+    success: bool
+    observed: float | None = None
+    expected: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of a run and the pages that show them."""
+
+    checks: tuple[Check, ...]
+    results: tuple[ExpectationSuiteValidationResult, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The critical checks that failed."""
+        return tuple(check for check in self.checks if not check.success and check.severity == "critical")
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """The other checks that failed, but for mere information."""
+        return tuple(check for check in self.checks if not check.success and check.severity == "warning")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the rows must not be written. No checks at all is no verdict: refused too."""
+        return not self.checks or bool(self.failures)
+
+
+def relative_differences(staged: Mapping[str, float], source: Mapping[str, float]) -> dict[str, float | None]:
+    """Per total, the difference of staged and source over the greater of them and 1; None where one is missing."""
+    return {
+        name: (staged[name] - source[name]) / max(1.0, abs(staged[name]), abs(source[name]))
+        if staged.get(name) is not None and source.get(name) is not None
+        else None
+        for name in {**source, **staged}
+    }
+
+
+def _context() -> Any:
+    # Read when the library is imported: no call home from a school's data platform.
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def _subject(kwargs: Mapping[str, Any]) -> str:
+    if "column_list" in kwargs:
+        return ", ".join(kwargs["column_list"])
+    if "column_A" in kwargs:
+        return f"{kwargs['column_A']}, {kwargs['column_B']}"
+    return str(kwargs.get("column", "rows"))
+
+
+def _expected(kwargs: Mapping[str, Any]) -> str:
+    told = ("min_value", "max_value", "strict_max", "or_equal", "value_set")
+    return ", ".join(f"{name}={kwargs[name]}" for name in told if kwargs.get(name) is not None)
+
+
+def _kind(kwargs: Mapping[str, Any], type_: str, severity: str, kind: CheckKind) -> CheckKind:
+    if type_ == "expect_table_row_count_to_be_between":
+        return "drift" if severity == "warning" else "emptiness"
+    return kind
+
+
+def _checked(result: Any, kind: CheckKind) -> Check:
+    configuration = result.expectation_config
+    kwargs = configuration.kwargs
+    raised = bool((result.exception_info or {}).get("raised_exception", True))
+    # An expectation that raised answers nothing, whatever severity it was given: it refuses the rows.
+    severity: Severity = "critical" if raised else str(getattr(configuration.severity, "value", "critical"))  # type: ignore[assignment]
+    found = result.result or {}
+    observed = found.get("unexpected_count", found.get("observed_value"))
+    keys = found.get("partial_unexpected_index_list") or []
+    return Check(
+        kind=_kind(kwargs, configuration.type, severity, kind),
+        name=configuration.type,
+        subject=_subject(kwargs),
+        severity=severity,
+        success=bool(result.success),
+        observed=float(observed) if isinstance(observed, int | float) else None,
+        expected=_expected(kwargs),
+        detail="the expectation raised" if raised else "; ".join(str(key) for key in keys[:5]),
+    )
+
+
+def _identity(configuration: Any) -> str:
+    kwargs = {name: str(value) for name, value in configuration.kwargs.items() if name != "batch_id"}
+    return f"{configuration.type} {sorted(kwargs.items())}"
+
+
+def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> ExpectationSuiteValidationResult:
+    """The suite's results: yes or no for all, with counts and keys for what failed.
+
+    Details cost two to four times the Spark jobs, so only failures are asked again.
+    """
+    from great_expectations.core import ExpectationSuite
+
+    result = batch.validate(suite, result_format="BOOLEAN_ONLY")
+    failed = {_identity(r.expectation_config) for r in result.results if not r.success}
+    if failed:
+        again = [e for e in suite.expectations if _identity(e.configuration) in failed]
+        details = batch.validate(
+            ExpectationSuite(name=f"{suite.name} in detail", expectations=again),
+            result_format={
+                "result_format": "SUMMARY",
+                "partial_unexpected_count": 5,
+                "unexpected_index_column_names": list(key),
+            },
+        )
+        detailed = {_identity(r.expectation_config): r for r in details.results}
+        result.results = [detailed.get(_identity(r.expectation_config), r) for r in result.results]
+    return result
+
+
+def _answers(
+    result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind
+) -> tuple[Check, ...]:
+    answered = {_identity(r.expectation_config) for r in result.results}
+    missing = tuple(
+        Check(kind, e.configuration.type, _subject(e.configuration.kwargs), "critical", False, detail="no result")
+        for e in suite.expectations
+        if _identity(e.configuration) not in answered
+    )
+    return (*(_checked(r, kind) for r in result.results), *missing)
+
+
+def judge(
+    rows: DataFrame,
+    suite: ExpectationSuite,
+    key: Sequence[str],
+    differences: Mapping[str, float | None],
+    reconciliation: ExpectationSuite,
+) -> Verdict:
+    """Great Expectations' verdict on staged rows and on the differences of their totals from the sources'.
+
+    `key` names the columns that tell which rows failed.
+    """
+    import pandas as pd
+
+    context = _context()
+    staged = context.data_sources.add_spark("staged", persist=False).add_dataframe_asset("rows")
+    batch = staged.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
+    totals = context.data_sources.add_pandas("totals").add_dataframe_asset("differences")
+    frame = pd.DataFrame([dict(differences)], dtype=float)
+    one_row = totals.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    of_rows = _validated(batch, suite, key)
+    of_totals = _validated(one_row, reconciliation, [])
+    checks = (*_answers(of_rows, suite, "expectation"), *_answers(of_totals, reconciliation, "reconciliation"))
+    return Verdict(checks, (of_rows, of_totals))
+
+
+def write_data_docs(verdict: Verdict, folder: Path) -> Path:
+    """Writes one static page per suite into the folder and returns the first of them."""
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = []
+    for result in verdict.results:
+        page = folder / f"{result.suite_name}.html"
+        rendered = ValidationResultsPageRenderer().render(result)
+        page.write_text(DefaultJinjaPageView().render(rendered), encoding="utf-8")
+        pages.append(page)
+    return pages[0]

@@ -1,0 +1,122 @@
+"""Expectation suites: what the contracts of a rollup's tables say of its staged rows, and what they cannot say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from expectations.contract import Column, Contract
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
+
+NUMERIC = ("int", "bigint", "double", "float")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The half-open range `[start, end)` that a column's values must be in: a run's window."""
+
+    column: str
+    start: datetime | date
+    end: datetime | date
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Two columns of which the smaller may never be greater than the other, where both are there."""
+
+    smaller: str
+    greater: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """How many rows the table holds in the window now, and how many it held on average in the windows before it."""
+
+    rows_now: int
+    usual_rows: float | None = None
+
+
+def _of_column(column: Column) -> list[Expectation]:
+    import great_expectations.expectations as gxe
+
+    made: list[Expectation] = []
+    if column.not_null:
+        made.append(gxe.ExpectColumnValuesToNotBeNull(column=column.name))
+    if column.domain:
+        made.append(gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.domain)))
+    if column.type == "double":
+        # The greatest finite double as a bound is what catches NaN and infinity: NaN passes a bound below only.
+        made.append(
+            gxe.ExpectColumnValuesToBeBetween(
+                column=column.name,
+                min_value=-sys.float_info.max if column.minimum is None else column.minimum,
+                max_value=sys.float_info.max if column.maximum is None else column.maximum,
+            )
+        )
+    elif column.type in NUMERIC and column.is_measure:
+        made.append(
+            gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=column.minimum, max_value=column.maximum)
+        )
+    return made
+
+
+def rollup_suite(
+    contracts: Sequence[Contract],
+    staged_columns: Iterable[str],
+    window: Range,
+    ordered: Iterable[AtMost],
+    volume: Volume,
+    *,
+    allow_empty: bool,
+    drift_tolerance: float,
+) -> ExpectationSuite:
+    """The suite of a rollup's staged rows. `contracts` are of its tables, the canonical one first."""
+    import great_expectations.expectations as gxe
+    from great_expectations.core import ExpectationSuite
+
+    canonical = contracts[0]
+    columns = {column.name: column for contract in reversed(contracts) for column in contract.columns}
+    made = [expectation for name in staged_columns for expectation in _of_column(columns[name])]
+    made.append(gxe.ExpectColumnValuesToBeUnique(column="id"))
+    made.append(gxe.ExpectCompoundColumnsToBeUnique(column_list=list(canonical.key)))
+    made.append(
+        gxe.ExpectColumnValuesToBeBetween(
+            column=window.column, min_value=window.start, max_value=window.end, strict_max=True
+        )
+    )
+    made += [
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A=pair.greater, column_B=pair.smaller, or_equal=True, ignore_row_if="either_value_is_missing"
+        )
+        for pair in ordered
+    ]
+    if volume.rows_now > 0 and not allow_empty:
+        made.append(gxe.ExpectTableRowCountToBeBetween(min_value=1, notes="A window that holds rows is not emptied."))
+    if volume.usual_rows:
+        made.append(
+            gxe.ExpectTableRowCountToBeBetween(
+                min_value=int(volume.usual_rows * (1 - drift_tolerance)),
+                max_value=int(volume.usual_rows * (1 + drift_tolerance)) + 1,
+                severity="warning",
+                notes="The windows before this one held about as many rows.",
+            )
+        )
+    return ExpectationSuite(name=canonical.table, expectations=made)
+
+
+def reconciliation_suite(table: str, totals: Iterable[str]) -> ExpectationSuite:
+    """The suite of a one-row frame with the relative difference of each total, staged against sources."""
+    import great_expectations.expectations as gxe
+    from great_expectations.core import ExpectationSuite
+
+    expectations = [
+        gxe.ExpectColumnValuesToBeBetween(column=total, min_value=-1e-9, max_value=1e-9) for total in totals
+    ]
+    not_null = [gxe.ExpectColumnValuesToNotBeNull(column=total) for total in totals]
+    return ExpectationSuite(name=f"{table}.reconciliation", expectations=[*not_null, *expectations])

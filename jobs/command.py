@@ -1,0 +1,129 @@
+"""How a job is called and how it answers: its options, its exit status, its last line on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from jobs.errors import JobError, UsageError
+from jobs.logs import log, set_up_logs
+from jobs.rollup import Rollup, RunWindow
+
+W = TypeVar("W", bound=RunWindow)
+DEFAULT_CATALOG = "classwaves"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:]}.")
+
+
+@dataclass(frozen=True)
+class Call:
+    """The options of a job, as they were given."""
+
+    lakehouse: Path | None
+    catalog: str
+    start: str | None
+    end: str | None
+    allow_empty: bool
+    period: str | None = None
+
+
+def add_place_options(parser: argparse.ArgumentParser) -> None:
+    """`--lakehouse` and `--catalog`, of which a call has at most one."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--lakehouse", type=Path, metavar="DIR", help="the folder of a local lakehouse")
+    place.add_argument("--catalog", default=DEFAULT_CATALOG, metavar="NAME", help="the catalog (default: %(default)s)")
+
+
+def read_call(job_name: str, arguments: Sequence[str], periods: Sequence[str] = ()) -> Call:
+    """The call that the arguments spell; raises `UsageError` for an option that the job does not have."""
+    parser = _Parser(prog=job_name, allow_abbrev=False, description=f"Writes {job_name}: see docs/jobs.md.")
+    add_place_options(parser)
+    parser.add_argument("--start", metavar="T", help="first instant or date of the window, ISO 8601, UTC")
+    parser.add_argument("--end", metavar="T", help="end of the window, exclusive")
+    parser.add_argument("--allow-empty", action="store_true", help="let the run empty a window that holds rows")
+    if periods:
+        parser.add_argument("--period", choices=periods, default="week", help="length of a period (default: %(default)s)")
+    return Call(**vars(parser.parse_args(arguments)))
+
+
+def run_job(
+    rollup_of: Callable[[Call], Rollup[W]],
+    window_of: Callable[[Call, datetime | None, datetime, int], W],
+    call: Call,
+    phase: Callable[[str], None] = lambda name: None,
+) -> str:
+    """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
+    from jobs.lake import Catalog, Lake, LocalFolder
+    from jobs.ledger import Ledger
+    from jobs.life_cycle import Run, execute
+    from jobs.settings import load_settings
+    from jobs.spark_session import check_delta, open_session
+
+    settings = load_settings()
+    rollup = rollup_of(call)
+    run = Run.begin(rollup.job_name)
+    if call.start is not None or call.end is not None:
+        window_of(call, None, run.run_start, settings.look_back_hours)
+    folder = LocalFolder(call.lakehouse) if call.lakehouse is not None else None
+    phase("start Spark")
+    spark = open_session(f"classwaves {rollup.job_name}")
+    check_delta(spark)
+    lake = Lake(spark, folder or Catalog(spark, call.catalog))
+    last_success = Ledger(lake).last_success(rollup.job_name) if call.start is None and call.end is None else None
+    window = window_of(call, last_success, run.run_start, settings.look_back_hours)
+    log.info("run", run_id=run.run_id, start=str(window.start), end=str(window.end))
+    outcome = execute(rollup, lake, window, run, settings, allow_empty=call.allow_empty, phase=phase)
+    if outcome.data_docs:
+        log.info("data docs", path=str(outcome.data_docs))
+    if outcome.is_unchanged:
+        return f"{rollup.targets[0]}: nothing changed."
+    changes = outcome.changes[rollup.targets[0]]
+    return (
+        f"{rollup.targets[0]}: {changes.new} rows new, {changes.changed} changed, {changes.gone} gone, "
+        f"{changes.unchanged} unchanged."
+    )
+
+
+def answered(work: Callable[[], str]) -> int:
+    """Does the work and returns its exit status; the last line on stderr says why, in one sentence.
+
+    A user's mistake leaves no stack trace; our own leaves a full one in the log.
+    """
+    try:
+        sentence, status = work(), 0
+    except JobError as error:
+        sentence, status = str(error), error.exit_code
+    except Exception as error:
+        log.error("unexpected", exc_info=True)
+        sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+    return status
+
+
+def main_of(
+    job_name: str,
+    rollup_of: Callable[[Call], Rollup[W]],
+    window_of: Callable[[Call, datetime | None, datetime, int], W],
+    periods: Sequence[str] = (),
+) -> Callable[..., None]:
+    """The `main` of a job's script and of its entry point in the wheel.
+
+    It returns where the run ended well, which is what a Databricks task wants, and exits with the status otherwise.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> None:
+        set_up_logs()
+        given = sys.argv[1:] if arguments is None else arguments
+        status = answered(lambda: run_job(rollup_of, window_of, read_call(job_name, given, periods)))
+        if status:
+            raise SystemExit(status)
+
+    return main

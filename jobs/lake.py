@@ -1,0 +1,333 @@
+"""The lake: the only module that touches Delta. A local folder and a Unity Catalog catalog answer alike.
+
+Tables go by their two-part names (`analytics.session_events`) under the session's current catalog. For a local
+lakehouse the names are attached to the folders when a run needs them; the files are the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from expectations.contract import Contract
+from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.logs import log
+from transforms.changes import CHANGED, GONE, NEW, STAMPS, UNCHANGED, compared, content_after
+
+RUN_ID = "run_id"
+_ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
+
+
+class PublishConflictError(JobError):
+    """Another run wrote the same table in between: the whole run has to start again."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many rows of a window publishing changed."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    gone: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return self.new + self.changed + self.gone == 0
+
+    @property
+    def rows(self) -> int:
+        """The rows that the window holds afterwards."""
+        return self.new + self.changed + self.unchanged
+
+
+class Place(Protocol):
+    """Where a lake's tables are: what differs between a folder and a catalog."""
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Makes the existing tables among these known by their two-part names."""
+
+    def location(self, table: str) -> str | None:
+        """The location that a new table is created at; None lets the catalog choose."""
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the table is there."""
+
+    def docs_folder(self) -> Path | None:
+        """Where static reports of runs belong by default."""
+
+
+class LocalFolder:
+    """A folder with the Delta table `schema.name` at `schema/name`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `UsageError` where the folder is not there or not to be written."""
+        self.folder = folder.absolute()
+        if not self.folder.is_dir():
+            raise UsageError(f"The lakehouse folder {folder} does not exist.")
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise UsageError(f"The lakehouse folder {folder} cannot be written.")
+
+    def location(self, table: str) -> str:
+        """The table's folder."""
+        return str(self.folder.joinpath(*table.split(".")))
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the table's folder has a Delta log."""
+        del spark
+        return Path(self.location(table), "_delta_log").is_dir()
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Registers the folders of existing tables in the session's in-memory catalog."""
+        self._detach_other_folder(spark)
+        for table in tables:
+            if self.exists(spark, table):
+                location = self.location(table).replace("'", "\\'")
+                schema = table.split(".")[0]
+                schema_location = str(self.folder / schema).replace("'", "\\'")
+                spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{schema_location}'")
+                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION '{location}'")
+
+    def _detach_other_folder(self, spark: SparkSession) -> None:
+        attached = spark.conf.get(_ATTACHED_FOLDER, None)
+        if attached == str(self.folder):
+            return
+        if attached is not None:
+            # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
+            for schema in spark.catalog.listDatabases():
+                for table in spark.catalog.listTables(schema.name):
+                    if table.tableType == "EXTERNAL":
+                        spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
+        spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
+
+    def docs_folder(self) -> Path:
+        """`_data_docs` in the lakehouse."""
+        return self.folder / "_data_docs"
+
+
+class Catalog:
+    """A catalog of Unity Catalog, or any other that the session knows by name."""
+
+    def __init__(self, spark: SparkSession, name: str) -> None:
+        """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
+        try:
+            spark.catalog.setCurrentCatalog(name)
+        except PySparkException as error:
+            raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
+
+    def location(self, table: str) -> None:
+        """The catalog chooses."""
+        del table
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the catalog has the table."""
+        return bool(spark.catalog.tableExists(table))
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Nothing to do: a catalog knows its tables."""
+        del spark, tables
+
+    def docs_folder(self) -> None:
+        """A catalog has no folder."""
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, short enough for one sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
+class Lake:
+    """Reads, stages and publishes tables. Every read is of one version, every write is one commit."""
+
+    def __init__(self, spark: SparkSession, place: Place) -> None:
+        self.spark = spark
+        self.place = place
+
+    def attach(self, tables: Iterable[str]) -> None:
+        """Makes the tables known by name; raises `BrokenContractError` for one that cannot be read."""
+        for table in tables:
+            try:
+                self.place.attach(self.spark, [table])
+            except Exception as error:
+                raise BrokenContractError(f"The table {table} cannot be read: {_reason(error)}") from error
+
+    def exists(self, table: str) -> bool:
+        """Whether the table is there."""
+        return self.place.exists(self.spark, table)
+
+    def version(self, table: str) -> int:
+        """The table's latest version; raises `BrokenContractError` where its log cannot be read."""
+        return int(self._last_commit(table)["version"])
+
+    def _last_commit(self, table: str) -> dict[str, Any]:
+        try:
+            history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "userMetadata")
+            return history.collect()[0].asDict()
+        except Exception as error:
+            raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
+
+    def read(self, table: str, version: int) -> DataFrame:
+        """The table as of one version."""
+        return self.spark.read.option("versionAsOf", version).table(table)
+
+    def check(self, contract: Contract, *, exactly: bool) -> None:
+        """Raises `BrokenContractError` that names every column of the table that is not as its contract says.
+
+        `exactly` also refuses columns that the contract does not know: for tables that are ours to write.
+        """
+        try:
+            found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
+        except Exception as error:
+            raise BrokenContractError(f"The table {contract.table} cannot be read: {_reason(error)}") from error
+        broken = []
+        for field in contract.schema:
+            if field.name not in found:
+                broken.append(f"column {field.name} is absent")
+            elif found[field.name] != field.dataType:
+                actual, wanted = found[field.name].simpleString(), field.dataType.simpleString()
+                broken.append(f"column {field.name} is {actual} instead of {wanted}")
+        if exactly:
+            broken += [f"column {name} is not in the contract" for name in found if name not in contract.column_names]
+        if broken:
+            raise BrokenContractError(f"The table {contract.table} breaks its contract: {'; '.join(broken)}.")
+
+    def create_missing(self, contract: Contract) -> None:
+        """Makes sure that a table of ours exists as its contract says; raises `BrokenContractError` where it differs."""
+        if self.exists(contract.table):
+            self.attach([contract.table])
+            self.check(contract, exactly=True)
+            return
+        self._create_schema(contract.table)
+        self.spark.sql(contract.create_statement(self.place.location(contract.table)))
+
+    def _create_schema(self, table: str) -> None:
+        schema = table.split(".")[0]
+        location = self.place.location(schema)
+        clause = f" LOCATION '{location}'" if location else ""
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{clause}")
+
+    def empty(self, schema: StructType) -> DataFrame:
+        """A frame without rows: what an absent optional table counts as."""
+        return self.spark.createDataFrame([], schema)
+
+    def stage(self, table: str, rows: DataFrame, run_id: str) -> DataFrame:
+        """Writes rows to a staging table, keyed by the run, and returns them as they were written."""
+        keyed = rows.withColumn(RUN_ID, F.lit(run_id))
+        if self.exists(table):
+            self.attach([table])
+        else:
+            self._create_schema(table)
+            columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in keyed.schema)
+            location = self.place.location(table)
+            clause = f" LOCATION '{location}'" if location else ""
+            self.spark.sql(
+                f"CREATE TABLE IF NOT EXISTS {table} ({columns}) USING delta PARTITIONED BY ({RUN_ID}){clause}"
+            )
+        keyed.writeTo(table).option("mergeSchema", "true").append()
+        staged = self.read(table, self.version(table))
+        return staged.where(F.col(RUN_ID) == run_id).select(*rows.columns)
+
+    def unstage(self, table: str, run_id: str) -> None:
+        """Removes what a run staged."""
+        if self.exists(table):
+            self.spark.sql(f"DELETE FROM {table} WHERE {RUN_ID} = '{run_id}'")
+
+    def compare(
+        self, contract: Contract, staged: DataFrame, condition: str, key: Sequence[str]
+    ) -> tuple[Changes, DataFrame, int]:
+        """What the staged rows would change in the rows of the table that satisfy the condition.
+
+        Returns the counts, the comparison row by row, and the table's version that it holds for.
+        """
+        version = self.version(contract.table)
+        current = self.read(contract.table, version).where(condition)
+        own = staged.select(*[name for name in contract.column_names if name not in STAMPS])
+        changes = compared(current, own, key)
+        counts = {row["change"]: row["count"] for row in changes.groupBy("change").count().collect()}
+        return (
+            Changes(*(counts.get(change, 0) for change in (NEW, CHANGED, UNCHANGED, GONE))),
+            changes,
+            version,
+        )
+
+    def publish(
+        self,
+        contract: Contract,
+        staged: DataFrame,
+        condition: str,
+        key: Sequence[str],
+        run_start: datetime,
+        provenance: Mapping[str, object],
+    ) -> Changes:
+        """Replaces the rows that satisfy the condition by the staged ones, in one commit; none where nothing changed.
+
+        The commit's user metadata is the provenance as JSON. Raises `PublishConflictError` where another run wrote the
+        table since it was compared.
+        """
+        changes, comparison, version = self.compare(contract, staged, condition, key)
+        if changes.is_empty:
+            return changes
+        content = content_after(comparison, contract.column_names, run_start)
+        # Delta skips a transaction whose number it has seen, without a word: numbered by the version that the rows
+        # were compared with, a commit on top of any other publication does not happen, which the check below notices.
+        fence = {"txnAppId": f"classwaves:{contract.table}", "txnVersion": str(version + 1)}
+        writer = content.writeTo(contract.table).options(**fence).option("userMetadata", json.dumps(provenance))
+        try:
+            writer.overwrite(F.expr(condition))
+        except Exception as error:
+            if "CONCURRENT" in str(error).upper():
+                raise PublishConflictError(f"Another run wrote {contract.table} at the same time.") from error
+            raise
+        published = json.loads(self._last_commit(contract.table)["userMetadata"] or "{}")
+        if published.get(RUN_ID) != provenance[RUN_ID]:
+            raise PublishConflictError(f"Another run wrote {contract.table} at the same time.")
+        log.info("published", table=contract.table, **changes.__dict__)
+        return changes
+
+    def append(self, table: str, rows: DataFrame) -> None:
+        """Appends rows to a table of ours."""
+        rows.select(*self.spark.table(table).columns).writeTo(table).append()
+
+    def overwrite_all(self, contract: Contract, rows: DataFrame) -> None:
+        """Replaces the whole content of a table that may be missing: for sample data."""
+        self.create_missing(contract)
+        rows.select(*contract.column_names).writeTo(contract.table).overwrite(F.lit(True))
+
+    def merge(
+        self,
+        table: str,
+        rows: DataFrame,
+        key: Sequence[str],
+        updates: Mapping[str, str],
+        unmatched: tuple[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Merges rows into a table of ours by key: `updates` (column to SQL over `t` and `s`) where the key is there.
+
+        `unmatched` is a condition over `t` and the updates for those of its rows that are not among `rows`.
+        """
+        from delta.tables import DeltaTable
+
+        same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
+        merge = (
+            DeltaTable.forName(self.spark, table)
+            .alias("t")
+            .merge(rows.alias("s"), same_key)
+            .whenMatchedUpdate(set=dict(updates))
+            .whenNotMatchedInsertAll()
+        )
+        if unmatched:
+            condition, sets = unmatched
+            merge = merge.whenNotMatchedBySourceUpdate(condition=condition, set=dict(sets))
+        merge.execute()

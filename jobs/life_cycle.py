@@ -1,0 +1,268 @@
+"""The life of a run: pin, read, quarantine, transform, stage, gate, publish, record. One direction, no way back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timezone
+from functools import reduce
+from pathlib import Path
+from typing import TypeVar
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contract import Contract, contract_of
+from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.suites import Volume, reconciliation_suite, rollup_suite
+from jobs import quarantine, sources
+from jobs.errors import GateRefusedError, JobError
+from jobs.lake import Changes, Lake
+from jobs.ledger import Entry, Ledger
+from jobs.logs import log
+from jobs.rollup import Rollup, RunWindow
+from jobs.settings import Settings
+from transforms.identity import row_id
+
+VALIDATION_RESULTS = "quality.validation_results"
+STAGED_FINDINGS = "quality.staging_findings"
+WINDOWS_OF_THE_PAST = 4
+"""How many windows before this one say what volume is usual."""
+
+Phase = Callable[[str], None]
+W = TypeVar("W", bound=RunWindow)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run is a value: its job, its window and its start, and so is what it reads."""
+
+    run_id: str
+    job_name: str
+    run_start: datetime
+
+    @classmethod
+    def begin(cls, job_name: str, run_start: datetime | None = None) -> Run:
+        """A run that starts now, or at the given instant."""
+        start = run_start or datetime.now(timezone.utc)
+        return cls(f"{job_name}-{start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", job_name, start)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run that ended well did: changes per table, rejected rows, the verdict and the page that shows it."""
+
+    run: Run
+    changes: Mapping[str, Changes]
+    verdict: Verdict
+    data_docs: Path | None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether there was nothing to write."""
+        return all(changes.is_empty for changes in self.changes.values())
+
+
+def staging_table(rollup: Rollup[W]) -> str:
+    """Where the rollup's rows are staged."""
+    return f"quality.staging_{rollup.targets[0].split('.')[1]}"
+
+
+def _as_instant(moment: datetime | date) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), timezone.utc)
+
+
+def _identified(rows: DataFrame, canonical: Contract) -> DataFrame:
+    types = {field.name: field.dataType for field in canonical.schema if field.name in canonical.key}
+    return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
+
+
+def _count(lake: Lake, table: str, condition: str) -> int:
+    if not lake.exists(table):
+        return 0
+    return lake.read(table, lake.version(table)).where(condition).count()
+
+
+def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
+    canonical = rollup.targets[0]
+    if not lake.exists(canonical):
+        return Volume(0)
+    counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
+    for number in range(1, WINDOWS_OF_THE_PAST + 1):
+        counts.append(F.count_if(F.expr(rollup.condition(rollup.before(window, number)))).alias(f"before_{number}"))
+    row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
+    past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
+    return Volume(row["now"], sum(past) / len(past) if all(past) else None)
+
+
+def _totals(rows: DataFrame) -> dict[str, float]:
+    return {row["name"]: row["total"] for row in rows.collect()}
+
+
+def _gate(
+    lake: Lake,
+    rollup: Rollup[W],
+    window: W,
+    run: Run,
+    staged: DataFrame,
+    source_rows: sources.Sources,
+    settings: Settings,
+    allow_empty: bool,
+) -> Verdict:
+    contracts = [contract_of(table) for table in rollup.targets]
+    suite = rollup_suite(
+        contracts,
+        staged.columns,
+        rollup.range(window),
+        rollup.ordered,
+        _volume(lake, rollup, window),
+        allow_empty=allow_empty,
+        drift_tolerance=settings.drift_tolerance,
+    )
+    expressions = [F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(n) for n, sql in rollup.staged_totals.items()]
+    of_staged = staged.agg(*expressions).collect()[0].asDict()
+    of_sources = _totals(rollup.source_totals(source_rows.usable, window, run.run_start, settings.metrics))
+    differences = relative_differences(of_staged, of_sources)
+    return judge(staged, suite, contracts[0].key, differences, reconciliation_suite(contracts[0].table, differences))
+
+
+def _checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
+    """How many rows of each source were rejected, by reason, and how many values counted as null, by column."""
+    by_reason = found.where(F.col("reason").isNotNull()).groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected")).count()
+    by_column = (
+        found.select("source", F.explode("violations").alias("what"), F.lit(False).alias("is_rejected"))
+        .groupBy("source", "what", "is_rejected")
+        .count()
+    )
+    return tuple(
+        Check(
+            kind="quarantine" if row["is_rejected"] else "source_measure",
+            name=row["what"] if row["is_rejected"] else "out_of_range",
+            subject=row["source"] if row["is_rejected"] else f"{row['source']}.{row['what']}",
+            severity="info",
+            success=False,
+            observed=float(row["count"]),
+        )
+        for row in by_reason.unionByName(by_column).orderBy("source", "what").collect()
+    )
+
+
+def _record_checks(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
+    now = datetime.now(timezone.utc)
+    rows = [
+        (run.run_id, run.job_name, table, now, c.kind, c.name, c.subject, c.severity, c.success, c.observed, c.expected, c.detail)
+        for c in checks
+    ]
+    lake.append(VALIDATION_RESULTS, lake.spark.createDataFrame(rows, contract_of(VALIDATION_RESULTS).schema))
+
+
+def _refusal(rollup: Rollup[W], verdict: Verdict) -> GateRefusedError:
+    told = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
+    more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
+    return GateRefusedError(f"The gate refused the rows for {rollup.targets[0]}: {told}{more}; nothing was written.")
+
+
+def execute(
+    rollup: Rollup[W],
+    lake: Lake,
+    window: W,
+    run: Run,
+    settings: Settings,
+    *,
+    allow_empty: bool = False,
+    phase: Phase = lambda name: None,
+) -> Outcome:
+    """Carries out one run over one window.
+
+    Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
+    whatever else went wrong; the ledger says so in each case, once it exists.
+    """
+    ledger = Ledger(lake)
+    entry = Entry(rollup.job_name, _as_instant(window.start), run.run_start)
+    try:
+        phase("pin")
+        versions = sources.pin(lake, rollup.sources)
+        for table in (quarantine.TABLE, VALIDATION_RESULTS):
+            lake.create_missing(contract_of(table))
+        present = [table for table in rollup.targets if lake.exists(table)]
+        lake.attach(present)
+        for table in present:
+            lake.check(contract_of(table), exactly=True)
+        ledger.prepare()
+        ledger.report_dead_run(entry)
+        ledger.record(entry, "running")
+        outcome = _written(rollup, lake, window, run, settings, versions, allow_empty=allow_empty, phase=phase)
+        phase("record")
+        ledger.record(entry, "succeeded", outcome.changes[rollup.targets[0]].rows)
+        return outcome
+    except Exception as error:
+        if ledger.exists:
+            status = "rejected" if isinstance(error, GateRefusedError) else "failed"
+            told = str(error) if isinstance(error, JobError) else type(error).__name__
+            ledger.prepare()
+            ledger.record(entry, status, error=told)
+        raise
+
+
+def _written(
+    rollup: Rollup[W],
+    lake: Lake,
+    window: W,
+    run: Run,
+    settings: Settings,
+    versions: Mapping[str, int],
+    *,
+    allow_empty: bool,
+    phase: Phase,
+) -> Outcome:
+    canonical = contract_of(rollup.targets[0])
+    staging = staging_table(rollup)
+    try:
+        phase("quarantine")
+        read = sources.read(lake, rollup.sources, versions)
+        found = lake.stage(STAGED_FINDINGS, read.findings, run.run_id)
+        quarantine.record(lake, found, read.versions, run.run_id, run.run_start)
+        phase("transform and stage")
+        rows = rollup.rows(read.usable, window, run.run_start, settings.metrics)
+        staged = lake.stage(staging, _identified(rows, canonical), run.run_id)
+        phase("gate")
+        verdict = _gate(lake, rollup, window, run, staged, read, settings, allow_empty)
+        _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(found)))
+        docs = _data_docs(lake, settings, run, verdict)
+        for warning in verdict.warnings:
+            log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
+        if verdict.refused:
+            raise _refusal(rollup, verdict)
+        phase("publish")
+        changes = {}
+        for table in rollup.targets:
+            lake.create_missing(contract_of(table))
+            provenance = _provenance(rollup, window, run, versions, verdict)
+            changes[table] = lake.publish(
+                contract_of(table), staged, rollup.condition(window), canonical.key, run.run_start, provenance
+            )
+        return Outcome(run, changes, verdict, docs)
+    finally:
+        for table in (STAGED_FINDINGS, staging):
+            lake.unstage(table, run.run_id)
+
+
+def _data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Path | None:
+    folder = settings.data_docs_dir or lake.place.docs_folder()
+    return write_data_docs(verdict, folder / run.job_name / run.run_id) if folder else None
+
+
+def _provenance(
+    rollup: Rollup[W], window: W, run: Run, versions: Mapping[str, int], verdict: Verdict
+) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "job_name": run.job_name,
+        "run_start": run.run_start.isoformat(),
+        "window": [window.start.isoformat(), window.end.isoformat()],
+        "source_versions": dict(versions),
+        "suite": rollup.targets[0],
+        "checks": len(verdict.checks),
+        "warnings": len(verdict.warnings),
+    }

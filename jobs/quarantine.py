@@ -1,0 +1,67 @@
+"""The quarantine: which source rows take part in no metric, and why, without anything personal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from expectations.contract import contract_of
+from jobs.lake import Lake
+from transforms.columns import instant
+
+TABLE = "quality.quarantine"
+
+
+def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> DataFrame:
+    """One row per rejected source row and reason, in the columns of the quarantine.
+
+    Rows that are equal but for their personal columns are told apart by `occurrence`, so that the count stays true.
+    """
+    rejected = findings.where(F.col("reason").isNotNull()).withColumn("row_hash", F.sha2("row_json", 256))
+    same = Window.partitionBy("source", "reason", "row_key", "row_hash").orderBy("row_json")
+    identity = F.concat_ws(
+        "|", "source_table", F.coalesce("row_key", F.lit("")), "reason", "row_hash", F.col("occurrence").cast("string")
+    )
+    return (
+        rejected.withColumn("source_table", F.concat(F.lit("classwaves."), F.col("source")))
+        .withColumn("occurrence", F.row_number().over(same))
+        .withColumn("id", F.sha2(identity, 256))
+        .withColumns(
+            {
+                "first_run_id": F.lit(run_id),
+                "first_seen_at": instant(run_start),
+                "last_run_id": F.lit(run_id),
+                "last_seen_at": instant(run_start),
+                "resolved_run_id": F.lit(None).cast("string"),
+                "resolved_at": F.lit(None).cast("timestamp"),
+            }
+        )
+        .select(*contract_of(TABLE).column_names)
+    )
+
+
+def record(lake: Lake, findings: DataFrame, sources: Iterable[str], run_id: str, run_start: datetime) -> None:
+    """Brings the quarantine up to what a run found in these sources.
+
+    A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
+    """
+    names = ", ".join(f"'classwaves.{source}'" for source in sources)
+    stamp = f"TIMESTAMP '{run_start:%Y-%m-%d %H:%M:%S.%f}+00:00'"
+    lake.merge(
+        TABLE,
+        rejected_rows(findings, run_id, run_start),
+        key=["id"],
+        updates={
+            "last_run_id": "s.last_run_id",
+            "last_seen_at": "s.last_seen_at",
+            "resolved_run_id": "NULL",
+            "resolved_at": "NULL",
+        },
+        unmatched=(
+            f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
+            {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},
+        ),
+    )

@@ -1,0 +1,48 @@
+"""Settings that an operator may change, read from the environment (`CLASSWAVES_…`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.errors import UsageError
+from transforms.metric_settings import MetricSettings
+
+
+class Settings(BaseSettings):
+    """One field per setting; `CLASSWAVES_MAX_SESSION_HOURS=12` sets `max_session_hours`.
+
+    Raises `UsageError` through `load_settings` where a value is out of its range.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", frozen=True, extra="ignore")
+
+    max_session_hours: int = Field(24, ge=1, le=168, description="A session or a participant's stay ends at the latest after this many hours.")
+    open_session_hours: int = Field(4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last.")
+    transcription_usd_per_minute: float = Field(0.006, ge=0, description="US dollars per transcribed minute.")
+    analysis_usd_per_second: float = Field(0.00025, ge=0, description="US dollars per second of AI processing.")
+    look_back_hours: int = Field(48, ge=0, description="How far a run without a window looks back before the last run that succeeded.")
+    drift_tolerance: float = Field(0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning.")
+    data_docs_dir: Path | None = Field(None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog.")
+
+    @property
+    def metrics(self) -> MetricSettings:
+        """The part of the settings that changes what a metric's value is."""
+        return MetricSettings(
+            max_session_hours=self.max_session_hours,
+            open_session_hours=self.open_session_hours,
+            transcription_usd_per_minute=self.transcription_usd_per_minute,
+            analysis_usd_per_second=self.analysis_usd_per_second,
+        )
+
+
+def load_settings() -> Settings:
+    """The settings of this process; raises `UsageError` that names the first wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"CLASSWAVES_{'_'.join(str(part) for part in first['loc'])}".upper()
+        raise UsageError(f"The setting {name} is wrong: {first['msg']}.") from error

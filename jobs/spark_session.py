@@ -1,0 +1,82 @@
+"""The Spark session of a run: the platform's own, or a local one set up by `conf/spark.properties`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.errors import UsageError
+
+MINIMUM_JAVA = 17
+_PROPERTIES = "spark.properties"
+
+
+def properties_file() -> Path:
+    """Where the local settings are: in the checkout's `conf`, or beside the jobs of an installed wheel."""
+    here = Path(__file__).resolve().parent
+    for candidate in (here.parent / "conf" / _PROPERTIES, here / _PROPERTIES):
+        if candidate.is_file():
+            return candidate
+    raise UsageError(f"The file conf/{_PROPERTIES} is missing: run from a checkout or reinstall the package.")
+
+
+def java_major_version() -> int | None:
+    """The major version of the Java that Spark would start, or None where there is none."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+    if java is None:
+        return None
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', output)
+    return int(version[1]) if version else None
+
+
+def _check_java() -> None:
+    version = java_major_version()
+    if version is None:
+        raise UsageError(f"Java was not found: install Java {MINIMUM_JAVA} or set JAVA_HOME to it.")
+    if version < MINIMUM_JAVA:
+        raise UsageError(f"Java {version} is too old for Spark: install Java {MINIMUM_JAVA} or set JAVA_HOME to it.")
+
+
+def _is_started_by_spark() -> bool:
+    """Whether a JVM (spark-submit), a cluster or a Spark Connect server is there already."""
+    return any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"))
+
+
+def open_session(application: str) -> SparkSession:
+    """The session of this process, in UTC.
+
+    Raises `UsageError` where Java is missing or too old, where Spark cannot start (no network and no cached Delta jar)
+    or where `spark-submit` was called without Delta.
+    """
+    session = SparkSession.getActiveSession()
+    if session is None:
+        if not _is_started_by_spark():
+            _check_java()
+            os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties_file()}" pyspark-shell'
+        try:
+            session = SparkSession.builder.appName(application).getOrCreate()
+        except Exception as error:
+            if "JAVA_GATEWAY_EXITED" not in str(error):
+                raise
+            raise UsageError(
+                "Spark could not start: most likely the Delta jar that conf/spark.properties names is neither cached nor "
+                "to be had from Maven Central; run `make setup` once with a network."
+            ) from error
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
+
+
+def check_delta(spark: SparkSession) -> None:
+    """Raises `UsageError` where a local session lacks Delta."""
+    extensions = spark.conf.get("spark.sql.extensions", "") or ""
+    if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "Delta" not in extensions:
+        raise UsageError(
+            "This Spark session has no Delta: call spark-submit with --properties-file conf/spark.properties."
+        )

@@ -1,0 +1,76 @@
+"""What publishing would change: staged rows held against the rows that a table holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType
+
+from transforms.columns import instant
+
+STAMPS = ("calculated_at", "last_calculated", "created_at", "updated_at", "last_updated")
+"""The columns that say when a row was written, not what it says."""
+
+TOLERANCE = 1e-9
+"""Doubles closer than this, relative or absolute, are equal: the order of a sum is no change."""
+
+NEW, CHANGED, UNCHANGED, GONE = "new", "changed", "unchanged", "gone"
+
+
+def _differs(name: str, is_double: bool) -> Column:
+    old, new = F.col(f"old.{name}"), F.col(f"new.{name}")
+    if not is_double:
+        return ~old.eqNullSafe(new)
+    allowed = F.lit(TOLERANCE) * F.greatest(F.lit(1.0), F.abs(old), F.abs(new))
+    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(F.abs(old - new) <= allowed)
+    # NaN equals NaN in Spark, but its distance to itself is not small.
+    return ~(is_close | old.eqNullSafe(new))
+
+
+def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataFrame:
+    """One row per key: `old` and `new` (the rows as structs, null where there is none) and `change`.
+
+    `current` has the table's columns, `staged` all of them but the stamps. A key that the table holds twice counts as
+    gone, and as new where it is staged: the copies make way for one row.
+    """
+    copies = F.count("*").over(Window.partitionBy(*key))
+    old = current.withColumn("copies", copies).select(
+        F.struct(*current.columns).alias("old"), (F.col("copies") == 1).alias("is_single")
+    )
+    new = staged.select(F.struct(*staged.columns).alias("new"))
+    same_key = [F.col(f"old.{name}").eqNullSafe(F.col(f"new.{name}")) for name in key]
+    matches = reduce(lambda a, b: a & b, [F.col("is_single"), *same_key])
+    differences = [
+        _differs(field.name, isinstance(field.dataType, DoubleType))
+        for field in staged.schema.fields
+        if field.name not in key
+    ]
+    is_different = reduce(lambda a, b: a | b, differences, F.lit(False))
+    change = (
+        F.when(F.col("old").isNull(), NEW).when(F.col("new").isNull(), GONE).when(is_different, CHANGED)
+        .otherwise(UNCHANGED)
+    )
+    return old.join(new, matches, how="full").select("old", "new", change.alias("change"))
+
+
+def content_after(changes: DataFrame, columns: Sequence[str], run_start: datetime) -> DataFrame:
+    """The rows that the window holds after the change, from `compared`.
+
+    An unchanged row is exactly the old one. A new or changed row bears the run's start in its stamps; a changed row
+    keeps its `created_at`.
+    """
+    is_unchanged = F.col("change") == UNCHANGED
+    stamp = instant(run_start)
+
+    def value(name: str) -> Column:
+        if name == "created_at":
+            return F.coalesce("old.created_at", stamp)
+        if name in STAMPS:
+            return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(stamp)
+        return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(F.col(f"new.{name}"))
+
+    return changes.where(F.col("change") != GONE).select(*[value(name).alias(name) for name in columns])

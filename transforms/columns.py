@@ -1,0 +1,70 @@
+"""Small Column helpers that the definitions of several metrics share."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import reduce
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# What Unicode calls white space, and the four separators that Python's `str.strip` knows besides.
+WHITE_SPACE = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+def trimmed(text: Column) -> Column:
+    """The text without white space at its ends, of any kind that Unicode knows."""
+    return F.btrim(text, F.lit(WHITE_SPACE))
+
+
+def blank_to_null(text: Column) -> Column:
+    """The text exactly as it is, or null where it holds nothing but white space."""
+    return F.when(trimmed(text) != "", text)
+
+
+def normalised(text: Column) -> Column:
+    """The text trimmed of white space and in lower case: how the values of a text domain are compared."""
+    return F.lower(trimmed(text))
+
+
+def instant(moment: datetime) -> Column:
+    """A timestamp literal of a UTC instant; raises `ValueError` for a moment without an offset."""
+    if moment.tzinfo is None:
+        raise ValueError("an instant needs an offset")
+    return F.lit(f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}+00:00").cast("timestamp")
+
+
+def hours(count: int) -> Column:
+    """An interval of whole hours."""
+    return F.make_dt_interval(hours=F.lit(count))
+
+
+def hour_of(moment: Column) -> Column:
+    """The start of the hour `[h, h + 1 h)` that holds the moment (sessions run in UTC)."""
+    return F.date_trunc("hour", moment)
+
+
+def seconds_between(earlier: Column, later: Column) -> Column:
+    """Seconds from one moment to another, with fractions; negative where they are the other way round."""
+    return (F.unix_micros(later) - F.unix_micros(earlier)) / F.lit(1e6)
+
+
+def mean_of(*values: Column) -> Column:
+    """The mean of those values of one row that are not null; null where all are."""
+    present = [F.when(value.isNotNull(), 1).otherwise(0) for value in values]
+    total = reduce(lambda a, b: a + b, [F.coalesce(value, F.lit(0.0)) for value in values])
+    count = reduce(lambda a, b: a + b, present)
+    return F.when(count > 0, total / count)
+
+
+def percentage(part: Column, whole: Column) -> Column:
+    """100 x part / whole; null where the whole is 0 or null."""
+    return F.when(whole > 0, F.lit(100.0) * part / whole)
+
+
+def clamped(moment: Column, earliest: Column, latest: Column) -> Column:
+    """The moment, taken no earlier than `earliest` and no later than `latest`; null where it is null."""
+    return F.when(moment.isNotNull(), F.least(F.greatest(moment, earliest), latest))

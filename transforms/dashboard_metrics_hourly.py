@@ -1,0 +1,388 @@
+"""The hourly rollup: one row per school and hour, for schools and hours with at least one fact.
+
+Each `…_by_hour` function makes the columns of one kind of fact, one row per school and hour; `facts` in it counts
+what the row was made of. `dashboard_metrics_hourly` brings them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from transforms.columns import clamped, hour_of, hours, instant, normalised, percentage
+from transforms.metric_settings import MetricSettings
+from transforms.payloads import latency_ms
+from transforms.sessions import group_readiness, group_totals, session_quality, session_spans
+from transforms.usable_rows import duration_seconds
+
+KEY = ("school_id", "metric_hour")
+CALCULATION_METHOD = "hourly_rollup"
+
+
+@dataclass(frozen=True)
+class HourWindow:
+    """The hours `[start, end)`, both UTC instants on the hour."""
+
+    start: datetime
+    end: datetime
+
+    def until(self, run_start: datetime) -> HourWindow:
+        """The window without the hours that had not begun before the run started."""
+        hour = run_start.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+        first_unbegun = hour if hour == run_start else hour + timedelta(hours=1)
+        return HourWindow(self.start, max(self.start, min(self.end, first_unbegun)))
+
+    def holds(self, moment: Column) -> Column:
+        """Whether the moment is in the window."""
+        return (moment >= instant(self.start)) & (moment < instant(self.end))
+
+    def overlapped_hours(self, start: Column, end: Column) -> Column:
+        """The hours of the window that `[start, end)` overlaps, as an array; an empty interval overlaps its own hour."""
+        last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
+        first = F.greatest(hour_of(start), instant(self.start))
+        last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
+        return F.when(first <= last, F.sequence(first, last, F.expr("INTERVAL 1 HOUR")))
+
+
+def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:
+    """The facts with the `school_id` of their session; those without a school are left out."""
+    schools = spans.where(F.col("school_id").isNotNull()).select("session_id", "school_id")
+    return facts.join(schools, "session_id", how="inner")
+
+
+def at_hour(facts: DataFrame, moment: str, window: HourWindow) -> DataFrame:
+    """The facts whose moment is in the window, with the `metric_hour` that holds it."""
+    return facts.where(window.holds(F.col(moment))).withColumn("metric_hour", hour_of(F.col(moment)))
+
+
+def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) -> DataFrame:
+    """What the sessions active or completed in the hour, and the groups of the active ones, amount to."""
+    totals = group_totals(groups)
+    active_hours = F.coalesce(window.overlapped_hours(F.col("start"), F.col("end")), F.array().cast("array<timestamp>"))
+    completed_hour = F.when(window.holds(F.col("recorded_end")), hour_of(F.col("recorded_end")))
+    hours_touched = F.array_union("active_hours", F.array_compact(F.array("completed_hour")))
+    is_active = F.array_contains("active_hours", F.col("metric_hour"))
+
+    def of_active(value: Column) -> Column:
+        return F.when(F.col("is_active"), value)
+
+    ready = F.size(F.filter("ready_ats", lambda ready_at: ready_at < F.col("metric_hour") + hours(1)))
+    return (
+        spans.where(F.col("start").isNotNull() & F.col("school_id").isNotNull())
+        .join(totals, "session_id", how="left")
+        .withColumn("quality", session_quality())
+        .withColumn("active_hours", active_hours)
+        .withColumn("completed_hour", completed_hour)
+        .withColumn("metric_hour", F.explode(hours_touched))
+        .withColumn("is_active", is_active)
+        .groupBy(*KEY)
+        .agg(
+            F.count(of_active(F.lit(1))).alias("sessions_active"),
+            F.count(F.when(F.col("completed_hour") == F.col("metric_hour"), 1)).alias("sessions_completed"),
+            F.size(F.collect_set(of_active(F.col("teacher_id")))).alias("teachers_active"),
+            F.sum(of_active(F.col("groups"))).alias("total_groups"),
+            F.sum(of_active(F.when(F.col("ready_ats").isNotNull(), ready))).alias("ready_groups"),
+            F.avg(of_active(F.col("quality"))).alias("avg_session_quality"),
+            F.avg(of_active(F.col("engagement_score").cast("double"))).alias("avg_engagement_score"),
+            F.avg(of_active(F.col("participation_rate").cast("double"))).alias("avg_participation_rate"),
+            F.try_divide(
+                F.sum(of_active(F.col("collaboration_sum"))), F.sum(of_active(F.col("collaboration_count")))
+            ).alias("avg_collaboration_score"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def participant_intervals(participants: DataFrame, spans: DataFrame, settings: MetricSettings) -> DataFrame:
+    """One row per usable participant of a school: `school_id`, `person`, `connection_quality` and its interval.
+
+    `[present_from, present_until)`: from `join_time` to `leave_time`, else the session's end, else `join_time`; never
+    longer than `max_session_hours`. The person is the student, else the anonymous visitor, else the participant.
+    """
+    join_time = F.col("join_time")
+    until = clamped(
+        F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(settings.max_session_hours)
+    )
+    person = F.coalesce(
+        F.concat(F.lit("student:"), F.col("student_id")),
+        F.concat(F.lit("anonymous:"), F.col("anonymous_id")),
+        F.concat(F.lit("participant:"), F.col("id")),
+    )
+    sessions = spans.where(F.col("school_id").isNotNull()).select("session_id", "school_id", "end")
+    return participants.join(sessions, "session_id", how="inner").select(
+        "school_id",
+        person.alias("person"),
+        "connection_quality",
+        join_time.alias("present_from"),
+        until.alias("present_until"),
+    )
+
+
+def connection_stability() -> Column:
+    """The last quality that a participant reported as a score: excellent 100, good 75, fair 50, poor 25, else null."""
+    quality = normalised(F.col("connection_quality"))
+    return (
+        F.when(quality == "excellent", 100.0).when(quality == "good", 75.0).when(quality == "fair", 50.0)
+        .when(quality == "poor", 25.0)
+    )
+
+
+def presence_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
+    """Participants present in the hour: persons, connection quality and the peak of connections at one instant.
+
+    Every participant marks its arrival (+1) and its departure (-1) inside of the hour; the peak is the greatest
+    running sum. Departures sort before arrivals at the same instant because intervals are half-open.
+    """
+    hour_end = F.col("metric_hour") + hours(1)
+    present = (
+        intervals.withColumn("stability", connection_stability())
+        .withColumn("metric_hour", F.explode(window.overlapped_hours(F.col("present_from"), F.col("present_until"))))
+        .withColumn("connections", F.when(F.col("present_until") > F.col("present_from"), 1).otherwise(0))
+    )
+    arrival = F.struct(
+        F.greatest("present_from", "metric_hour").alias("moment"),
+        F.col("connections").alias("change"),
+        F.lit(1).alias("facts"),
+        F.col("person"),
+        F.col("stability"),
+    )
+    departure = F.struct(
+        F.least(F.col("present_until"), hour_end).alias("moment"),
+        (-F.col("connections")).alias("change"),
+        F.lit(0).alias("facts"),
+        F.lit(None).cast("string").alias("person"),
+        F.lit(None).cast("double").alias("stability"),
+    )
+    until_now = Window.partitionBy(*KEY).orderBy("moment", "change").rowsBetween(Window.unboundedPreceding, 0)
+    return (
+        present.select(*KEY, F.explode(F.array(arrival, departure)).alias("mark"))
+        .select(*KEY, "mark.*")
+        .withColumn("connected", F.sum("change").over(until_now))
+        .groupBy(*KEY)
+        .agg(
+            F.size(F.collect_set("person")).alias("students_active"),
+            F.avg("stability").alias("avg_connection_stability"),
+            F.max("connected").alias("websocket_connections"),
+            F.sum("facts").alias("facts"),
+        )
+    )
+
+
+def session_events_by_hour(events: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Session events of the hour and the latency that they report."""
+    return (
+        at_hour(in_schools(events, spans), "event_time", window)
+        .groupBy(*KEY)
+        .agg(F.avg(latency_ms(F.col("payload"))).alias("avg_latency_ms"), F.count("*").alias("facts"))
+    )
+
+
+def transcriptions_by_hour(transcriptions: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Final transcriptions that start in the hour: minutes, and the recogniser's confidence weighted by duration."""
+    final = transcriptions.where(F.col("is_final")).withColumn("seconds", duration_seconds())
+    confidence = F.col("confidence_score").cast("double")
+    weight = F.when(confidence.isNotNull(), F.col("seconds"))
+    return (
+        at_hour(in_schools(final, spans), "start_time", window)
+        .groupBy(*KEY)
+        .agg(
+            percentage(F.sum(confidence * weight), F.sum(weight)).alias("avg_audio_quality"),
+            (F.sum("seconds") / 60).alias("total_transcription_minutes"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def prompts_by_hour(prompts: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Prompts generated in the hour, prompts used in it; a prompt that was both is one fact."""
+    generated_hour, used_hour = hour_of(F.col("generated_at")), hour_of(F.col("used_at"))
+    return (
+        in_schools(prompts, spans)
+        .withColumn("metric_hour", F.explode(F.array_distinct(F.array_compact(F.array(generated_hour, used_hour)))))
+        .where(window.holds(F.col("metric_hour")))
+        .groupBy(*KEY)
+        .agg(
+            F.count(F.when(generated_hour == F.col("metric_hour"), 1)).alias("total_prompts_generated"),
+            F.count(F.when(used_hour == F.col("metric_hour"), 1)).alias("total_prompts_used"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def interventions_by_hour(interventions: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Suggestions that a teacher acted upon in the hour."""
+    acted = in_schools(interventions.where(F.col("acted_upon")), spans)
+    return (
+        at_hour(acted, "acted_at", window)
+        .groupBy(*KEY)
+        .agg(F.count("*").alias("total_interventions"), F.count("*").alias("facts"))
+    )
+
+
+def system_events_by_hour(system_events: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """System events of the hour by severity; an event belongs to its own school, else to its session's."""
+    schools = spans.select("session_id", F.col("school_id").alias("session_school_id"))
+    severity = normalised(F.col("severity"))
+    placed = (
+        system_events.join(schools, "session_id", how="left")
+        .withColumn("school_id", F.coalesce("school_id", "session_school_id"))
+        .where(F.col("school_id").isNotNull())
+    )
+    return (
+        at_hour(placed, "created_at", window)
+        .groupBy(*KEY)
+        .agg(
+            F.count(F.when(severity.isin("error", "critical"), 1)).alias("total_errors"),
+            F.count(F.when(severity.isin("warning", "error", "critical"), 1)).alias("total_alerts"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def api_requests_by_hour(api_metrics: DataFrame, window: HourWindow) -> DataFrame:
+    """API requests of the hour: response time, and the share of server errors among those with a status code."""
+    failed = F.count(F.when(F.col("status_code") >= 500, 1))
+    return (
+        at_hour(api_metrics.where(F.col("school_id").isNotNull()), "timestamp", window)
+        .groupBy(*KEY)
+        .agg(
+            F.avg("response_time_ms").alias("avg_response_time"),
+            percentage(failed, F.count("status_code")).alias("error_rate"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def analysis_results_by_hour(results: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """AI analyses of the hour: how many, and their processing time (`processing_ms` is their sum)."""
+    return (
+        at_hour(in_schools(results, spans), "analysis_timestamp", window)
+        .groupBy(*KEY)
+        .agg(
+            F.count("*").alias("ai_analyses_completed"),
+            F.avg("processing_time_ms").alias("avg_ai_processing_time"),
+            F.sum(F.col("processing_time_ms").cast("double")).alias("processing_ms"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def session_analyses_by_hour(analyses: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Session analyses that completed or failed in the hour, and the share that completed."""
+    status = normalised(F.col("status"))
+    ended_at = F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
+    return (
+        at_hour(in_schools(analyses.withColumn("ended_at", ended_at), spans), "ended_at", window)
+        .groupBy(*KEY)
+        .agg(
+            percentage(F.count(F.when(status == "completed", 1)), F.count("*")).alias("ai_analysis_success_rate"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def bytes_stored_by_hour(recordings: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
+    """Bytes recorded in each hour; those from before the window stand in the hour before it. No fact: a stock."""
+    before = instant(window.start - timedelta(hours=1))
+    return (
+        in_schools(recordings, spans)
+        .where(F.col("created_at") < instant(window.end))
+        .withColumn("metric_hour", F.greatest(hour_of(F.col("created_at")), before))
+        .groupBy(*KEY)
+        .agg(F.sum(F.col("file_size_bytes").cast("double")).alias("bytes_stored"))
+    )
+
+
+_COUNTS = (
+    "sessions_active",
+    "sessions_completed",
+    "teachers_active",
+    "students_active",
+    "total_groups",
+    "ready_groups",
+    "total_errors",
+    "websocket_connections",
+    "total_prompts_generated",
+    "total_prompts_used",
+    "total_interventions",
+    "total_alerts",
+    "ai_analyses_completed",
+)
+_AVERAGES_AND_RATES = (
+    "avg_session_quality",
+    "avg_engagement_score",
+    "avg_participation_rate",
+    "avg_collaboration_score",
+    "avg_audio_quality",
+    "avg_connection_stability",
+    "avg_response_time",
+    "avg_latency_ms",
+    "error_rate",
+    "avg_ai_processing_time",
+    "ai_analysis_success_rate",
+)
+
+
+def brought_together(parts: list[DataFrame], window: HourWindow, settings: MetricSettings) -> DataFrame:
+    """One row per school and hour of the window with at least one fact, from at most one row of each part."""
+    together = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
+    so_far = Window.partitionBy("school_id").orderBy("metric_hour").rowsBetween(Window.unboundedPreceding, 0)
+    minutes = F.coalesce("total_transcription_minutes", F.lit(0.0))
+    analysis_seconds = F.coalesce("processing_ms", F.lit(0.0)) / 1000
+    cost = (
+        F.col("total_transcription_minutes") * settings.transcription_usd_per_minute
+        + analysis_seconds * settings.analysis_usd_per_second
+    )
+    # No part has two rows of one school and hour: the greatest value is the only one.
+    values = [F.max(name).alias(name) for name in together.columns if name not in (*KEY, "facts")]
+    return (
+        together.groupBy(*KEY)
+        .agg(*values, F.sum("facts").alias("data_sources_count"))
+        .withColumn("total_storage_gb", F.coalesce(F.sum("bytes_stored").over(so_far), F.lit(0.0)) / 1e9)
+        .where((F.col("data_sources_count") > 0) & window.holds(F.col("metric_hour")))
+        .withColumn("total_transcription_minutes", minutes)
+        .withColumn("estimated_compute_cost", cost)
+        .select(
+            *KEY,
+            *[F.coalesce(F.col(name), F.lit(0)).cast("int").alias(name) for name in _COUNTS],
+            *_AVERAGES_AND_RATES,
+            "total_transcription_minutes",
+            "total_storage_gb",
+            "estimated_compute_cost",
+            F.col("data_sources_count").cast("int").alias("data_sources_count"),
+            F.lit(CALCULATION_METHOD).alias("calculation_method"),
+        )
+    )
+
+
+def dashboard_metrics_hourly(
+    usable: Mapping[str, DataFrame], window: HourWindow, run_start: datetime, settings: MetricSettings
+) -> DataFrame:
+    """The rows of the window's hours that began before the run's start: every column but `id` and the stamps.
+
+    `usable` maps each source's name to its usable rows.
+    """
+    begun = window.until(run_start)
+    events = usable["analytics.session_events"]
+    spans = session_spans(usable["sessions.classroom_sessions"], events, settings)
+    groups = group_readiness(usable["sessions.student_groups"], events)
+    intervals = participant_intervals(usable["sessions.participants"], spans, settings)
+    parts = [
+        sessions_by_hour(spans, groups, begun),
+        presence_by_hour(intervals, begun),
+        session_events_by_hour(events, spans, begun),
+        transcriptions_by_hour(usable["sessions.transcriptions"], spans, begun),
+        prompts_by_hour(usable["ai_insights.teacher_guidance_metrics"], spans, begun),
+        interventions_by_hour(usable["ai_insights.intervention_suggestions"], spans, begun),
+        system_events_by_hour(usable["operational.system_events"], spans, begun),
+        api_requests_by_hour(usable["operational.api_metrics"], begun),
+        analysis_results_by_hour(usable["ai_insights.analysis_results"], spans, begun),
+        session_analyses_by_hour(usable["analytics.session_analytics"], spans, begun),
+        bytes_stored_by_hour(usable["audio.recordings"], spans, begun),
+    ]
+    return brought_together(parts, begun, settings)

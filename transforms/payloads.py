@@ -1,0 +1,37 @@
+"""What is read from the JSON payload of a session event."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# The parser stops at the end of the first value and would take `{} junk` for an object. Inside of an array that a
+# sentinel closes, junk breaks the array.
+_SENTINEL = "end of payload"
+
+
+def payload_object(payload: Column) -> Column:
+    """The payload as a VARIANT where it is one whole JSON object, else null."""
+    parsed = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
+    value = F.try_variant_get(parsed, "$[0]", "variant")
+    is_closed = F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL
+    is_object = F.schema_of_variant(value).startswith("OBJECT")
+    return F.when(is_closed & is_object, value)
+
+
+def _kind_of_member(payload: Column, path: str) -> Column:
+    return F.schema_of_variant(F.try_variant_get(payload, path, "variant"))
+
+
+def group_id(payload: Column) -> Column:
+    """`groupId` of a payload object where it is a JSON string, else null."""
+    is_text = _kind_of_member(payload, "$.groupId") == "STRING"
+    return F.when(is_text, F.try_variant_get(payload, "$.groupId", "string"))
+
+
+def latency_ms(payload: Column) -> Column:
+    """`latencyMs` of a payload object, milliseconds, where it is a finite JSON number of at least 0, else null."""
+    kind = _kind_of_member(payload, "$.latencyMs")
+    is_number = kind.isin("BIGINT", "DOUBLE", "FLOAT") | kind.startswith("DECIMAL")
+    value = F.try_variant_get(payload, "$.latencyMs", "double")
+    return F.when(is_number & (value >= 0) & (value < float("inf")), value)

@@ -1,0 +1,94 @@
+"""Sessions as the metrics see them: their span, their quality and the groups in them."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from transforms.columns import clamped, hours, mean_of, normalised
+from transforms.metric_settings import MetricSettings
+from transforms.payloads import group_id
+
+
+def _first_of_type(event_type: str) -> Column:
+    return F.min(F.when(normalised(F.col("event_type")) == event_type, F.col("event_time")))
+
+
+def _last_of_type(event_type: str) -> Column:
+    return F.max(F.when(normalised(F.col("event_type")) == event_type, F.col("event_time")))
+
+
+def session_landmarks(events: DataFrame) -> DataFrame:
+    """One row per session with events: its earliest `started` and `configured`, its latest `ended` event."""
+    return events.groupBy("session_id").agg(
+        _first_of_type("configured").alias("configured_at"),
+        _first_of_type("started").alias("started_at"),
+        _last_of_type("ended").alias("ended_at"),
+    )
+
+
+def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettings) -> DataFrame:
+    """One row per usable session: `session_id`, its own columns, and its span.
+
+    `start`: the earliest `started` event, else `actual_start`. `recorded_end`: the latest `ended` event, else
+    `actual_end`, taken no earlier than `start` and no later than `max_session_hours` after it. `end`: `recorded_end`,
+    else `open_session_hours` after `start`. All three are null for a session without a start. `configured_at`: the
+    earliest `configured` event.
+    """
+    start = F.coalesce("started_at", "actual_start")
+    latest_end = F.col("start") + hours(settings.max_session_hours)
+    recorded_end = F.when(
+        F.col("start").isNotNull(), clamped(F.coalesce("ended_at", "actual_end"), F.col("start"), latest_end)
+    )
+    return (
+        sessions.withColumnRenamed("id", "session_id")
+        .join(session_landmarks(events), "session_id", how="left")
+        .withColumn("start", start)
+        .withColumn("recorded_end", recorded_end)
+        .withColumn("end", F.coalesce("recorded_end", F.col("start") + hours(settings.open_session_hours)))
+        .drop("started_at", "ended_at")
+    )
+
+
+def ready_times(events: DataFrame) -> DataFrame:
+    """One row per session and group that a `leader_ready` event of the session names: its earliest `ready_at`."""
+    return (
+        events.where(normalised(F.col("event_type")) == "leader_ready")
+        .withColumn("group_id", group_id(F.col("payload")))
+        .where(F.col("group_id").isNotNull())
+        .groupBy("session_id", "group_id")
+        .agg(F.min("event_time").alias("ready_at"))
+    )
+
+
+def group_readiness(groups: DataFrame, events: DataFrame) -> DataFrame:
+    """The usable groups (their id as `group_id`) with `ready_at`, null for a group that no leader reported ready."""
+    return groups.withColumnRenamed("id", "group_id").join(
+        ready_times(events), ["session_id", "group_id"], how="left"
+    )
+
+
+def group_totals(groups: DataFrame) -> DataFrame:
+    """One row per session with groups, from `group_readiness`.
+
+    `groups` counts them, `ready_ats` lists the times at which they were ready, `collaboration_sum` and
+    `collaboration_count` are over their non-null `collaboration_score`.
+    """
+    collaboration = F.col("collaboration_score").cast("double")
+    return groups.groupBy("session_id").agg(
+        F.count("*").alias("groups"),
+        F.collect_list("ready_at").alias("ready_ats"),
+        F.sum(collaboration).alias("collaboration_sum"),
+        F.count(collaboration).alias("collaboration_count"),
+    )
+
+
+def session_quality() -> Column:
+    """`q`, score 0-100: the mean of the session's engagement, its participation and its groups' mean collaboration.
+
+    Those that are null are left out. Needs the columns of `group_totals` beside the session's own.
+    """
+    collaboration = F.when(F.col("collaboration_count") > 0, F.col("collaboration_sum") / F.col("collaboration_count"))
+    return mean_of(F.col("engagement_score").cast("double"), F.col("participation_rate").cast("double"), collaboration)
+
+
