@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -64,6 +65,9 @@ class Place(Protocol):
     def exists(self, spark: SparkSession, table: str) -> bool:
         """Whether the table is there."""
 
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """The number of the table's latest commit."""
+
     def docs_folder(self) -> Path | None:
         """Where static reports of runs belong by default."""
 
@@ -87,6 +91,12 @@ class LocalFolder:
         """Whether the table's folder has a Delta log."""
         del spark
         return Path(self.location(table), "_delta_log").is_dir()
+
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """Read off the names in the Delta log: a run asks for a dozen tables, and a Spark job for each takes longer."""
+        del spark
+        names = os.listdir(Path(self.location(table), "_delta_log"))
+        return max(int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name))
 
     def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Registers the folders of existing tables in the session's in-memory catalog."""
@@ -138,6 +148,10 @@ class Catalog:
         """Nothing to do: a catalog knows its tables."""
         del spark, tables
 
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """Asked of the table's history."""
+        return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
+
     def docs_folder(self) -> None:
         """A catalog has no folder."""
 
@@ -169,14 +183,14 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` where its log cannot be read."""
-        return int(self._last_commit(table)["version"])
-
-    def _last_commit(self, table: str) -> dict[str, Any]:
         try:
-            history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version", "userMetadata")
-            return history.collect()[0].asDict()
+            return self.place.latest_version(self.spark, table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
+
+    def _last_provenance(self, table: str) -> dict[str, object]:
+        history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("userMetadata")
+        return dict(json.loads(history.collect()[0]["userMetadata"] or "{}"))
 
     def read(self, table: str, version: int) -> DataFrame:
         """The table as of one version."""
@@ -290,8 +304,7 @@ class Lake:
             if "CONCURRENT" in str(error).upper():
                 raise PublishConflictError(f"Another run wrote {contract.table} at the same time.") from error
             raise
-        published = json.loads(self._last_commit(contract.table)["userMetadata"] or "{}")
-        if published.get(RUN_ID) != provenance[RUN_ID]:
+        if self._last_provenance(contract.table).get(RUN_ID) != provenance[RUN_ID]:
             raise PublishConflictError(f"Another run wrote {contract.table} at the same time.")
         log.info("published", table=contract.table, **changes.__dict__)
         return changes
@@ -304,6 +317,10 @@ class Lake:
         """Replaces the whole content of a table that may be missing: for sample data."""
         self.create_missing(contract)
         rows.select(*contract.column_names).writeTo(contract.table).overwrite(F.lit(True))
+
+    def replace(self, table: str, rows: DataFrame, condition: str) -> None:
+        """Replaces the rows of a table of ours that satisfy the condition, in one commit."""
+        rows.select(*self.spark.table(table).columns).writeTo(table).overwrite(F.expr(condition))
 
     def merge(
         self,

@@ -39,23 +39,43 @@ class Ledger:
         """Makes sure that the table is there and as its contract says."""
         self._lake.create_missing(contract_of(TABLE))
 
-    def record(self, entry: Entry, status: Status, rows: int | None = None, error: str | None = None) -> None:
-        """Writes the run's row, over the last run of the same job and window start."""
-        now = datetime.now(timezone.utc)
-        seconds = None if status == "running" else max(0, int((now - entry.run_start).total_seconds()))
-        line = " ".join(error.split())[:1000] if error else None
+    def begin(self, entry: Entry) -> datetime:
+        """Records that the run is running and returns since when its row exists.
+
+        Says so where the last run of the same job and window left `running` behind: that run died, this one repairs it.
+        """
         row = (
-            entry.job_name, entry.processing_period, entry.run_start, rows, status, line, seconds,
-            entry.run_start, entry.run_start,
+            self._lake.spark.table(TABLE)
+            .where(_is_row_of(entry))
+            .selectExpr("max(unix_micros(created_at)) AS created_at", "max(status) AS status")
+            .collect()[0]
         )
+        if row["status"] == "running":
+            log.warning("the last run of this window died", job=entry.job_name)
+        micros = row["created_at"]
+        created_at = datetime.fromtimestamp(micros / 1e6, timezone.utc) if micros is not None else entry.run_start
+        self.record(entry, "running", created_at)
+        return created_at
+
+    def record(
+        self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None
+    ) -> None:
+        """Writes the run's row in place of what the same job and window start had."""
+        now = datetime.now(timezone.utc)
+        values = {
+            "job_name": entry.job_name,
+            "processing_period": entry.processing_period,
+            "last_run": entry.run_start,
+            "records_processed": rows,
+            "status": status,
+            "error_message": " ".join(error.split())[:1000] if error else None,
+            "execution_duration_seconds": None if status == "running" else int((now - entry.run_start).total_seconds()),
+            "created_at": created_at,
+            "updated_at": entry.run_start,
+        }
         contract = contract_of(TABLE)
-        columns = [name for name in contract.column_names if name not in (*contract.key, "created_at")]
-        self._lake.merge(
-            TABLE,
-            self._lake.spark.createDataFrame([row], contract.schema),
-            key=contract.key,
-            updates={name: f"s.{name}" for name in columns},
-        )
+        row = tuple(values[name] for name in contract.column_names)
+        self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.schema), _is_row_of(entry))
 
     def last_success(self, job_name: str) -> datetime | None:
         """The start of the job's latest run that succeeded; None where there is none."""
@@ -65,18 +85,13 @@ class Ledger:
         rows = (
             self._lake.spark.table(TABLE)
             .where(f"job_name = '{job_name}' AND status = 'succeeded'")
-            .selectExpr("unix_micros(max(last_run)) AS last_run")
+            .selectExpr("max(unix_micros(last_run)) AS last_run")
             .collect()
         )
         micros = rows[0]["last_run"]
         return datetime.fromtimestamp(micros / 1e6, timezone.utc) if micros is not None else None
 
-    def report_dead_run(self, entry: Entry) -> None:
-        """Says so where the last run of this job and window left `running` behind; this run writes over it."""
-        dead = (
-            self._lake.spark.table(TABLE)
-            .where(f"job_name = '{entry.job_name}' AND status = 'running'")
-            .where(f"processing_period = TIMESTAMP '{entry.processing_period:%Y-%m-%d %H:%M:%S}+00:00'")
-        )
-        if not dead.isEmpty():
-            log.warning("a run of this window did not end", job=entry.job_name)
+
+def _is_row_of(entry: Entry) -> str:
+    period = f"TIMESTAMP '{entry.processing_period:%Y-%m-%d %H:%M:%S}+00:00'"
+    return f"job_name = '{entry.job_name}' AND processing_period = {period}"

@@ -19,7 +19,7 @@ from expectations.suites import Volume, reconciliation_suite, rollup_suite
 from jobs import quarantine, sources
 from jobs.errors import GateRefusedError, JobError
 from jobs.lake import Changes, Lake
-from jobs.ledger import Entry, Ledger
+from jobs.ledger import Entry, Ledger, Status
 from jobs.logs import log
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
@@ -76,12 +76,6 @@ def _as_instant(moment: datetime | date) -> datetime:
 def _identified(rows: DataFrame, canonical: Contract) -> DataFrame:
     types = {field.name: field.dataType for field in canonical.schema if field.name in canonical.key}
     return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
-
-
-def _count(lake: Lake, table: str, condition: str) -> int:
-    if not lake.exists(table):
-        return 0
-    return lake.read(table, lake.version(table)).where(condition).count()
 
 
 def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
@@ -180,6 +174,7 @@ def execute(
     """
     ledger = Ledger(lake)
     entry = Entry(rollup.job_name, _as_instant(window.start), run.run_start)
+    created_at: datetime | None = None
     try:
         phase("pin")
         versions = sources.pin(lake, rollup.sources)
@@ -190,18 +185,17 @@ def execute(
         for table in present:
             lake.check(contract_of(table), exactly=True)
         ledger.prepare()
-        ledger.report_dead_run(entry)
-        ledger.record(entry, "running")
+        created_at = ledger.begin(entry)
         outcome = _written(rollup, lake, window, run, settings, versions, allow_empty=allow_empty, phase=phase)
         phase("record")
-        ledger.record(entry, "succeeded", outcome.changes[rollup.targets[0]].rows)
+        ledger.record(entry, "succeeded", created_at, outcome.changes[rollup.targets[0]].rows)
         return outcome
     except Exception as error:
         if ledger.exists:
-            status = "rejected" if isinstance(error, GateRefusedError) else "failed"
+            status: Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
             told = str(error) if isinstance(error, JobError) else type(error).__name__
             ledger.prepare()
-            ledger.record(entry, status, error=told)
+            ledger.record(entry, status, created_at or run.run_start, error=told)
         raise
 
 
@@ -220,11 +214,11 @@ def _written(
     staging = staging_table(rollup)
     try:
         phase("quarantine")
-        read = sources.read(lake, rollup.sources, versions)
+        read = sources.read(lake, rollup.sources, versions, run.run_id, settings.metrics)
         found = lake.stage(STAGED_FINDINGS, read.findings, run.run_id)
         quarantine.record(lake, found, read.versions, run.run_id, run.run_start)
         phase("transform and stage")
-        rows = rollup.rows(read.usable, window, run.run_start, settings.metrics)
+        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
         staged = lake.stage(staging, _identified(rows, canonical), run.run_id)
         phase("gate")
         verdict = _gate(lake, rollup, window, run, staged, read, settings, allow_empty)
@@ -244,7 +238,7 @@ def _written(
             )
         return Outcome(run, changes, verdict, docs)
     finally:
-        for table in (STAGED_FINDINGS, staging):
+        for table in (sources.STAGED_SESSIONS, STAGED_FINDINGS, staging):
             lake.unstage(table, run.run_id)
 
 

@@ -45,7 +45,7 @@ W = TypeVar("W", bound=RunWindow)
 class Rollup(Generic[W]):
     """One job. `targets` are the tables that one computation fills, the canonical one first.
 
-    `rows` makes all of their columns but `id` and the stamps; `condition` says in SQL, with literals, which rows of a
+    `rows` makes all of their columns but `id` and the stamps, from the sessions' spans and the usable rows; `condition` says in SQL, with literals, which rows of a
     target a window covers; `range` is the same for the gate; `source_totals` and `staged_totals` are what it
     reconciles; `ordered` are pairs of columns that must order; `before` gives the windows of the same length before.
     """
@@ -53,7 +53,7 @@ class Rollup(Generic[W]):
     job_name: str
     targets: tuple[str, ...]
     sources: tuple[str, ...]
-    rows: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
+    rows: Callable[[DataFrame, Usable, W, datetime, MetricSettings], DataFrame]
     condition: Callable[[W], str]
     range: Callable[[W], Range]
     before: Callable[[W, int], W]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 
-Changes = Mapping[str, Column]
-"""The columns that a broken copy does not share with its model, and their values."""
+Changes = Mapping[str, str]
+"""The columns that a broken copy does not share with its model, and their values as SQL."""
 
 FIRST_SESSION_ID = "session-000001"
 MODELS = {
@@ -54,89 +54,87 @@ def with_defects(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
 
 def _with_broken_rows(table: str, frame: DataFrame) -> DataFrame:
     changes = {**_common(table), **_particular(table)}
-    columns = contract_of(table).columns
-    names = [column.name for column in columns]
+    contract = contract_of(table)
     model = frame.filter(F.col("id") == MODELS[table])
-    if "session_id" in names and table != "operational.system_events":
+    if "session_id" in contract.column_names and table != "operational.system_events":
         # Implied by the key, but Spark can apply it before it multiplies the sessions' rows.
         model = model.filter(F.col("session_id") == FIRST_SESSION_ID)
     copies = model.withColumn("defect", F.explode(F.array(*map(F.lit, changes))))
-    broken = copies.select(*(_broken(column.name, changes).cast(column.type).alias(column.name) for column in columns))
+    broken = copies.selectExpr(*(f"CAST({_broken(c.name, changes)} AS {c.type}) AS `{c.name}`" for c in contract.columns))
     return frame.unionByName(broken)
 
 
-def _broken(column: str, changes: Mapping[str, Changes]) -> Column:
+def _broken(column: str, changes: Mapping[str, Changes]) -> str:
     """The column's value in each copy: changed, or the model's; a key that is not changed is made a new one."""
-    value = F.concat_ws("-", "id", "defect") if column == "id" else F.col(column)
-    for defect, change in changes.items():
-        if column in change:
-            value = F.when(F.col("defect") == defect, change[column]).otherwise(value)
-    return value
+    value = "concat(id, '-', defect)" if column == "id" else f"`{column}`"
+    cases = [f"WHEN '{defect}' THEN {change[column]}" for defect, change in changes.items() if column in change]
+    return f"CASE defect {' '.join(cases)} ELSE {value} END" if cases else value
 
 
 def _common(table: str) -> dict[str, Changes]:
     """Missing and duplicate keys, orphans, missing times."""
     columns = contract_of(table).column_names
-    stamps = set(columns) & {"created_at", "updated_at"}
-    an_hour_older: Changes = {name: F.timestamp_seconds(F.unix_seconds(name) - 3600) for name in stamps}
+    older = {name: _hours_after(name, -1) for name in ("created_at", "updated_at") if name in columns}
     defects: dict[str, Changes] = {
-        "no-key": {"id": F.lit(None)},
-        "blank-key": {"id": F.lit("  ")},
-        "stale-copy": {"id": F.col("id"), **an_hour_older},
+        "no-key": {"id": "NULL"},
+        "blank-key": {"id": "'  '"},
+        "stale-copy": {"id": "id", **older},
     }
     if "session_id" in columns and table != "operational.system_events":
-        defects["orphan"] = {"session_id": F.lit("session-that-never-was")}
-        defects["no-session"] = {"session_id": F.lit(None)}
+        defects["orphan"] = {"session_id": "'session-that-never-was'"}
+        defects["no-session"] = {"session_id": "NULL"}
     if table in TIMES:
-        defects["no-time"] = {TIMES[table]: F.lit(None)}
+        defects["no-time"] = {TIMES[table]: "NULL"}
     return defects
 
 
-def _hours_after(moment: str, hours: int) -> Column:
-    return F.timestamp_seconds(F.unix_seconds(moment) + 3600 * hours)
+def _hours_after(moment: str, hours: int) -> str:
+    return f"timestamp_seconds(unix_seconds({moment}) + {3600 * hours})"
 
 
 def _particular(table: str) -> dict[str, Changes]:
     """What can go wrong in this table only."""
-    null, text = F.lit(None), F.lit
     particular: dict[str, dict[str, Changes]] = {
-        "users.teachers": {"no-zone": {"timezone": null}, "wrong-zone": {"timezone": text("Atlantis/Main_Square")}},
+        "users.teachers": {
+            "no-zone": {"timezone": "NULL"},
+            "wrong-zone": {"timezone": "'Atlantis/Main_Square'"},
+        },
         "sessions.classroom_sessions": {
-            "open": {"actual_end": null, "actual_duration_minutes": null, "status": text("active")},
-            "endless": {"actual_end": _hours_after("actual_start", 30), "actual_duration_minutes": null},
-            "no-start": {"actual_start": null},
-            "no-school": {"school_id": null},
-            "too-engaged": {"engagement_score": F.lit(140), "participation_rate": F.lit(-5)},
-            "negative-minutes": {"actual_duration_minutes": F.lit(-45)},
+            "open": {"actual_end": "NULL", "actual_duration_minutes": "NULL", "status": "'active'"},
+            "endless": {"actual_end": _hours_after("actual_start", 30), "actual_duration_minutes": "NULL"},
+            "no-start": {"actual_start": "NULL"},
+            "no-school": {"school_id": "NULL"},
+            "bad-scores": {"engagement_score": "140", "participation_rate": "-5"},
+            "negative-minutes": {"actual_duration_minutes": "-45"},
         },
         "sessions.student_groups": {
-            "bad-scores": {"collaboration_score": F.lit(250), "argumentation_quality": F.lit(-1)},
+            "bad-scores": {"collaboration_score": "250", "argumentation_quality": "-1"},
         },
         "sessions.participants": {"left-before": {"leave_time": _hours_after("join_time", -1)}},
         "sessions.transcriptions": {
-            "negative": {"duration_seconds": F.lit(-3)},
-            "backwards": {"duration_seconds": null, "end_time": _hours_after("start_time", -1)},
-            "no-end": {"duration_seconds": null, "end_time": null},
-            "too-sure": {"confidence_score": F.lit(1.5)},
+            "negative": {"duration_seconds": "-3"},
+            "backwards": {"duration_seconds": "NULL", "end_time": _hours_after("start_time", -1)},
+            "no-end": {"duration_seconds": "NULL", "end_time": "NULL"},
+            "too-sure": {"confidence_score": "1.5"},
         },
         "analytics.session_events": {
-            "unknown-type": {"event_type": text("paused")},
-            "no-type": {"event_type": null},
-            "no-json": {"payload": text("ready!")},
-            "cut-json": {"payload": text('{"groupId": "group-0')},
-            "array": {"payload": text("[1, 2]")},
-            "empty": {"payload": text("")},
-            "json-null": {"payload": text("null")},
-            "no-payload": {"payload": null},
-            "text-latency": {"payload": text('{"groupId": 7, "latencyMs": "fast"}')},
+            "unknown-type": {"event_type": "'paused'"},
+            "no-type": {"event_type": "NULL"},
+            "no-json": {"payload": "'ready!'"},
+            "cut-json": {"payload": """'{"groupId": "group-0'"""},
+            "array": {"payload": "'[1, 2]'"},
+            "empty": {"payload": "''"},
+            "json-null": {"payload": "'null'"},
+            "no-payload": {"payload": "NULL"},
+            "text-latency": {"payload": """'{"groupId": 7, "latencyMs": "fast"}'"""},
         },
         "ai_insights.teacher_guidance_metrics": {
-            "six-stars": {"feedback_rating": F.lit(6), "response_time_seconds": F.lit(-20)},
-            "not-a-number": {"effectiveness_score": F.lit(float("nan")), "used_at": F.col("generated_at")},
-            "new-category": {"prompt_category": text("juggling"), "priority_level": text(" HIGH ")},
+            "bad-numbers": {"feedback_rating": "6", "response_time_seconds": "-20"},
+            "not-a-number": {"effectiveness_score": "double('NaN')"},
+            "odd-domains": {"prompt_category": "'juggling'", "priority_level": "' HIGH '"},
         },
-        "ai_insights.analysis_results": {"negative": {"processing_time_ms": F.lit(-1)}},
-        "operational.api_metrics": {"negative": {"response_time_ms": F.lit(-1)}},
-        "audio.recordings": {"negative": {"file_size_bytes": F.lit(-1)}},
+        "ai_insights.analysis_results": {"negative": {"processing_time_ms": "-1"}},
+        "operational.api_metrics": {"negative": {"response_time_ms": "-1"}},
+        "audio.recordings": {"negative": {"file_size_bytes": "-1"}},
     }
     return particular.get(table, {})

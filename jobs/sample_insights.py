@@ -183,12 +183,12 @@ def api_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
 def system_events(sessions: DataFrame, dice: Dice) -> DataFrame:
     """`operational.system_events`: one row per line of the system's log; some know only the school, or neither."""
     entry = ("n", "entry")
-    severity = dice.one_of(("info",) * 80 + ("warning",) * 12 + ("error",) * 6 + ("ERROR", "critical"), "severity", *entry)
+    severities = ("info",) * 80 + ("warning",) * 12 + ("error",) * 6 + ("ERROR", "critical")
     logged = numbered(sessions, "entry", dice.one_of((1, 2, 2, 2, 2, 3, 3), "entries", "n"))
     return shaped(logged, "operational.system_events", {
         "id": key("system-event", *entry),
         "event_type": dice.one_of(("websocket", "scheduler", "storage", "auth"), "system event", *entry),
-        "severity": severity,
+        "severity": dice.one_of(severities, "severity", *entry),
         "component": dice.one_of(("gateway", "backend", "analytics"), "component", *entry),
         "message": F.lit("sample entry"),
         "school_id": F.when(dice.chance(0.85, "school known", *entry), F.col("school_id")),

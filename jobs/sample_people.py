@@ -29,7 +29,7 @@ ZONES = (
 )
 SUBJECTS = ("math", "science", "literature", "history", "general")
 # Nobody is called like this, and example.org belongs to nobody.
-GIVEN_NAMES = ("Ansel", "Bexley", "Corin", "Dilly", "Ember", "Fenn", "Galen", "Hollis", "Indra", "Juno", "Kestrel", "Lark")
+GIVEN_NAMES = ("Ansel", "Bexley", "Corin", "Dilly", "Ember", "Fenn", "Galen", "Hollis", "Indra", "Juno", "Lark")
 FAMILY_NAMES = ("Demoson", "Fictley", "Mockford", "Notreal", "Pretendi", "Samplewood", "Stubbs-Data", "Testwell")
 TREES = ("Alder", "Beech", "Cedar", "Elm", "Hazel", "Juniper", "Linden", "Maple", "Oak", "Rowan", "Willow")
 

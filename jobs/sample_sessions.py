@@ -266,9 +266,9 @@ def transcriptions(sessions: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
     mean = 64 * (0.34 + 0.66 * scale.density)
     line = ("n", "line")
     share_of_session = (F.col("line") - 1 + dice.unit("pause", *line)) / F.col("lines")
-    counted = sessions.filter("recorded").withColumn("lines", dice.whole(int(mean * 0.6), int(mean * 1.4), "lines", "n"))
+    lines = dice.whole(int(mean * 0.6), int(mean * 1.4), "lines", "n")
     spoken = (
-        numbered(counted, "line", F.col("lines"))
+        numbered(sessions.filter("recorded").withColumn("lines", lines), "line", F.col("lines"))
         .withColumn("g", F.col("line") % F.col("groups") + 1)
         # Every group of a recorded session has three seats at least.
         .withColumn("seat", dice.whole(1, 3, "speaker", *line))
@@ -304,45 +304,43 @@ def transcriptions(sessions: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
 def session_events(sessions: DataFrame, groups: DataFrame, stays: DataFrame, dice: Dice) -> DataFrame:
     """`analytics.session_events`: one row per event of a recorded session's life."""
     recorded = sessions.filter("recorded")
-    nobody, no_group = F.lit(None).cast("string"), F.lit(None).cast("string")
-    life = _events(recorded, no_group, nobody, "", ("configured", "configured"), ("started", "start"), ("ended", "end"))
-    ready = _events(groups, F.col("group_id"), nobody, "-%d", ("leader_ready", "ready"))
-    member = F.col("participant_id")
-    moves = _events(stays, F.col("group_id"), member, "-%d-%d-%d", ("member_join", "joined"), ("member_leave", "left_early"))
-    events = life.unionByName(ready).unionByName(moves)
-    delay = F.pmod(F.xxhash64(F.lit(str(dice.seed)), F.lit("latency"), F.col("id")), F.lit(10_000)) / 10_000
+    life = _events(recorded, (), {"configured": "configured", "started": "start", "ended": "end"})
+    ready = _events(groups, ("g",), {"leader_ready": "ready"})
+    moves = _events(stays, ("g", "seat", "stay"), {"member_join": "joined", "member_leave": "left_early"})
+    events = life.unionByName(ready, allowMissingColumns=True).unionByName(moves, allowMissingColumns=True)
+    delay = dice.unit("latency", "n", *(f"coalesce({number}, 0)" for number in ("g", "seat", "stay")), "hash(event_type)")
     payload = F.struct(
         F.col("group_id").alias("groupId"),
-        F.col("member_id").alias("memberId"),
+        F.col("participant_id").alias("memberId"),
         # Not every client measures it.
-        F.when(delay < 0.9, F.round(20 + delay * delay * 400, 1)).alias("latencyMs"),
+        F.when(F.col("delay") < 0.9, F.round(20 + F.pow("delay", F.lit(2.0)) * 400, 1)).alias("latencyMs"),
     )
-    return shaped(events, "analytics.session_events", {
+    return shaped(events.withColumn("delay", delay), "analytics.session_events", {
         "id": F.col("id"),
         "session_id": F.col("session_id"),
         "teacher_id": F.col("teacher_id"),
         "event_type": F.col("event_type"),
         "event_time": F.col("event_time"),
         "payload": F.to_json(payload),
-        "created_at": after("event_time", delay * 2),
+        "created_at": after("event_time", F.col("delay") * 2),
     })  # fmt: skip
 
 
-def _events(frame: DataFrame, group: Column, member: Column, numbers: str, *kinds: tuple[str, str]) -> DataFrame:
-    """One row per row of the frame and kind whose moment (a column's name) is not null."""
-    happened = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(moment).alias("at")) for kind, moment in kinds))
-    columns = {"": (), "-%d": ("g",), "-%d-%d-%d": ("g", "seat", "stay")}[numbers]
+def _events(frame: DataFrame, numbers: tuple[str, ...], moments: dict[str, str]) -> DataFrame:
+    """One row per row of the frame and kind of event whose moment is not null; `moments` names their columns."""
+    happened = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(at).alias("at")) for kind, at in moments.items()))
+    known = {"g": ["g", "group_id"], "stay": ["seat", "stay", "participant_id"]}
     return (
         frame.withColumn("event", F.explode(happened))
-        .filter(F.col("event.at").isNotNull())
+        .filter("event.at IS NOT NULL")
         .select(
-            F.format_string(f"event-%06d{numbers}-%s", "n", *columns, "event.kind").alias("id"),
+            "n",
             "session_id",
             "teacher_id",
+            F.concat(key("event", "n", *numbers), F.lit("-"), F.col("event.kind")).alias("id"),
             F.col("event.kind").alias("event_type"),
             F.col("event.at").alias("event_time"),
-            group.alias("group_id"),
-            member.alias("member_id"),
+            *(column for number, columns in known.items() if number in numbers for column in columns),
         )
     )
 

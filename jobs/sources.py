@@ -7,20 +7,40 @@ from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.rollup import REQUIRED_SOURCES
-from transforms.usable_rows import RULES, SESSIONS, Dimension, Measure, classified, columns_read, findings, usable
+from transforms.metric_settings import MetricSettings
+from transforms.sessions import session_spans
+from transforms.usable_rows import (
+    EVENTS,
+    RULES,
+    SESSIONS,
+    Dimension,
+    Measure,
+    classified,
+    columns_read,
+    findings,
+    usable,
+)
+
+STAGED_SESSIONS = "quality.staging_sessions"
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What a run reads: per source its usable rows, and all that was found wrong. `versions` has no absent source."""
+    """What a run reads.
+
+    `versions`: the pinned version of each source that is there. `usable`: per source its usable rows. `sessions`: the
+    usable sessions with their spans, staged. `findings`: all that was found wrong.
+    """
 
     versions: Mapping[str, int]
     usable: Mapping[str, DataFrame]
+    sessions: DataFrame
     findings: DataFrame
 
 
@@ -48,19 +68,40 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
     return tuple(Dimension(c.name, c.domain) for c in contract.columns if c.domain)
 
 
-def read(lake: Lake, sources: tuple[str, ...], versions: Mapping[str, int]) -> Sources:
-    """The sources at their pinned versions, as plans: nothing is computed yet."""
-    clean: dict[str, DataFrame] = {}
-    found: list[DataFrame] = []
-    for source in (SESSIONS, *[name for name in sources if name != SESSIONS]):
+def _judged(lake: Lake, source: str, versions: Mapping[str, int], sessions: DataFrame | None) -> DataFrame:
+    contract = contract_of(source)
+    raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.schema)
+    rows = raw.select(*columns_read(source, contract.public_columns))
+    return classified(source, rows, sessions if RULES[source].in_session else None)
+
+
+def _usable(source: str, judged: DataFrame) -> DataFrame:
+    contract = contract_of(source)
+    return usable(judged, _measures(contract), _dimensions(contract))
+
+
+def read(
+    lake: Lake, sources: tuple[str, ...], versions: Mapping[str, int], run_id: str, settings: MetricSettings
+) -> Sources:
+    """The sources at their pinned versions: plans, but for the sessions, which are staged with their spans.
+
+    Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
+    these joins.
+    """
+    judged = {SESSIONS: _judged(lake, SESSIONS, versions, None)}
+    clean = {SESSIONS: _usable(SESSIONS, judged[SESSIONS])}
+    known = clean[SESSIONS].select(F.col("id").alias("session_id"))
+    judged[EVENTS] = _judged(lake, EVENTS, versions, known)
+    clean[EVENTS] = _usable(EVENTS, judged[EVENTS])
+    spans = session_spans(clean[SESSIONS], clean[EVENTS], settings)
+    staged_sessions = lake.stage(STAGED_SESSIONS, spans, run_id)
+    for source in sources:
+        if source != SESSIONS:
+            judged[source] = _judged(lake, source, versions, staged_sessions)
+            clean[source] = _usable(source, judged[source])
+    found = []
+    for source in versions:
         contract = contract_of(source)
-        raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.schema)
-        rows = raw.select(*columns_read(source, contract.public_columns))
-        sessions = clean[SESSIONS] if RULES[source].in_session else None
-        judged = classified(source, rows, sessions)
-        clean[source] = usable(judged, _measures(contract), _dimensions(contract))
-        if source in versions:
-            found.append(
-                findings(source, judged, contract.public_columns, _measures(contract), _dimensions(contract))
-            )
-    return Sources(versions, clean, reduce(lambda a, b: a.unionByName(b), found))
+        measures, dimensions = _measures(contract), _dimensions(contract)
+        found.append(findings(source, judged[source], contract.public_columns, measures, dimensions))
+    return Sources(versions, clean, staged_sessions, reduce(lambda a, b: a.unionByName(b), found))

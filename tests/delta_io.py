@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
@@ -69,7 +69,13 @@ def arrow_schema(columns: Sequence[Sequence[str]]) -> pa.Schema:
     return pa.schema([(name, arrow_type(unique[name])) for name in dict.fromkeys(column[0] for column in columns)])
 
 
-def write_table(folder: str | Path, table: str, rows: Sequence[Row], schemas: Schemas, mode: str = "overwrite") -> None:
+def write_table(
+    folder: str | Path,
+    table: str,
+    rows: Sequence[Row],
+    schemas: Schemas,
+    mode: Literal["overwrite", "append"] = "overwrite",
+) -> None:
     """Writes one table ('schema.name') under a lakehouse folder; missing keys are null, unknown ones an error."""
     schema = arrow_schema(schemas[table])
     unknown = {key for row in rows for key in row} - set(schema.names)
@@ -78,7 +84,7 @@ def write_table(folder: str | Path, table: str, rows: Sequence[Row], schemas: Sc
     columns = [pa.array([row.get(column.name) for row in rows], type=column.type) for column in schema]
     path = Path(folder).joinpath(*table.split("."))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_deltalake(str(path), pa.Table.from_arrays(columns, schema=schema), mode=mode)  # type: ignore[call-overload]
+    write_deltalake(str(path), pa.Table.from_arrays(columns, schema=schema), mode=mode)
 
 
 def write_lake(folder: str | Path, tables: Mapping[str, Sequence[Row]], schemas: Schemas | None = None) -> None:

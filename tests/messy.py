@@ -34,9 +34,9 @@ TEACHERS: list[tuple[str | None, str | None]] = [
     ("Australia/Lord_Howe", "school-a"),
     ("America/St_Johns", "school-a"),
     (None, "school-b"),
-    ("\u00a0 ", "school-b"),
-    ("Mars/Base", "school-b"),
-    ("EST", "school-b"),
+    ("\u00a0 ", "school-a"),
+    ("Mars/Base", "school-a"),
+    ("EST", "school-a"),
     ("europe/london", None),
     ("US/Eastern", " "),
     ("UTC+05:30", "school-c"),
@@ -45,19 +45,24 @@ TEACHERS: list[tuple[str | None, str | None]] = [
 ]
 STRANGERS = ["teacher-gone", "teacher-0 "]  # not in users.teachers
 
-# Midnights of teachers' zones around their clock changes, and the changes themselves.
+# Midnights of teachers' zones around their clock changes, and the changes themselves, with the teacher's number.
 EDGES = [
-    datetime(2025, 10, 25, 23, tzinfo=UTC),  # London's 26 October begins, in summer time
-    datetime(2025, 10, 26, 1, tzinfo=UTC),  # London's change
-    datetime(2025, 10, 27, 0, tzinfo=UTC),  # London's 27 October begins
-    datetime(2025, 11, 2, 4, tzinfo=UTC),  # New York's 2 November begins, in summer time
-    datetime(2025, 11, 2, 6, tzinfo=UTC),  # New York's change
-    datetime(2025, 11, 3, 5, tzinfo=UTC),  # New York's 3 November begins
-    datetime(2025, 11, 2, 2, 30, tzinfo=UTC),  # St John's 2 November begins, in summer time
-    datetime(2025, 11, 3, 3, 30, tzinfo=UTC),  # St John's 3 November begins
-    datetime(2025, 10, 31, 13, tzinfo=UTC),  # Lord Howe's November begins
-    datetime(2025, 10, 31, 11, tzinfo=UTC),  # Apia's November begins
-    datetime(2025, 10, 31, 10, tzinfo=UTC),  # Kiritimati's November, and Honolulu's 31 October begin
+    (datetime(2025, 10, 25, 23, tzinfo=UTC), 0),  # London's 26 October begins, in summer time
+    (datetime(2025, 10, 26, 1, tzinfo=UTC), 0),  # London's change
+    (datetime(2025, 10, 26, 23, 30, tzinfo=UTC), 0),  # a date that summer time would end already
+    (datetime(2025, 10, 27, 0, tzinfo=UTC), 0),  # London's 27 October begins
+    (datetime(2025, 10, 27, 0, tzinfo=UTC), 12),  # the same for 'europe/london', which means UTC
+    (datetime(2025, 11, 2, 4, tzinfo=UTC), 1),  # New York's 2 November begins, in summer time
+    (datetime(2025, 11, 2, 6, tzinfo=UTC), 13),  # New York's change
+    (datetime(2025, 11, 3, 4, 30, tzinfo=UTC), 1),  # a date that summer time would end already
+    (datetime(2025, 11, 3, 5, tzinfo=UTC), 13),  # New York's 3 November begins
+    (datetime(2025, 11, 2, 2, 30, tzinfo=UTC), 7),  # St John's 2 November begins, in summer time
+    (datetime(2025, 11, 3, 3, 30, tzinfo=UTC), 7),  # St John's 3 November begins
+    (datetime(2025, 10, 31, 13, tzinfo=UTC), 6),  # Lord Howe's November begins
+    (datetime(2025, 10, 31, 11, tzinfo=UTC), 2),  # Apia's November begins
+    (datetime(2025, 10, 31, 10, tzinfo=UTC), 3),  # Kiritimati's November begins
+    (datetime(2025, 10, 31, 10, tzinfo=UTC), 4),  # Honolulu's 31 October begins
+    (datetime(2025, 10, 31, 18, 30, tzinfo=UTC), 5),  # Kolkata's November begins
 ]
 
 
@@ -114,6 +119,11 @@ class _Maker:
             return Decimal(self.pick("-0.01", "-5.00", "100.01", "999.99", "0.00", "100.00"))
         return Decimal(self.random.randint(low * 100, high * 100)) / 100
 
+    def whole(self, high: int) -> int | None:
+        """A number of milliseconds: sometimes null, negative, 0 or the greatest."""
+        odd = [None, None, None, -1, -1, -2147483648, 0, 0, 2147483647]
+        return self.random.choice(odd) if self.chance(0.3) else self.random.randint(1, high)
+
     # --- the whole -----------------------------------------------------------------------------------------------
 
     def make(self, sessions: int) -> Tables:
@@ -169,14 +179,17 @@ class _Maker:
         for day in busy[: max(1, sessions * 6 // 10 // len(TEACHERS))]:
             for number in range(len(TEACHERS)):
                 found.append((FIRST + day * DAY + 15 * HOUR + self.between(0, 3600), f"teacher-{number}", True))
-        edges = list(EDGES)
-        self.random.shuffle(edges)
-        for edge in edges[: sessions // 10]:
-            number = self.pick(0, 1, 2, 3, 4, 6, 7, 8, 13)
-            found.append((edge + self.random.choice([-1, 0, 1]) * MICRO, f"teacher-{number}", False))
+        if sessions >= 150:  # many teachers without a school on one date: no colleagues of each other
+            for number in range(8):
+                found.append((FIRST + busy[0] * DAY + 15 * HOUR + self.between(0, 3600), f"stranger-{number}", True))
+        for edge, number in self.random.sample(EDGES, min(len(EDGES), sessions // 10)):
+            found.append((edge + self.random.choice([-1, 0, 0, 1]) * MICRO, f"teacher-{number}", False))
         while len(found) < sessions:
             start = FIRST + self.between(0, DAYS * 86400 - 1)
-            teacher = self.pick(*(f"teacher-{number}" for number in range(len(TEACHERS))), *STRANGERS, None, " \t")
+            # Seldom those whose busy days make a trend, so that it stays one.
+            teacher = self.pick(*(f"teacher-{n}" for n in range(len(TEACHERS)) if n % 8 > 4), *STRANGERS, None, " \t")
+            if self.chance(0.3):
+                teacher = self.pick(*(f"teacher-{n}" for n in range(len(TEACHERS))))
             found.append((self.shaken(start, 0.2), teacher, False))
         return found[:sessions]
 
@@ -191,10 +204,14 @@ class _Maker:
         )
         if self.chance(0.15):
             school = self.random.choice([*SCHOOLS, None, *BLANKS])
-        shape = "plain" if steady else self.random.choices(
-            ["plain", "open", "unstarted", "reversed", "long", "exactly_long", "empty", "hourly"],
-            [60, 8, 5, 5, 5, 2, 5, 10],
-        )[0]
+        shape = (
+            "plain"
+            if steady
+            else self.random.choices(
+                ["plain", "open", "unstarted", "reversed", "long", "exactly_long", "empty", "hourly"],
+                [60, 8, 5, 5, 5, 2, 5, 10],
+            )[0]
+        )
         if shape == "hourly":
             start = start.replace(minute=0, second=0, microsecond=0)
         length = {
@@ -244,7 +261,7 @@ class _Maker:
         value = {
             0: Decimal(30) + day + noise,
             1: Decimal(80) - day + noise,
-            2: Decimal("60.10"),
+            2: Decimal("60.10"),  # the mean of two scores that differ: level but for the rounding of doubles
             3: Decimal(20) + day,
             4: Decimal("90.70") - day * Decimal("0.10"),
             5: Decimal(50) + noise,
@@ -252,6 +269,9 @@ class _Maker:
         }.get(teacher % 8)
         if value is not None:
             row["engagement_score"] = row["participation_rate"] = value
+        if teacher % 8 == 2:
+            row["engagement_score"] += noise
+            row["participation_rate"] -= noise
 
     def spoil_session(self, row: Row) -> Row:
         """A copy with other values, which must not be used (or must)."""
@@ -389,12 +409,14 @@ class _Maker:
                 "2e-3",
                 "1e400",
                 "-1e400",
-                "123456789012345678901234567890",
+                self.pick("250", "250.5", "123456789012345678901234567890"),
                 '"250"',
                 '"NaN"',
                 "true",
                 "false",
                 "null",
+                "NaN",
+                "Infinity",
                 "[5]",
                 '{"latencyMs": 5}',
             ]
@@ -419,8 +441,9 @@ class _Maker:
     def add_groups(self, session: Row, plain: bool) -> list[str]:
         table = "sessions.student_groups"
         ids = []
-        # On busy days every other teacher's sessions have no groups: their score is their two own scores.
-        amount = 0 if plain and self.chance(0.6) else self.random.randint(0, 4)
+        # On busy days many sessions have no groups: their score is the mean of their two own scores.
+        exact = session["teacher_id"] in ("teacher-2", "teacher-3", "teacher-10", "teacher-11")
+        amount = 0 if plain and (exact or self.chance(0.6)) else self.random.randint(0, 4)
         for number in range(amount):
             row: Row = {
                 "id": self.key("group"),
@@ -504,7 +527,12 @@ class _Maker:
                 "join_time": join,
                 "leave_time": leave,
                 "connection_quality": self.random.choice(
-                    [None, "", "unknown", *map(self.shouted, ("excellent", "good", "fair", "poor", "excellent", "good"))]
+                    [
+                        None,
+                        "",
+                        "unknown",
+                        *map(self.shouted, ("excellent", "good", "fair", "poor", "excellent", "good")),
+                    ]
                 ),
                 "created_at": join,
                 "updated_at": self.pick(None, leave, join),
@@ -666,7 +694,7 @@ class _Maker:
                 "session_id": session["id"],
                 "analysis_type": "tier1",
                 "analysis_timestamp": time,
-                "processing_time_ms": self.pick(None, -1, 0, 2147483647, self.random.randint(1, 90000)),
+                "processing_time_ms": self.whole(90000),
                 "confidence_score": Decimal("0.5000"),
                 "created_at": time,
             }
@@ -718,7 +746,7 @@ class _Maker:
                 "id": self.key("request"),
                 "endpoint": "/api/x",
                 "method": "GET",
-                "response_time_ms": self.pick(None, -1, 0, 2147483647, self.random.randint(1, 5000)),
+                "response_time_ms": self.whole(5000),
                 "status_code": self.pick(None, 200, 200, 404, 499, 500, 503, 599),
                 "school_id": self.any_school(),
                 "ip_address": "10.0.0.1",
@@ -815,6 +843,11 @@ class _Maker:
         moved = {**stamps, "updated_at": start + DAY, "actual_start": start + DAY, "actual_end": start + DAY + HOUR}
         rows.append({**first, **stamps})
         rows.append({**first, **moved, "school_id": "school-c"})
+        for index, school in enumerate(["school-c", "\t", "school-b", "school-c"]):  # the least school counts
+            at = {name: value and value + index * HOUR for name, value in stamps.items()}
+            rows.append(
+                {**sample, **at, "id": f"session-many-{index}", "school_id": school, "teacher_id": "teacher-many"}
+            )
         session = {**first, **moved}
         self.tables["analytics.session_events"].append(self.event(session, "configured", start + DAY, "{}"))
 

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from transforms.columns import clamped, hour_of, hours, instant, normalised, percentage
 from transforms.metric_settings import MetricSettings
 from transforms.payloads import latency_ms
-from transforms.sessions import group_readiness, group_totals, session_quality, session_spans
+from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.usable_rows import duration_seconds
 
 KEY = ("school_id", "metric_hour")
@@ -361,15 +361,19 @@ def brought_together(parts: list[DataFrame], window: HourWindow, settings: Metri
 
 
 def dashboard_metrics_hourly(
-    usable: Mapping[str, DataFrame], window: HourWindow, run_start: datetime, settings: MetricSettings
+    spans: DataFrame,
+    usable: Mapping[str, DataFrame],
+    window: HourWindow,
+    run_start: datetime,
+    settings: MetricSettings,
 ) -> DataFrame:
     """The rows of the window's hours that began before the run's start: every column but `id` and the stamps.
 
-    `usable` maps each source's name to its usable rows.
+    `spans` are the usable sessions with their spans (`session_spans`); `usable` maps each source's name to its usable
+    rows.
     """
     begun = window.until(run_start)
     events = usable["analytics.session_events"]
-    spans = session_spans(usable["sessions.classroom_sessions"], events, settings)
     groups = group_readiness(usable["sessions.student_groups"], events)
     intervals = participant_intervals(usable["sessions.participants"], spans, settings)
     parts = [

@@ -28,7 +28,7 @@ def session_landmarks(events: DataFrame) -> DataFrame:
 
 
 def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettings) -> DataFrame:
-    """One row per usable session: `session_id`, its own columns, and its span.
+    """One row per usable session: `session_id`, what the metrics need of it, and its span.
 
     `start`: the earliest `started` event, else `actual_start`. `recorded_end`: the latest `ended` event, else
     `actual_end`, taken no earlier than `start` and no later than `max_session_hours` after it. `end`: `recorded_end`,
@@ -46,7 +46,18 @@ def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettin
         .withColumn("start", start)
         .withColumn("recorded_end", recorded_end)
         .withColumn("end", F.coalesce("recorded_end", F.col("start") + hours(settings.open_session_hours)))
-        .drop("started_at", "ended_at")
+        .select(
+            "session_id",
+            "school_id",
+            "teacher_id",
+            "engagement_score",
+            "participation_rate",
+            "actual_duration_minutes",
+            "configured_at",
+            "start",
+            "recorded_end",
+            "end",
+        )
     )
 
 

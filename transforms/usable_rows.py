@@ -18,6 +18,7 @@ from transforms.payloads import payload_object
 EVENT_TYPES = ("configured", "started", "leader_ready", "member_join", "member_leave", "ended")
 
 SESSIONS = "sessions.classroom_sessions"
+EVENTS = "analytics.session_events"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ RULES: Mapping[str, SourceRules] = {
         placed_by="join_time", in_session=True, measured_from=("student_id", "anonymous_id")
     ),
     "sessions.transcriptions": SourceRules(placed_by="start_time", in_session=True, has_duration=True),
-    "analytics.session_events": SourceRules(
+    EVENTS: SourceRules(
         placed_by="event_time", in_session=True, event_types=EVENT_TYPES, measured_from=("payload",)
     ),
     "analytics.session_analytics": SourceRules(in_session=True),
@@ -114,8 +115,8 @@ def _is_unusable_duration() -> Column:
 def classified(source: str, rows: DataFrame, sessions: DataFrame | None) -> DataFrame:
     """The source's rows with `rejected_because`: the first reason that fits, null for a usable row.
 
-    `rows` holds the source's `columns_read`; `sessions` the usable rows of `sessions.classroom_sessions`, needed by
-    the sources whose rules say `in_session`.
+    `rows` holds the source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the
+    sources whose rules say `in_session`.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))
@@ -132,7 +133,7 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None) -> Data
     if rules.in_session:
         if sessions is None:
             raise ValueError(f"{source} is judged by its sessions")
-        known = sessions.select(F.col("id").alias("session_id"), F.lit(True).alias("is_in_session"))
+        known = sessions.select("session_id", F.lit(True).alias("is_in_session"))
         judged = judged.join(known, "session_id", how="left")
         reasons.append(F.when(F.col("is_in_session").isNull(), "orphan_session"))
     if rules.has_duration:

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.delta_io import read_lake
-from tests.oracle import common, hourly
+from tests.oracle import common, daily, hourly, prompts
 
 EXAMPLE = Path(__file__).parent.parent / "fixtures" / "example"
 FIRST, LAST = date(2025, 10, 20), date(2025, 11, 17)  # the window, the end exclusive
@@ -66,3 +68,31 @@ def test_quarantine() -> None:
     assert {source: dict(reasons) for source, reasons in common.rejected(lake()).items() if reasons} == wanted
 
 
+def test_daily() -> None:
+    actual = daily.rows(lake(), FIRST, LAST)
+    wanted = expected("teacher_analytics_summary")
+    assert len(actual) == len(wanted) == 52
+    assert differences(actual, wanted) == []
+
+
+def test_prompts() -> None:
+    actual = prompts.rows(lake(), FIRST, LAST, "week")
+    wanted = expected("teacher_prompt_effectiveness")
+    assert len(actual) == len(wanted) == 204
+    assert differences(actual, wanted) == []
+
+
+@pytest.mark.parametrize("degrees", [3, 4, 5, 8, 10, 19, 26, 60, 150])
+def test_student_t(degrees: int) -> None:
+    """Simpson's rule over the density finds 95 % between -t and t."""
+    t, steps = common.student_t_95(degrees), 20000
+    scale = math.gamma((degrees + 1) / 2) / math.gamma(degrees / 2) / math.sqrt(degrees * math.pi)
+    weights = (1 if step in (0, steps) else 2 + 2 * (step % 2) for step in range(steps + 1))
+    density = (scale * (1 + (step * t / steps) ** 2 / degrees) ** (-(degrees + 1) / 2) for step in range(steps + 1))
+    share = 2 * t / steps / 3 * math.fsum(weight * height for weight, height in zip(weights, density, strict=True))
+    assert abs(share - 0.95) < 1e-14
+
+
+@pytest.mark.parametrize(("degrees", "value"), [(1, 12.706204736174704), (2, 4.302652729749462)])
+def test_student_t_closed_forms(degrees: int, value: float) -> None:
+    assert math.isclose(common.student_t_95(degrees), value, rel_tol=1e-13)
