@@ -60,8 +60,8 @@ def _with_broken_rows(table: str, frame: DataFrame) -> DataFrame:
         # Implied by the key, but Spark can apply it before it multiplies the sessions' rows.
         model = model.filter(F.col("session_id") == FIRST_SESSION_ID)
     copies = model.withColumn("defect", F.explode(F.array(*map(F.lit, changes))))
-    broken = copies.selectExpr(*(f"CAST({_broken(c.name, changes)} AS {c.type}) AS `{c.name}`" for c in contract.columns))
-    return frame.unionByName(broken)
+    values = [f"CAST({_broken(c.name, changes)} AS {c.type}) AS `{c.name}`" for c in contract.columns]
+    return frame.unionByName(copies.selectExpr(*values))
 
 
 def _broken(column: str, changes: Mapping[str, Changes]) -> str:
@@ -74,7 +74,7 @@ def _broken(column: str, changes: Mapping[str, Changes]) -> str:
 def _common(table: str) -> dict[str, Changes]:
     """Missing and duplicate keys, orphans, missing times."""
     columns = contract_of(table).column_names
-    older = {name: _hours_after(name, -1) for name in ("created_at", "updated_at") if name in columns}
+    older: Changes = {name: _hours_after(name, -1) for name in ("created_at", "updated_at") if name in columns}
     defects: dict[str, Changes] = {
         "no-key": {"id": "NULL"},
         "blank-key": {"id": "'  '"},

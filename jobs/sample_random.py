@@ -16,7 +16,7 @@ class Dice:
     """Randomness that depends on nothing but the seed, a purpose and the numbers of a row.
 
     `F.rand` depends on how the rows are partitioned; a hash does not, so equal seeds give equal rows on any machine.
-    `ids` name the columns that number the row.
+    `ids` name the columns that number the row, or say in SQL what does.
     """
 
     seed: int

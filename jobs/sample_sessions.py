@@ -308,7 +308,8 @@ def session_events(sessions: DataFrame, groups: DataFrame, stays: DataFrame, dic
     ready = _events(groups, ("g",), {"leader_ready": "ready"})
     moves = _events(stays, ("g", "seat", "stay"), {"member_join": "joined", "member_leave": "left_early"})
     events = life.unionByName(ready, allowMissingColumns=True).unionByName(moves, allowMissingColumns=True)
-    delay = dice.unit("latency", "n", *(f"coalesce({number}, 0)" for number in ("g", "seat", "stay")), "hash(event_type)")
+    numbers = (f"coalesce({number}, 0)" for number in ("g", "seat", "stay"))
+    delay = dice.unit("latency", "n", *numbers, "hash(event_type)")
     payload = F.struct(
         F.col("group_id").alias("groupId"),
         F.col("participant_id").alias("memberId"),

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", frozen=True, extra="ignore")
 
-    max_session_hours: int = Field(24, ge=1, le=168, description="A session or a participant's stay ends at the latest after this many hours.")
+    max_session_hours: int = Field(24, ge=1, le=168, description="A session ends at the latest after this many hours.")
     open_session_hours: int = Field(4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last.")
     transcription_usd_per_minute: float = Field(0.006, ge=0, description="US dollars per transcribed minute.")
     analysis_usd_per_second: float = Field(0.00025, ge=0, description="US dollars per second of AI processing.")

@@ -22,6 +22,8 @@ from transforms.usable_rows import duration_seconds
 
 KEY = ("school_id", "metric_hour")
 CALCULATION_METHOD = "hourly_rollup"
+MAX_STAY_HOURS = 24
+"""A participant's stay ends at the latest after this many hours: fixed by the metric, not a setting."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,14 @@ def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) ->
     )
 
 
-def participant_intervals(participants: DataFrame, spans: DataFrame, settings: MetricSettings) -> DataFrame:
+def participant_intervals(participants: DataFrame, spans: DataFrame) -> DataFrame:
     """One row per usable participant of a school: `school_id`, `person`, `connection_quality` and its interval.
 
     `[present_from, present_until)`: from `join_time` to `leave_time`, else the session's end, else `join_time`; never
-    longer than `max_session_hours`. The person is the student, else the anonymous visitor, else the participant.
+    longer than `MAX_STAY_HOURS`. The person is the student, else the anonymous visitor, else the participant.
     """
     join_time = F.col("join_time")
-    until = clamped(
-        F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(settings.max_session_hours)
-    )
+    until = clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
     person = F.coalesce(
         F.concat(F.lit("student:"), F.col("student_id")),
         F.concat(F.lit("anonymous:"), F.col("anonymous_id")),
@@ -375,7 +375,7 @@ def dashboard_metrics_hourly(
     begun = window.until(run_start)
     events = usable["analytics.session_events"]
     groups = group_readiness(usable["sessions.student_groups"], events)
-    intervals = participant_intervals(usable["sessions.participants"], spans, settings)
+    intervals = participant_intervals(usable["sessions.participants"], spans)
     parts = [
         sessions_by_hour(spans, groups, begun),
         presence_by_hour(intervals, begun),

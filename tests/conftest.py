@@ -1,0 +1,61 @@
+"""One Spark session for the whole test run, and frames written as tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.spark_session import open_session
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "tests" / "fixtures" / "example"
+
+Table = Callable[[str], DataFrame]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """The session that conf/spark.properties describes."""
+    os.environ["TZ"] = "America/New_York"  # a driver's own zone must never show in a result
+    session = open_session("tests")
+    yield session
+    session.stop()
+
+
+def read_table(spark: SparkSession, text: str) -> DataFrame:
+    """A frame from a text: the first line names and types the columns, each further line is a row.
+
+    Cells are divided by `|`. `null` is null, `''` is the empty text, and a text keeps white space within quotes.
+    """
+    lines = [line for line in (line.strip() for line in text.strip().splitlines()) if line]
+    header, body = lines[0], lines[1:]
+    fields = [cell.split(maxsplit=1) for cell in header.split("|")]
+    names = [name for name, _ in fields]
+
+    def value(cell: str) -> str | None:
+        text = cell.strip()
+        if text == "null":
+            return None
+        return text[1:-1] if len(text) >= 2 and text[0] == text[-1] == "'" else text
+
+    rows = [tuple(value(cell) for cell in line.split("|")) for line in body]
+    for row in rows:
+        assert len(row) == len(names), f"a row of {len(row)} cells under {len(names)} columns: {row}"
+    texts = spark.createDataFrame(rows, ", ".join(f"`{name}` string" for name in names))
+    typed = []
+    for name, type_ in fields:
+        kind = type_.strip()
+        text_column = F.col(name)
+        typed.append((F.from_json(text_column, kind) if kind.startswith("array") else text_column.cast(kind)).alias(name))
+    return texts.select(*typed)
+
+
+@pytest.fixture
+def table(spark: SparkSession) -> Table:
+    """`table(text)`: see `read_table`."""
+    return lambda text: read_table(spark, text)
