@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -113,11 +113,12 @@ class Contract(_Model):
         return tuple(column for column in self.columns if column.is_measure)
 
     @property
-    def schema(self) -> StructType:
+    def spark_schema(self) -> StructType:
         """The table's Spark schema: every column nullable, as in the catalog. Needs a Spark session."""
         from pyspark.sql.types import StructType
 
-        return StructType.fromDDL(", ".join(f"`{column.name}` {column.type}" for column in self.columns))
+        fields = ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+        return cast("StructType", StructType.fromDDL(fields))
 
     def create_statement(self, location: str | None = None) -> str:
         """The DDL that makes the table where it is missing, at `location` or managed by the catalog.

@@ -143,9 +143,7 @@ def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> Exp
     return result
 
 
-def _answers(
-    result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind
-) -> tuple[Check, ...]:
+def _answers(result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind) -> tuple[Check, ...]:
     answered = {_identity(r.expectation_config) for r in result.results}
     missing = tuple(
         Check(kind, e.configuration.type, _subject(e.configuration.kwargs), "critical", False, detail="no result")

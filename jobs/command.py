@@ -8,14 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from jobs.errors import JobError, UsageError
 from jobs.logs import log, set_up_logs
 from jobs.rollup import Rollup, RunWindow
 
+if TYPE_CHECKING:
+    from jobs.life_cycle import Outcome, Run
+
 W = TypeVar("W", bound=RunWindow)
 DEFAULT_CATALOG = "classwaves"
+MAX_ATTEMPTS = 5
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,8 +54,29 @@ def read_call(job_name: str, arguments: Sequence[str], periods: Sequence[str] = 
     parser.add_argument("--end", metavar="T", help="end of the window, exclusive")
     parser.add_argument("--allow-empty", action="store_true", help="let the run empty a window that holds rows")
     if periods:
-        parser.add_argument("--period", choices=periods, default="week", help="length of a period (default: %(default)s)")
+        parser.add_argument(
+            "--period", choices=periods, default="week", help="length of a period (default: %(default)s)"
+        )
     return Call(**vars(parser.parse_args(arguments)))
+
+
+def _insistently(work: Callable[[Run], Outcome], run: Run) -> Outcome:
+    """The whole run again, a few times and ever later, where another run wrote the same table at the same time."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+    from jobs.lake import ConflictError
+
+    attempts = Retrying(
+        retry=retry_if_exception_type(ConflictError),
+        stop=stop_after_attempt(MAX_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=2, max=60),
+        before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
+        reraise=True,
+    )
+    for attempt in attempts:
+        with attempt:
+            return work(run if attempt.retry_state.attempt_number == 1 else run.again())
+    raise AssertionError("the attempts end in a result or an error")
 
 
 def run_job(
@@ -80,7 +105,10 @@ def run_job(
     last_success = Ledger(lake).last_success(rollup.job_name) if call.start is None and call.end is None else None
     window = window_of(call, last_success, run.run_start, settings.look_back_hours)
     log.info("run", run_id=run.run_id, start=str(window.start), end=str(window.end))
-    outcome = execute(rollup, lake, window, run, settings, allow_empty=call.allow_empty, phase=phase)
+    outcome = _insistently(
+        lambda attempt: execute(rollup, lake, window, attempt, settings, allow_empty=call.allow_empty, phase=phase),
+        run,
+    )
     if outcome.data_docs:
         log.info("data docs", path=str(outcome.data_docs))
     if outcome.is_unchanged:
@@ -92,11 +120,12 @@ def run_job(
     )
 
 
-def answered(work: Callable[[], str]) -> int:
-    """Does the work and returns its exit status; the last line on stderr says why, in one sentence.
+def answered(work: Callable[[], str | None]) -> int:
+    """Does the work and returns its exit status; the last line on stderr says why, in the sentence of the work.
 
     A user's mistake leaves no stack trace; our own leaves a full one in the log.
     """
+    sentence: str | None
     try:
         sentence, status = work(), 0
     except JobError as error:
@@ -104,7 +133,8 @@ def answered(work: Callable[[], str]) -> int:
     except Exception as error:
         log.error("unexpected", exc_info=True)
         sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
-    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+    if sentence:
+        print(" ".join(sentence.split()), file=sys.stderr, flush=True)
     return status
 
 

@@ -27,9 +27,7 @@ def _before(window: HourWindow, number: int) -> HourWindow:
     return HourWindow(max(EARLIEST, window.start - shift), max(EARLIEST, window.end - shift))
 
 
-def _source_totals(
-    usable: Usable, window: HourWindow, run_start: datetime, settings: MetricSettings
-) -> DataFrame:
+def _source_totals(usable: Usable, window: HourWindow, run_start: datetime, settings: MetricSettings) -> DataFrame:
     begun = window.until(run_start)
     return source_totals(usable, begun.start, begun.end, settings.max_session_hours, settings.open_session_hours)
 
@@ -53,7 +51,7 @@ ROLLUP: Rollup[HourWindow] = Rollup(
     ),
     rows=dashboard_metrics_hourly,
     condition=_condition,
-    range=lambda window: Range("metric_hour", window.start, window.end),
+    covered=lambda window: Range("metric_hour", window.start, window.end),
     before=_before,
     source_totals=_source_totals,
     staged_totals=STAGED_TOTALS,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +30,19 @@ RUN_ID = "run_id"
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
 
 
-class PublishConflictError(JobError):
+class ConflictError(JobError):
     """Another run wrote the same table in between: the whole run has to start again."""
+
+
+@contextmanager
+def _conflicts_named(table: str) -> Iterator[None]:
+    """Turns Delta's concurrency errors, whatever their class on this platform, into `ConflictError`."""
+    try:
+        yield
+    except Exception as error:
+        if re.search(r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception", str(error)):
+            raise ConflictError(f"Another run wrote {table} at the same time.") from error
+        raise
 
 
 @dataclass(frozen=True)
@@ -206,7 +218,7 @@ class Lake:
         except Exception as error:
             raise BrokenContractError(f"The table {contract.table} cannot be read: {_reason(error)}") from error
         broken = []
-        for field in contract.schema:
+        for field in contract.spark_schema:
             if field.name not in found:
                 broken.append(f"column {field.name} is absent")
             elif found[field.name] != field.dataType:
@@ -218,7 +230,7 @@ class Lake:
             raise BrokenContractError(f"The table {contract.table} breaks its contract: {'; '.join(broken)}.")
 
     def create_missing(self, contract: Contract) -> None:
-        """Makes sure that a table of ours exists as its contract says; raises `BrokenContractError` where it differs."""
+        """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
         if self.exists(contract.table):
             self.attach([contract.table])
             self.check(contract, exactly=True)
@@ -249,7 +261,8 @@ class Lake:
             self.spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {table} ({columns}) USING delta PARTITIONED BY ({RUN_ID}){clause}"
             )
-        keyed.writeTo(table).option("mergeSchema", "true").append()
+        with _conflicts_named(table):
+            keyed.writeTo(table).option("mergeSchema", "true").append()
         staged = self.read(table, self.version(table))
         return staged.where(F.col(RUN_ID) == run_id).select(*rows.columns)
 
@@ -287,7 +300,7 @@ class Lake:
     ) -> Changes:
         """Replaces the rows that satisfy the condition by the staged ones, in one commit; none where nothing changed.
 
-        The commit's user metadata is the provenance as JSON. Raises `PublishConflictError` where another run wrote the
+        The commit's user metadata is the provenance as JSON. Raises `ConflictError` where another run wrote the
         table since it was compared.
         """
         changes, comparison, version = self.compare(contract, staged, condition, key)
@@ -298,20 +311,17 @@ class Lake:
         # were compared with, a commit on top of any other publication does not happen, which the check below notices.
         fence = {"txnAppId": f"classwaves:{contract.table}", "txnVersion": str(version + 1)}
         writer = content.writeTo(contract.table).options(**fence).option("userMetadata", json.dumps(provenance))
-        try:
+        with _conflicts_named(contract.table):
             writer.overwrite(F.expr(condition))
-        except Exception as error:
-            if "CONCURRENT" in str(error).upper():
-                raise PublishConflictError(f"Another run wrote {contract.table} at the same time.") from error
-            raise
         if self._last_provenance(contract.table).get(RUN_ID) != provenance[RUN_ID]:
-            raise PublishConflictError(f"Another run wrote {contract.table} at the same time.")
+            raise ConflictError(f"Another run wrote {contract.table} at the same time.")
         log.info("published", table=contract.table, **changes.__dict__)
         return changes
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""
-        rows.select(*self.spark.table(table).columns).writeTo(table).append()
+        with _conflicts_named(table):
+            rows.select(*self.spark.table(table).columns).writeTo(table).append()
 
     def overwrite_all(self, contract: Contract, rows: DataFrame) -> None:
         """Replaces the whole content of a table that may be missing: for sample data."""
@@ -320,7 +330,8 @@ class Lake:
 
     def replace(self, table: str, rows: DataFrame, condition: str) -> None:
         """Replaces the rows of a table of ours that satisfy the condition, in one commit."""
-        rows.select(*self.spark.table(table).columns).writeTo(table).overwrite(F.expr(condition))
+        with _conflicts_named(table):
+            rows.select(*self.spark.table(table).columns).writeTo(table).overwrite(F.expr(condition))
 
     def merge(
         self,
@@ -347,4 +358,5 @@ class Lake:
         if unmatched:
             condition, sets = unmatched
             merge = merge.whenNotMatchedBySourceUpdate(condition=condition, set=dict(sets))
-        merge.execute()
+        with _conflicts_named(table):
+            merge.execute()

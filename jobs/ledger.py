@@ -75,7 +75,7 @@ class Ledger:
         }
         contract = contract_of(TABLE)
         row = tuple(values[name] for name in contract.column_names)
-        self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.schema), _is_row_of(entry))
+        self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.spark_schema), _is_row_of(entry))
 
     def last_success(self, job_name: str) -> datetime | None:
         """The start of the job's latest run that succeeded; None where there is none."""

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
-from functools import reduce
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +47,10 @@ class Run:
         start = run_start or datetime.now(timezone.utc)
         return cls(f"{job_name}-{start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", job_name, start)
 
+    def again(self) -> Run:
+        """Another attempt at the same run: the same start, a name of its own."""
+        return Run.begin(self.job_name, self.run_start)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -74,7 +77,7 @@ def _as_instant(moment: datetime | date) -> datetime:
 
 
 def _identified(rows: DataFrame, canonical: Contract) -> DataFrame:
-    types = {field.name: field.dataType for field in canonical.schema if field.name in canonical.key}
+    types = {field.name: field.dataType for field in canonical.spark_schema if field.name in canonical.key}
     return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
 
 
@@ -108,13 +111,15 @@ def _gate(
     suite = rollup_suite(
         contracts,
         staged.columns,
-        rollup.range(window),
+        rollup.covered(window),
         rollup.ordered,
         _volume(lake, rollup, window),
         allow_empty=allow_empty,
         drift_tolerance=settings.drift_tolerance,
     )
-    expressions = [F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(n) for n, sql in rollup.staged_totals.items()]
+    expressions = [
+        F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(name) for name, sql in rollup.staged_totals.items()
+    ]
     of_staged = staged.agg(*expressions).collect()[0].asDict()
     of_sources = _totals(rollup.source_totals(source_rows.usable, window, run.run_start, settings.metrics))
     differences = relative_differences(of_staged, of_sources)
@@ -123,7 +128,11 @@ def _gate(
 
 def _checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
     """How many rows of each source were rejected, by reason, and how many values counted as null, by column."""
-    by_reason = found.where(F.col("reason").isNotNull()).groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected")).count()
+    by_reason = (
+        found.where(F.col("reason").isNotNull())
+        .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))
+        .count()
+    )
     by_column = (
         found.select("source", F.explode("violations").alias("what"), F.lit(False).alias("is_rejected"))
         .groupBy("source", "what", "is_rejected")
@@ -145,10 +154,23 @@ def _checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
 def _record_checks(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
     now = datetime.now(timezone.utc)
     rows = [
-        (run.run_id, run.job_name, table, now, c.kind, c.name, c.subject, c.severity, c.success, c.observed, c.expected, c.detail)
+        (
+            run.run_id,
+            run.job_name,
+            table,
+            now,
+            c.kind,
+            c.name,
+            c.subject,
+            c.severity,
+            c.success,
+            c.observed,
+            c.expected,
+            c.detail,
+        )
         for c in checks
     ]
-    lake.append(VALIDATION_RESULTS, lake.spark.createDataFrame(rows, contract_of(VALIDATION_RESULTS).schema))
+    lake.append(VALIDATION_RESULTS, lake.spark.createDataFrame(rows, contract_of(VALIDATION_RESULTS).spark_schema))
 
 
 def _refusal(rollup: Rollup[W], verdict: Verdict) -> GateRefusedError:

@@ -45,9 +45,10 @@ W = TypeVar("W", bound=RunWindow)
 class Rollup(Generic[W]):
     """One job. `targets` are the tables that one computation fills, the canonical one first.
 
-    `rows` makes all of their columns but `id` and the stamps, from the sessions' spans and the usable rows; `condition` says in SQL, with literals, which rows of a
-    target a window covers; `range` is the same for the gate; `source_totals` and `staged_totals` are what it
-    reconciles; `ordered` are pairs of columns that must order; `before` gives the windows of the same length before.
+    `rows` makes all of their columns but `id` and the stamps, from the sessions' spans and the usable rows; `condition`
+    says in SQL, with literals, which rows of a target a window covers; `covered` is the same for the gate;
+    `source_totals` and `staged_totals` are what it reconciles; `ordered` are pairs of columns that must order; `before`
+    gives the windows of the same length before.
     """
 
     job_name: str
@@ -55,7 +56,7 @@ class Rollup(Generic[W]):
     sources: tuple[str, ...]
     rows: Callable[[DataFrame, Usable, W, datetime, MetricSettings], DataFrame]
     condition: Callable[[W], str]
-    range: Callable[[W], Range]
+    covered: Callable[[W], Range]
     before: Callable[[W, int], W]
     source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
     staged_totals: Mapping[str, str]

@@ -14,6 +14,7 @@ from jobs.sample_defects import with_defects
 from jobs.sample_people import Scale
 from jobs.sample_random import Dice
 
+PILOT_SESSIONS = 425
 PILOT_DENSITY = 0.036
 """A catalog in its pilot: of 425 planned sessions a third ran, and 15 were recorded with all that happened in them.
 
@@ -26,7 +27,7 @@ BUSY_DENSITY = 1.0
 def sample_tables(
     spark: SparkSession,
     *,
-    sessions: int = 425,
+    sessions: int = PILOT_SESSIONS,
     days: int = 30,
     seed: int = 7,
     first_day: date = date(2025, 9, 1),

@@ -69,8 +69,8 @@ def after(moment: str | Column, seconds: Column) -> Column:
 
 
 def score(value: Column) -> Column:
-    """The value taken into [0, 100], with two decimals."""
-    return F.round(F.least(F.greatest(value, F.lit(0.0)), F.lit(100.0)), 2)
+    """The value taken into [0, 100], with two decimals; null where it is null, which `greatest` would skip."""
+    return F.when(value.isNotNull(), F.round(F.least(F.greatest(value, F.lit(0.0)), F.lit(100.0)), 2))
 
 
 def shaped(frame: DataFrame, table: str, values: Mapping[str, Column]) -> DataFrame:

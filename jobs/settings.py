@@ -20,12 +20,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", frozen=True, extra="ignore")
 
     max_session_hours: int = Field(24, ge=1, le=168, description="A session ends at the latest after this many hours.")
-    open_session_hours: int = Field(4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last.")
+    open_session_hours: int = Field(
+        4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last."
+    )
     transcription_usd_per_minute: float = Field(0.006, ge=0, description="US dollars per transcribed minute.")
     analysis_usd_per_second: float = Field(0.00025, ge=0, description="US dollars per second of AI processing.")
-    look_back_hours: int = Field(48, ge=0, description="How far a run without a window looks back before the last run that succeeded.")
-    drift_tolerance: float = Field(0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning.")
-    data_docs_dir: Path | None = Field(None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog.")
+    look_back_hours: int = Field(
+        48, ge=0, description="How far a run without a window looks back before the last run that succeeded."
+    )
+    drift_tolerance: float = Field(
+        0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning."
+    )
+    data_docs_dir: Path | None = Field(
+        None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog."
+    )
 
     @property
     def metrics(self) -> MetricSettings:

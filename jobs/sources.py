@@ -70,7 +70,7 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
 
 def _judged(lake: Lake, source: str, versions: Mapping[str, int], sessions: DataFrame | None) -> DataFrame:
     contract = contract_of(source)
-    raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.schema)
+    raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
     rows = raw.select(*columns_read(source, contract.public_columns))
     return classified(source, rows, sessions if RULES[source].in_session else None)
 

@@ -66,11 +66,16 @@ def open_session(application: str) -> SparkSession:
             if "JAVA_GATEWAY_EXITED" not in str(error):
                 raise
             raise UsageError(
-                "Spark could not start: most likely the Delta jar that conf/spark.properties names is neither cached nor "
-                "to be had from Maven Central; run `make setup` once with a network."
+                "Spark could not start: most likely the Delta jar that conf/spark.properties names is neither cached "
+                "nor to be had from Maven Central; run `make setup` once with a network."
             ) from error
     session.conf.set("spark.sql.session.timeZone", "UTC")
     return session
+
+
+def fetch_jars() -> None:
+    """Starts and stops Spark once, so that the Delta jar is in the cache: what set-up needs a network for."""
+    open_session("set-up").stop()
 
 
 def check_delta(spark: SparkSession) -> None:
@@ -80,3 +85,9 @@ def check_delta(spark: SparkSession) -> None:
         raise UsageError(
             "This Spark session has no Delta: call spark-submit with --properties-file conf/spark.properties."
         )
+
+
+if __name__ == "__main__":
+    from jobs.command import answered
+
+    raise SystemExit(answered(fetch_jars))

@@ -51,7 +51,9 @@ def read_table(spark: SparkSession, text: str) -> DataFrame:
     for name, type_ in fields:
         kind = type_.strip()
         text_column = F.col(name)
-        typed.append((F.from_json(text_column, kind) if kind.startswith("array") else text_column.cast(kind)).alias(name))
+        typed.append(
+            (F.from_json(text_column, kind) if kind.startswith("array") else text_column.cast(kind)).alias(name)
+        )
     return texts.select(*typed)
 
 

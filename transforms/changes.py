@@ -51,7 +51,9 @@ def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataF
     ]
     is_different = reduce(lambda a, b: a | b, differences, F.lit(False))
     change = (
-        F.when(F.col("old").isNull(), NEW).when(F.col("new").isNull(), GONE).when(is_different, CHANGED)
+        F.when(F.col("old").isNull(), NEW)
+        .when(F.col("new").isNull(), GONE)
+        .when(is_different, CHANGED)
         .otherwise(UNCHANGED)
     )
     return old.join(new, matches, how="full").select("old", "new", change.alias("change"))

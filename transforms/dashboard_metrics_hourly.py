@@ -44,7 +44,7 @@ class HourWindow:
         return (moment >= instant(self.start)) & (moment < instant(self.end))
 
     def overlapped_hours(self, start: Column, end: Column) -> Column:
-        """The hours of the window that `[start, end)` overlaps, as an array; an empty interval overlaps its own hour."""
+        """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""
         last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
         first = F.greatest(hour_of(start), instant(self.start))
         last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
@@ -127,7 +127,9 @@ def connection_stability() -> Column:
     """The last quality that a participant reported as a score: excellent 100, good 75, fair 50, poor 25, else null."""
     quality = normalised(F.col("connection_quality"))
     return (
-        F.when(quality == "excellent", 100.0).when(quality == "good", 75.0).when(quality == "fair", 50.0)
+        F.when(quality == "excellent", 100.0)
+        .when(quality == "good", 75.0)
+        .when(quality == "fair", 50.0)
         .when(quality == "poor", 25.0)
     )
 

@@ -74,9 +74,7 @@ def ready_times(events: DataFrame) -> DataFrame:
 
 def group_readiness(groups: DataFrame, events: DataFrame) -> DataFrame:
     """The usable groups (their id as `group_id`) with `ready_at`, null for a group that no leader reported ready."""
-    return groups.withColumnRenamed("id", "group_id").join(
-        ready_times(events), ["session_id", "group_id"], how="left"
-    )
+    return groups.withColumnRenamed("id", "group_id").join(ready_times(events), ["session_id", "group_id"], how="left")
 
 
 def group_totals(groups: DataFrame) -> DataFrame:
@@ -101,5 +99,3 @@ def session_quality() -> Column:
     """
     collaboration = F.when(F.col("collaboration_count") > 0, F.col("collaboration_sum") / F.col("collaboration_count"))
     return mean_of(F.col("engagement_score").cast("double"), F.col("participation_rate").cast("double"), collaboration)
-
-

@@ -43,9 +43,7 @@ RULES: Mapping[str, SourceRules] = {
         placed_by="join_time", in_session=True, measured_from=("student_id", "anonymous_id")
     ),
     "sessions.transcriptions": SourceRules(placed_by="start_time", in_session=True, has_duration=True),
-    EVENTS: SourceRules(
-        placed_by="event_time", in_session=True, event_types=EVENT_TYPES, measured_from=("payload",)
-    ),
+    EVENTS: SourceRules(placed_by="event_time", in_session=True, event_types=EVENT_TYPES, measured_from=("payload",)),
     "analytics.session_analytics": SourceRules(in_session=True),
     "ai_insights.teacher_guidance_metrics": SourceRules(placed_by="generated_at", in_session=True),
     "ai_insights.intervention_suggestions": SourceRules(placed_by="created_at", in_session=True),
@@ -90,9 +88,7 @@ def columns_read(source: str, public_columns: Iterable[str]) -> tuple[str, ...]:
 
 def duration_seconds() -> Column:
     """The duration of a transcription, seconds: `duration_seconds`, else `end_time - start_time`."""
-    return F.coalesce(
-        F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time"))
-    )
+    return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time")))
 
 
 def _is_superseded(rows: DataFrame) -> Column:
@@ -171,9 +167,7 @@ def usable(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Di
     Measures outside of their range, dimensions outside of their domain (which are trimmed and in lower case) and blank
     keys and references are null; a payload is a VARIANT, null unless it is a JSON object.
     """
-    cleaned = {
-        name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")
-    }
+    cleaned = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
     cleaned |= {m.name: F.when(~_is_out_of_range(m), F.col(m.name)) for m in measures}
     cleaned |= {d.name: F.when(~_is_foreign(d), normalised(blank_to_null(F.col(d.name)))) for d in dimensions}
     if "payload" in rows.columns:

@@ -30,7 +30,9 @@ STAGED_TOTALS: Mapping[str, str] = {
 
 
 def _total(name: str, rows: DataFrame, value: Column) -> DataFrame:
-    return rows.agg(F.coalesce(value.cast("double"), F.lit(0.0)).alias("total")).select(F.lit(name).alias("name"), "total")
+    return rows.agg(F.coalesce(value.cast("double"), F.lit(0.0)).alias("total")).select(
+        F.lit(name).alias("name"), "total"
+    )
 
 
 def _ends_of_sessions(
@@ -72,9 +74,7 @@ def _hours_overlapped(start: datetime, end: datetime) -> Column:
     first_of_window, end_of_window = (int(moment.timestamp() * 1_000_000) // hour for moment in (start, end))
     first = F.floor(F.col("start") / hour)
     last = F.when(F.col("end") > F.col("start"), F.floor((F.col("end") - 1) / hour)).otherwise(first)
-    return F.greatest(
-        F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1
-    )
+    return F.greatest(F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1)
 
 
 def source_totals(

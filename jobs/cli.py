@@ -1,0 +1,256 @@
+"""The command line `classwaves`: sample data, runs, and a look at what they made."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs.command import answered
+from jobs.errors import UsageError
+from jobs.logs import log, set_up_logs
+
+if TYPE_CHECKING:
+    from expectations.contract import Contract
+    from jobs.lake import Lake
+
+JOBS = ("dashboard_metrics_hourly",)
+"""The jobs: each is the module of that name in this package."""
+
+app = typer.Typer(
+    name="classwaves",
+    help="The rollups of the ClassWaves lakehouse: make a sample, run a job, look at the results.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+)
+
+LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
+CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
+
+
+def _nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}."
+    return UsageError(f"There is no {what} {name}: {hint}")
+
+
+@contextmanager
+def _phases() -> Iterator[Callable[[str], None]]:
+    """Shows what a run is at: a spinner on a terminal, log lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name: log.info("phase", phase=name)
+        return
+    with console.status("starting") as status:
+        yield lambda name: status.update(name)
+
+
+def _lake(lakehouse: Path | None, catalog: str | None) -> Lake:
+    from jobs.command import DEFAULT_CATALOG
+    from jobs.lake import Catalog, Lake, LocalFolder
+    from jobs.spark_session import check_delta, open_session
+
+    if lakehouse is not None and catalog is not None:
+        raise UsageError("Give --lakehouse or --catalog, not both.")
+    folder = LocalFolder(lakehouse) if lakehouse is not None else None
+    spark = open_session("classwaves")
+    check_delta(spark)
+    return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
+
+
+@app.command()
+def sample(
+    lakehouse: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder to write; it is made where it is missing.")
+    ],
+    sessions: Annotated[
+        Optional[int], typer.Option(min=1, help="Number of sessions; without it a small pilot of 425.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Number of days that the sessions are spread over.")] = 30,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 7,
+    overwrite: Annotated[bool, typer.Option(help="Replace the source tables that the folder has already.")] = False,
+) -> None:
+    """Write a sample lakehouse: invented schools, and a few rows of every kind that the quarantine knows.
+
+    Example: classwaves sample --lakehouse demo-lakehouse --sessions 1000
+    """
+    from expectations.contract import contract_of
+    from jobs.lake import Lake, LocalFolder
+    from jobs.sample_lakehouse import BUSY_DENSITY, PILOT_DENSITY, PILOT_SESSIONS, sample_tables
+    from jobs.spark_session import open_session
+
+    try:
+        lakehouse.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The lakehouse folder {lakehouse} cannot be made: {error.strerror}.") from error
+    place = LocalFolder(lakehouse)
+    taken = sorted(
+        str(log_folder.parent.relative_to(place.folder)) for log_folder in place.folder.glob("*/*/_delta_log")
+    )
+    if taken and not overwrite:
+        raise UsageError(
+            f"The folder {lakehouse} holds tables already ({taken[0]}, …): give --overwrite to replace them."
+        )
+    spark = open_session("classwaves sample")
+    lake = Lake(spark, place)
+    density = PILOT_DENSITY if sessions is None else BUSY_DENSITY
+    tables = sample_tables(spark, sessions=sessions or PILOT_SESSIONS, days=days, seed=seed, density=density)
+    with _phases() as phase:
+        for name, rows in tables.items():
+            phase(f"writing {name}")
+            lake.overwrite_all(contract_of(name), rows)
+    typer.echo(f"{len(tables)} tables written to {lakehouse}.", err=True)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+) -> None:
+    """Run a job once, with the options of its script.
+
+    --lakehouse DIR or --catalog NAME says where; --start T and --end T (exclusive, ISO 8601, UTC) which window;
+    --allow-empty lets the run empty a window that holds rows.
+
+    Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
+    """
+    from jobs.command import read_call, run_job
+
+    if job not in JOBS:
+        raise _nearest(job, JOBS, "job")
+    module = import_module(f"jobs.{job}")
+    call = read_call(job, context.args)
+    with _phases() as phase:
+        sentence = run_job(lambda _: module.ROLLUP, module.window_of, call, phase)
+    typer.echo(sentence, err=True)
+
+
+@app.command()
+def show(
+    table: Annotated[str, typer.Argument(help="A table by its two-part name: analytics.dashboard_metrics_hourly.")],
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
+    columns: Annotated[
+        Optional[str], typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
+    ] = None,
+) -> None:
+    """Show the newest rows of a table, without its personal columns.
+
+    Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
+    """
+    from pyspark.sql import functions as F
+
+    contract = _contract(table)
+    chosen = _chosen_columns(contract, columns)
+    lake = _lake(lakehouse, catalog)
+    if not lake.exists(table):
+        raise UsageError(f"There is no table {table} yet: run its job first.")
+    lake.attach([table])
+    newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
+    frame = lake.read(table, lake.version(table)).orderBy(*newest).limit(rows)
+    shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
+    _print(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
+    if columns is None and len(chosen) < len(contract.public_columns):
+        typer.echo(f"{len(contract.public_columns) - len(chosen)} more columns: name them with --columns.", err=True)
+
+
+@app.command()
+def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+    """Show how many source rows were rejected and why: counts and dates, no content.
+
+    Example: classwaves quarantine --lakehouse demo-lakehouse
+    """
+    from pyspark.sql import functions as F
+
+    from jobs.quarantine import TABLE
+
+    lake = _lake(lakehouse, catalog)
+    if not lake.exists(TABLE):
+        raise UsageError(f"There is no table {TABLE} yet: run a job first.")
+    lake.attach([TABLE])
+    is_open = F.col("resolved_at").isNull()
+    counts = (
+        lake.read(TABLE, lake.version(TABLE))
+        .groupBy("source_table", "reason")
+        .agg(
+            F.count_if(is_open).cast("string").alias("rejected"),
+            F.count_if(~is_open).cast("string").alias("resolved"),
+            F.min("first_seen_at").cast("string").alias("first_seen_at"),
+            F.max("last_seen_at").cast("string").alias("last_seen_at"),
+        )
+        .orderBy("source_table", "reason")
+    )
+    _print("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+
+
+def _contract(table: str) -> Contract:
+    from expectations.contract import contract_names, contract_of
+
+    names = contract_names()
+    if table not in names:
+        raise _nearest(table, names, "table")
+    return contract_of(table)
+
+
+def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:
+    from transforms.changes import STAMPS
+
+    public = contract.public_columns
+    if columns is None:
+        telling = [name for name in public if name != "id" and name not in STAMPS and name not in contract.key]
+        return [*contract.key, *telling[: max(1, 9 - len(contract.key))]]
+    chosen = [name.strip() for name in columns.split(",")]
+    for name in chosen:
+        if name not in public:
+            raise _nearest(name, public, f"column that may be shown in {contract.table} named")
+    return chosen
+
+
+def _print(title: str, columns: list[str], rows: list[list[str | None]]) -> None:
+    drawn = Table(title=title, header_style="bold")
+    for name in columns:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*["" if value is None else _short(value) for value in row])
+    Console().print(drawn)
+
+
+def _short(value: str) -> str:
+    """A number with at most three decimals; anything else as it is."""
+    try:
+        return f"{float(value):.3f}".rstrip("0").rstrip(".") if "." in value else value
+    except ValueError:
+        return value
+
+
+def main() -> None:
+    """The console script: exit status and last line on stderr as the jobs have them."""
+    set_up_logs()
+
+    def work() -> str | None:
+        try:
+            app(standalone_mode=False)
+        except Exception as error:
+            # What the parser refuses is the user's mistake. Its base class is the parser library's own.
+            if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+                raise UsageError(error.format_message()) from error
+            raise
+        return None
+
+    status = answered(work)
+    if status:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

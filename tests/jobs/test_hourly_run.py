@@ -1,0 +1,262 @@
+"""Whole runs of the hourly rollup over lakehouses that delta-rs wrote."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from expectations.contract import contract_of
+from jobs import dashboard_metrics_hourly as job
+from jobs.errors import GateRefusedError
+from jobs.lake import ConflictError, Lake, LocalFolder
+from jobs.life_cycle import Outcome
+from tests.conftest import EXAMPLE
+from tests.delta_io import read_lake, read_table, write_lake, write_table
+from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run_hourly, version_of
+from tests.messy import messy_tables
+from tests.oracle import common, hourly
+
+WINDOW = ("2025-10-20", "2025-11-17")
+STAMPS = ("calculated_at", "created_at")
+VALUES = [name for name in contract_of(HOURLY).column_names if name not in STAMPS]
+VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in STAMPS]
+
+
+def expected_rows() -> list[dict[str, Any]]:
+    lines = (EXAMPLE / "expected" / "dashboard_metrics_hourly.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [row | {"metric_hour": datetime.fromisoformat(row["metric_hour"][:-1] + "+00:00")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def first_run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    lakehouse = copy_of_example(tmp_path_factory.mktemp("example") / "lake")
+    return lakehouse, run_hourly(spark, lakehouse, *WINDOW)
+
+
+@pytest.fixture(scope="module")
+def second_run(spark: SparkSession, first_run: tuple[Path, Outcome]) -> tuple[dict[str, int], Outcome]:
+    lakehouse, _ = first_run
+    before = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
+    return before, run_hourly(spark, lakehouse, *WINDOW)
+
+
+def test_both_tables_equal_the_example(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, _ = first_run
+    assert differences(rows_of(lakehouse, HOURLY), expected_rows(), VALUES) == []
+    assert differences(rows_of(lakehouse, HOURLY_OF_USERS), expected_rows(), VALUES_OF_USERS) == []
+
+
+def test_stamps_are_the_start_of_the_run(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, outcome = first_run
+    stamps = {(row["calculated_at"], row["created_at"]) for row in rows_of(lakehouse, HOURLY)}
+    assert stamps == {(outcome.run.run_start, outcome.run.run_start)}
+
+
+def test_the_quarantine_counts_what_the_example_rejects(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, _ = first_run
+    counts = Counter((row["source_table"], row["reason"]) for row in rows_of(lakehouse, "quality.quarantine"))
+    expected = json.loads((EXAMPLE / "expected" / "quarantine.json").read_text(encoding="utf-8"))
+    assert counts == {
+        (f"classwaves.{source}", reason): count
+        for source, reasons in expected.items()
+        for reason, count in reasons.items()
+    }
+
+
+def test_the_quarantine_holds_no_personal_column(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, _ = first_run
+    for row in rows_of(lakehouse, "quality.quarantine"):
+        contract = contract_of(row["source_table"].removeprefix("classwaves."))
+        assert set(json.loads(row["row_json"])) <= set(contract.public_columns)
+
+
+def test_no_text_of_a_pupil_is_in_anything_that_a_run_leaves(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, outcome = first_run
+    tables = read_lake(lakehouse)
+    personal = {
+        str(row[column.name])
+        for source, rows in tables.items()
+        if source in job.ROLLUP.sources
+        for row in rows
+        for column in contract_of(source).columns
+        if column.personal and column.type == "string" and len(str(row[column.name] or "")) > 5
+    } - {"string"}
+    left = json.dumps([tables["quality.quarantine"], tables["quality.validation_results"]], default=str)
+    assert outcome.data_docs is not None
+    pages = "".join(page.read_text(encoding="utf-8") for page in outcome.data_docs.parent.glob("*.html"))
+    assert len(personal) > 100
+    assert [text for text in personal if text in left or text in pages] == []
+
+
+def test_data_docs_show_both_suites(first_run: tuple[Path, Outcome]) -> None:
+    _, outcome = first_run
+    assert outcome.data_docs is not None
+    assert {page.name for page in outcome.data_docs.parent.iterdir()} == {
+        f"{HOURLY}.html",
+        f"{HOURLY}.reconciliation.html",
+    }
+    assert "ready_groups" in outcome.data_docs.read_text(encoding="utf-8")
+
+
+def test_the_commit_says_what_it_was_made_from(first_run: tuple[Path, Outcome]) -> None:
+    lakehouse, outcome = first_run
+    log = sorted(lakehouse.joinpath("analytics", "dashboard_metrics_hourly", "_delta_log").glob("*.json"))
+    commits = [json.loads(line) for path in log for line in path.read_text(encoding="utf-8").splitlines()]
+    told = [json.loads(c["commitInfo"]["userMetadata"]) for c in commits if "userMetadata" in c.get("commitInfo", {})]
+    assert told[0]["run_id"] == outcome.run.run_id
+    assert told[0]["window"] == ["2025-10-20T00:00:00+00:00", "2025-11-17T00:00:00+00:00"]
+    assert told[0]["source_versions"]["sessions.transcriptions"] == 0
+
+
+def test_the_ledger_has_one_row_for_both_runs(
+    first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
+) -> None:
+    lakehouse, outcome = first_run
+    (row,) = rows_of(lakehouse, "users.analytics_job_metadata")
+    assert (row["job_name"], row["status"], row["records_processed"]) == ("dashboard_metrics_hourly", "succeeded", 328)
+    assert row["processing_period"] == datetime(2025, 10, 20, tzinfo=timezone.utc)
+    assert row["created_at"] == outcome.run.run_start
+    assert row["last_run"] == second_run[1].run.run_start
+
+
+def test_a_rerun_commits_nothing_and_adds_nothing_to_the_quarantine(
+    first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
+) -> None:
+    lakehouse, first = first_run
+    before, second = second_run
+    assert second.is_unchanged
+    assert {table: version_of(lakehouse, table) for table in before} == before
+    quarantined = rows_of(lakehouse, "quality.quarantine")
+    expected = json.loads((EXAMPLE / "expected" / "quarantine.json").read_text(encoding="utf-8"))
+    assert len(quarantined) == sum(sum(reasons.values()) for reasons in expected.values())
+    assert {(row["first_run_id"], row["last_run_id"]) for row in quarantined} == {(first.run.run_id, second.run.run_id)}
+
+
+def test_staging_is_empty_after_a_run(
+    first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
+) -> None:
+    lakehouse, _ = first_run
+    staging = [path for path in (lakehouse / "quality").iterdir() if path.name.startswith("staging_")]
+    assert len(staging) == 3
+    assert [read_table(path) for path in staging] == [[], [], []]
+
+
+def test_a_commit_on_top_of_anothers_is_noticed(
+    spark: SparkSession, first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
+) -> None:
+    """Two runs compare with the same version; Delta skips the second commit silently, the fence tells."""
+    lakehouse, _ = first_run
+    lake = Lake(spark, LocalFolder(lakehouse))
+    lake.attach([HOURLY])
+    contract, condition = contract_of(HOURLY), "metric_hour < TIMESTAMP '2025-10-28 00:00:00+00:00'"
+    version = lake.version(HOURLY)
+    staged = lake.read(HOURLY, version).where(condition)
+    stale = staged.withColumn("total_errors", F.col("total_errors") + 1)
+
+    class Behind(Lake):
+        def version(self, table: str) -> int:
+            return version - 1 if table == HOURLY else super().version(table)
+
+    with pytest.raises(ConflictError, match="Another run wrote analytics"):
+        Behind(spark, LocalFolder(lakehouse)).publish(
+            contract, stale, condition, contract.key, datetime.now(timezone.utc), {"run_id": "late"}
+        )
+    assert lake.version(HOURLY) == version
+
+
+def test_late_rows_change_what_they_touch_and_a_refused_run_changes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """One lakehouse, four runs: a late session, a purge, an emptied window."""
+    lakehouse = copy_of_example(tmp_path / "lake")
+    day = ("2025-10-30", "2025-10-31")
+    started = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    run_hourly(spark, lakehouse, *day, run_start=started)
+    before = {row["id"]: row for row in rows_of(lakehouse, HOURLY)}
+
+    # A prompt arrives late in an hour that is there already.
+    first = min(before.values(), key=lambda row: (row["metric_hour"], row["school_id"]))
+    prompts = lakehouse / "ai_insights" / "teacher_guidance_metrics"
+    good = common.usable(read_lake(lakehouse))
+    session = next(row for row in good["sessions.classroom_sessions"] if row["school_id"] == first["school_id"])
+    late = {name: None for name in read_table(prompts)[0]} | {
+        "id": "late",
+        "session_id": session["id"],
+        "generated_at": first["metric_hour"] + timedelta(minutes=5),
+    }
+    write_table(prompts, [late], contract_columns("ai_insights.teacher_guidance_metrics"), mode="append")
+    again = run_hourly(spark, lakehouse, *day, run_start=started + timedelta(days=1))
+    assert (again.changes[HOURLY].changed, again.changes[HOURLY].new, again.changes[HOURLY].gone) == (1, 0, 0)
+    after = {row["id"]: row for row in rows_of(lakehouse, HOURLY)}
+    changed = [key for key in after if after[key] != before[key]]
+    assert changed == [first["id"]]
+    assert after[first["id"]]["total_prompts_generated"] == first["total_prompts_generated"] + 1
+    assert after[first["id"]]["created_at"] == started
+    assert after[first["id"]]["calculated_at"] == started + timedelta(days=1)
+
+    # All sessions vanish: the window would be emptied but for facts of a school's own, which stay.
+    sessions = lakehouse / "sessions" / "classroom_sessions"
+    versions = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
+    for table in ("sessions.classroom_sessions", "operational.api_metrics", "operational.system_events"):
+        folder = lakehouse.joinpath(*table.split("."))
+        write_table(folder, [], contract_columns(table), mode="overwrite")
+    assert read_table(sessions) == []
+    with pytest.raises(GateRefusedError, match="expect_table_row_count_to_be_between"):
+        run_hourly(spark, lakehouse, *day)
+    assert {table: version_of(lakehouse, table) for table in versions} == versions
+    (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
+    assert entry["status"] == "rejected"
+    emptied = run_hourly(spark, lakehouse, *day, allow_empty=True)
+    assert emptied.changes[HOURLY].gone == len(after)
+    assert rows_of(lakehouse, HOURLY) == rows_of(lakehouse, HOURLY_OF_USERS) == []
+
+    # What the sessions' absence made orphans is resolved when they are back.
+    orphans = [
+        r
+        for r in rows_of(lakehouse, "quality.quarantine")
+        if r["reason"] == "orphan_session" and r["resolved_at"] is None
+    ]
+    write_table(
+        sessions,
+        read_table(EXAMPLE / "lake" / "sessions" / "classroom_sessions"),
+        contract_columns("sessions.classroom_sessions"),
+        mode="overwrite",
+    )
+    back = run_hourly(spark, lakehouse, *day)
+    resolved = [r for r in rows_of(lakehouse, "quality.quarantine") if r["resolved_run_id"] == back.run.run_id]
+    assert len(orphans) > 100
+    assert len(resolved) > 100
+    assert {r["reason"] for r in resolved} >= {"orphan_session"}
+
+
+def contract_columns(table: str) -> list[tuple[str, str]]:
+    return [(column.name, column.type) for column in contract_of(table).columns]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_messy_sessions_give_what_the_oracle_computes(spark: SparkSession, tmp_path: Path, seed: int) -> None:
+    tables = messy_tables(seed, sessions=200)
+    write_lake(tmp_path, tables)
+    start, end = ("2025-10-01", "2025-12-01") if seed == 1 else ("2025-10-20T13:00", "2025-11-03T07:00")
+    run_start = datetime(2025, 11, 3, 5, 30, tzinfo=timezone.utc)
+    outcome = run_hourly(spark, tmp_path, start, end, run_start=run_start)
+    first, last = (datetime.fromisoformat(text).replace(tzinfo=timezone.utc) for text in (start, end))
+    wanted = hourly.rows(tables, first, last, run_start)
+    assert len(wanted) > 200
+    assert differences(rows_of(tmp_path, HOURLY), wanted, VALUES) == []
+    assert outcome.changes[HOURLY].new == len(wanted)
+    rejected = Counter((r["source_table"], r["reason"]) for r in rows_of(tmp_path, "quality.quarantine"))
+    assert rejected == {
+        (f"classwaves.{source}", reason): count
+        for source, reasons in common.rejected(tables).items()
+        if source in job.ROLLUP.sources
+        for reason, count in reasons.items()
+    }

@@ -1,0 +1,75 @@
+"""Lakehouse folders for tests, and runs over them in the test's own Spark session."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.lake import Lake, LocalFolder
+from jobs.life_cycle import Outcome, Run, execute
+from jobs.settings import Settings
+from jobs.windows import hour_window
+from tests.conftest import EXAMPLE
+from tests.delta_io import read_table
+
+HOURLY = "analytics.dashboard_metrics_hourly"
+HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
+
+
+def copy_of_example(folder: Path) -> Path:
+    """The example's lakehouse, written by delta-rs, in a folder of its own."""
+    shutil.copytree(EXAMPLE / "lake", folder)
+    return folder
+
+
+def rows_of(lakehouse: Path, table: str) -> list[dict[str, Any]]:
+    """A table's rows, read by delta-rs."""
+    return read_table(lakehouse.joinpath(*table.split(".")))
+
+
+def version_of(lakehouse: Path, table: str) -> int:
+    """The number of a table's last commit; -1 where there is no table."""
+    return max(
+        (int(path.stem) for path in lakehouse.joinpath(*table.split("."), "_delta_log").glob("*.json")), default=-1
+    )
+
+
+def at(text: str) -> datetime:
+    """The UTC instant of an ISO text."""
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+def run_hourly(
+    spark: SparkSession, lakehouse: Path, start: str, end: str, run_start: datetime | None = None, **options: Any
+) -> Outcome:
+    """One run of the hourly rollup, as the job carries it out."""
+    lake = Lake(spark, LocalFolder(lakehouse))
+    run = Run.begin(ROLLUP.job_name, run_start)
+    return execute(ROLLUP, lake, hour_window(at(start), at(end)), run, Settings(), **options)
+
+
+def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], columns: list[str]) -> list[str]:
+    """Where rows of the same id differ in these columns, doubles by more than 1e-9; ids that only one side has."""
+    by_id = {row["id"]: row for row in found}
+    wanted_by_id = {row["id"]: row for row in wanted}
+    told = [f"{key}: on one side only" for key in by_id.keys() ^ wanted_by_id.keys()]
+    for key in by_id.keys() & wanted_by_id.keys():
+        for column in columns:
+            left, right = by_id[key][column], wanted_by_id[key][column]
+            if left == right:
+                continue
+            if (
+                isinstance(left, float)
+                and isinstance(right, float)
+                and math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+            ):
+                continue
+            told.append(f"{key}.{column}: {left!r} is not {right!r}")
+    assert len(by_id) == len(found), "an id stands twice"
+    return told
