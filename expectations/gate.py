@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from great_expectations.core.batch import Batch
     from pyspark.sql import DataFrame
 
+ROW_KEY = "key_of_the_row"
+"""The column that tells which row failed: in UTC, whatever the driver's zone, and without the value that failed."""
+
 Severity = Literal["critical", "warning", "info"]
 CheckKind = Literal["expectation", "reconciliation", "drift", "emptiness", "source_measure", "quarantine"]
 
@@ -93,6 +96,12 @@ def _kind(kwargs: Mapping[str, Any], type_: str, severity: str, kind: CheckKind)
     return kind
 
 
+def _told(found: Mapping[str, Any]) -> str:
+    """The keys of the first rows that failed. The one row of the totals has no key, only a number."""
+    rows = found.get("partial_unexpected_index_list") or []
+    return "; ".join(row[ROW_KEY] for row in rows[:5] if isinstance(row, dict))
+
+
 def _checked(result: Any, kind: CheckKind) -> Check:
     configuration = result.expectation_config
     kwargs = configuration.kwargs
@@ -101,7 +110,6 @@ def _checked(result: Any, kind: CheckKind) -> Check:
     severity: Severity = "critical" if raised else str(getattr(configuration.severity, "value", "critical"))  # type: ignore[assignment]
     found = result.result or {}
     observed = found.get("unexpected_count", found.get("observed_value"))
-    keys = found.get("partial_unexpected_index_list") or []
     return Check(
         kind=_kind(kwargs, configuration.type, severity, kind),
         name=configuration.type,
@@ -110,13 +118,21 @@ def _checked(result: Any, kind: CheckKind) -> Check:
         success=bool(result.success),
         observed=float(observed) if isinstance(observed, int | float) else None,
         expected=_expected(kwargs),
-        detail="the expectation raised" if raised else "; ".join(str(key) for key in keys[:5]),
+        detail="the expectation raised" if raised else _told(found),
     )
 
 
 def _identity(configuration: Any) -> str:
     kwargs = {name: str(value) for name, value in configuration.kwargs.items() if name != "batch_id"}
     return f"{configuration.type} {sorted(kwargs.items())}"
+
+
+def _keyed(rows: DataFrame, key: Sequence[str]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    # A text made by Spark: a timestamp that is collected as such comes back in the driver's zone.
+    values = [F.coalesce(F.col(name).cast("string"), F.lit("null")) for name in key]
+    return rows.withColumn(ROW_KEY, F.concat_ws(" | ", *values))
 
 
 def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> ExpectationSuiteValidationResult:
@@ -168,11 +184,11 @@ def judge(
 
     context = _context()
     staged = context.data_sources.add_spark("staged", persist=False).add_dataframe_asset("rows")
-    batch = staged.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
+    batch = staged.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": _keyed(rows, key)})
     totals = context.data_sources.add_pandas("totals").add_dataframe_asset("differences")
     frame = pd.DataFrame([dict(differences)], dtype=float)
     one_row = totals.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    of_rows = _validated(batch, suite, key)
+    of_rows = _validated(batch, suite, [ROW_KEY])
     of_totals = _validated(one_row, reconciliation, [])
     checks = (*_answers(of_rows, suite, "expectation"), *_answers(of_totals, reconciliation, "reconciliation"))
     return Verdict(checks, (of_rows, of_totals))

@@ -73,11 +73,11 @@ def write_table(
     folder: str | Path,
     table: str,
     rows: Sequence[Row],
-    schemas: Schemas,
+    schemas: Schemas | None = None,
     mode: Literal["overwrite", "append"] = "overwrite",
 ) -> None:
     """Writes one table ('schema.name') under a lakehouse folder; missing keys are null, unknown ones an error."""
-    schema = arrow_schema(schemas[table])
+    schema = arrow_schema((load_schemas() if schemas is None else schemas)[table])
     unknown = {key for row in rows for key in row} - set(schema.names)
     if unknown:
         raise ValueError(f"{table} has no columns {sorted(unknown)}")

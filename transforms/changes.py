@@ -26,8 +26,11 @@ def _differs(name: str, is_double: bool) -> Column:
     if not is_double:
         return ~old.eqNullSafe(new)
     allowed = F.lit(TOLERANCE) * F.greatest(F.lit(1.0), F.abs(old), F.abs(new))
-    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(F.abs(old - new) <= allowed)
-    # NaN equals NaN in Spark, but its distance to itself is not small.
+    distance = F.abs(old - new)
+    # Infinity would allow an infinite distance, and Spark's NaN one of NaN.
+    is_near = (distance <= allowed) & (distance < float("inf"))
+    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(is_near)
+    # NaN equals NaN in Spark, and infinity itself, but their distance is not small.
     return ~(is_close | old.eqNullSafe(new))
 
 
@@ -70,7 +73,7 @@ def content_after(changes: DataFrame, columns: Sequence[str], run_start: datetim
 
     def value(name: str) -> Column:
         if name == "created_at":
-            return F.coalesce("old.created_at", stamp)
+            return F.when(is_unchanged, F.col("old.created_at")).otherwise(F.coalesce("old.created_at", stamp))
         if name in STAMPS:
             return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(stamp)
         return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(F.col(f"new.{name}"))

@@ -48,7 +48,8 @@ class HourWindow:
         last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
         first = F.greatest(hour_of(start), instant(self.start))
         last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
-        return F.when(first <= last, F.sequence(first, last, F.expr("INTERVAL 1 HOUR")))
+        # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
+        return F.when(start.isNotNull() & (first <= last), F.sequence(first, last, F.expr("INTERVAL 1 HOUR")))
 
 
 def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:

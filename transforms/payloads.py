@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 # The parser stops at the end of the first value and would take `{} junk` for an object. Inside of an array that a
-# sentinel closes, junk breaks the array.
+# sentinel closes, junk breaks the array or makes it longer.
 _SENTINEL = "end of payload"
 
 
@@ -14,7 +14,9 @@ def payload_object(payload: Column) -> Column:
     """The payload as a VARIANT where it is one whole JSON object, else null."""
     parsed = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
     value = F.try_variant_get(parsed, "$[0]", "variant")
-    is_closed = F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL
+    is_closed = (F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL) & (
+        F.try_variant_get(parsed, "$[2]", "variant").isNull()
+    )
     is_object = F.schema_of_variant(value).startswith("OBJECT")
     return F.when(is_closed & is_object, value)
 

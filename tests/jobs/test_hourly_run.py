@@ -172,73 +172,80 @@ def test_a_commit_on_top_of_anothers_is_noticed(
     assert lake.version(HOURLY) == version
 
 
-def test_late_rows_change_what_they_touch_and_a_refused_run_changes_nothing(
-    spark: SparkSession, tmp_path: Path
+@pytest.fixture(scope="module")
+def late_run(
+    spark: SparkSession, first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
+) -> tuple[dict[str, Any], list[dict[str, Any]], Outcome]:
+    """A prompt arrives late in an hour that is published, and the session that orphans were waiting for."""
+    lakehouse, _ = first_run
+    published = rows_of(lakehouse, HOURLY)
+    touched = min(published, key=lambda row: (row["metric_hour"], row["school_id"]))
+    sources = read_lake(lakehouse)
+    sessions = common.usable(sources)["sessions.classroom_sessions"]
+    session = next(row for row in sessions if row["school_id"] == touched["school_id"])
+    late = {"id": "late", "session_id": session["id"], "generated_at": touched["metric_hour"] + timedelta(minutes=5)}
+    write_table(lakehouse, "ai_insights.teacher_guidance_metrics", [late], mode="append")
+    known = {row["id"] for row in sessions}
+    waited_for = {row["session_id"] for row in sources["sessions.transcriptions"]} - known - {None}
+    write_table(lakehouse, "sessions.classroom_sessions", [{"id": name} for name in waited_for], mode="append")
+    return touched, published, run_hourly(spark, lakehouse, *WINDOW)
+
+
+def test_a_late_row_changes_the_one_hour_that_it_touches(
+    first_run: tuple[Path, Outcome], late_run: tuple[dict[str, Any], list[dict[str, Any]], Outcome]
 ) -> None:
-    """One lakehouse, four runs: a late session, a purge, an emptied window."""
-    lakehouse = copy_of_example(tmp_path / "lake")
-    day = ("2025-10-30", "2025-10-31")
-    started = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    run_hourly(spark, lakehouse, *day, run_start=started)
-    before = {row["id"]: row for row in rows_of(lakehouse, HOURLY)}
-
-    # A prompt arrives late in an hour that is there already.
-    first = min(before.values(), key=lambda row: (row["metric_hour"], row["school_id"]))
-    prompts = lakehouse / "ai_insights" / "teacher_guidance_metrics"
-    good = common.usable(read_lake(lakehouse))
-    session = next(row for row in good["sessions.classroom_sessions"] if row["school_id"] == first["school_id"])
-    late = {name: None for name in read_table(prompts)[0]} | {
-        "id": "late",
-        "session_id": session["id"],
-        "generated_at": first["metric_hour"] + timedelta(minutes=5),
-    }
-    write_table(prompts, [late], contract_columns("ai_insights.teacher_guidance_metrics"), mode="append")
-    again = run_hourly(spark, lakehouse, *day, run_start=started + timedelta(days=1))
-    assert (again.changes[HOURLY].changed, again.changes[HOURLY].new, again.changes[HOURLY].gone) == (1, 0, 0)
+    lakehouse, first = first_run
+    touched, published, outcome = late_run
+    before = {row["id"]: row for row in published}
     after = {row["id"]: row for row in rows_of(lakehouse, HOURLY)}
-    changed = [key for key in after if after[key] != before[key]]
-    assert changed == [first["id"]]
-    assert after[first["id"]]["total_prompts_generated"] == first["total_prompts_generated"] + 1
-    assert after[first["id"]]["created_at"] == started
-    assert after[first["id"]]["calculated_at"] == started + timedelta(days=1)
+    assert [key for key in after if after[key] != before[key]] == [touched["id"]]
+    changed = after[touched["id"]]
+    assert changed["total_prompts_generated"] == touched["total_prompts_generated"] + 1
+    assert changed["data_sources_count"] == touched["data_sources_count"] + 1
+    assert (changed["created_at"], changed["calculated_at"]) == (first.run.run_start, outcome.run.run_start)
 
-    # All sessions vanish: the window would be emptied but for facts of a school's own, which stay.
-    sessions = lakehouse / "sessions" / "classroom_sessions"
-    versions = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
+
+def test_a_row_whose_session_arrived_is_resolved(
+    first_run: tuple[Path, Outcome], late_run: tuple[dict[str, Any], list[dict[str, Any]], Outcome]
+) -> None:
+    lakehouse, _ = first_run
+    orphans = [row for row in rows_of(lakehouse, "quality.quarantine") if row["reason"] == "orphan_session"]
+    assert {row["resolved_run_id"] for row in orphans} == {late_run[2].run.run_id}
+    others = [row for row in rows_of(lakehouse, "quality.quarantine") if row["reason"] != "orphan_session"]
+    assert {row["resolved_run_id"] for row in others} == {None}
+
+
+def test_a_refused_run_leaves_the_tables_as_they_were(
+    spark: SparkSession, first_run: tuple[Path, Outcome], late_run: tuple[dict[str, Any], list[dict[str, Any]], Outcome]
+) -> None:
+    lakehouse, _ = first_run
     for table in ("sessions.classroom_sessions", "operational.api_metrics", "operational.system_events"):
-        folder = lakehouse.joinpath(*table.split("."))
-        write_table(folder, [], contract_columns(table), mode="overwrite")
-    assert read_table(sessions) == []
-    with pytest.raises(GateRefusedError, match="expect_table_row_count_to_be_between"):
-        run_hourly(spark, lakehouse, *day)
+        write_table(lakehouse, table, [])
+    versions = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
+    with pytest.raises(GateRefusedError, match=r"The gate refused .* expect_table_row_count_to_be_between on rows"):
+        run_hourly(spark, lakehouse, *WINDOW)
     assert {table: version_of(lakehouse, table) for table in versions} == versions
     (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
-    assert entry["status"] == "rejected"
-    emptied = run_hourly(spark, lakehouse, *day, allow_empty=True)
-    assert emptied.changes[HOURLY].gone == len(after)
-    assert rows_of(lakehouse, HOURLY) == rows_of(lakehouse, HOURLY_OF_USERS) == []
+    assert (entry["status"], entry["records_processed"]) == ("rejected", None)
+    assert "expect_table_row_count_to_be_between" in entry["error_message"]
 
-    # What the sessions' absence made orphans is resolved when they are back.
-    orphans = [
-        r
-        for r in rows_of(lakehouse, "quality.quarantine")
-        if r["reason"] == "orphan_session" and r["resolved_at"] is None
-    ]
-    write_table(
-        sessions,
-        read_table(EXAMPLE / "lake" / "sessions" / "classroom_sessions"),
-        contract_columns("sessions.classroom_sessions"),
-        mode="overwrite",
+
+def test_a_window_can_be_emptied_where_that_is_asked_for(
+    spark: SparkSession, first_run: tuple[Path, Outcome], late_run: tuple[dict[str, Any], list[dict[str, Any]], Outcome]
+) -> None:
+    lakehouse, _ = first_run
+    lake = Lake(spark, LocalFolder(lakehouse))
+    lake.attach([HOURLY])
+    contract = contract_of(HOURLY)
+    inside = (
+        "metric_hour >= TIMESTAMP '2025-10-30 00:00:00+00:00' AND metric_hour < TIMESTAMP '2025-10-31 00:00:00+00:00'"
     )
-    back = run_hourly(spark, lakehouse, *day)
-    resolved = [r for r in rows_of(lakehouse, "quality.quarantine") if r["resolved_run_id"] == back.run.run_id]
-    assert len(orphans) > 100
-    assert len(resolved) > 100
-    assert {r["reason"] for r in resolved} >= {"orphan_session"}
-
-
-def contract_columns(table: str) -> list[tuple[str, str]]:
-    return [(column.name, column.type) for column in contract_of(table).columns]
+    kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
+    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false")
+    now = datetime.now(timezone.utc)
+    changes = lake.publish(contract, nothing, inside, contract.key, now, {"run_id": "emptied"})
+    assert changes.gone > 0
+    assert sorted(r["id"] for r in rows_of(lakehouse, HOURLY)) == sorted(r["id"] for r in kept)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -1,0 +1,138 @@
+"""What the suites ask, read off their expectations: nothing is validated here."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from expectations.contract import contract_of
+from expectations.suites import AtMost, Range, Volume, reconciliation_suite, rollup_suite
+from jobs.dashboard_metrics_hourly import ROLLUP
+from tests.expectations.staged import BOUNDED, COLUMNS, COUNTS, DOUBLES, END, NOT_NULL, START, suite
+from transforms.changes import STAMPS
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuite
+
+BETWEEN = "expect_column_values_to_be_between"
+NOT_NULL_CHECK = "expect_column_values_to_not_be_null"
+ROW_COUNT = "expect_table_row_count_to_be_between"
+PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
+
+
+def asked(made: ExpectationSuite, name: str) -> list[dict[str, Any]]:
+    """The arguments of the suite's expectations of that name."""
+    return [dict(e.configuration.kwargs) for e in made.expectations if e.configuration.type == name]
+
+
+def columns_of(made: ExpectationSuite, name: str) -> list[str]:
+    return sorted(kwargs["column"] for kwargs in asked(made, name))
+
+
+def test_each_column_that_is_never_null_is_asked_for_nulls() -> None:
+    assert columns_of(suite(), NOT_NULL_CHECK) == sorted(NOT_NULL)
+
+
+def test_each_number_has_its_range_and_a_double_never_an_open_one() -> None:
+    made = {kwargs["column"]: kwargs for kwargs in asked(suite(), BETWEEN)}
+    assert set(made) == {*COUNTS, *DOUBLES, "metric_hour"}
+    assert {made[name]["max_value"] for name in BOUNDED} == {100.0}
+    assert {made[name]["max_value"] for name in set(DOUBLES) - set(BOUNDED)} == {sys.float_info.max}
+    assert {name: made[name]["min_value"] for name in (*COUNTS, *DOUBLES)} == {
+        column.name: column.minimum for column in COLUMNS if column.type in ("int", "double")
+    }
+
+
+def test_a_double_without_a_range_must_be_finite() -> None:
+    table = contract_of("ai_insights.teacher_prompt_effectiveness")
+    window = Range("calculation_period_start", START, END)
+    made = rollup_suite(
+        [table], ["avg_effectiveness_score"], window, (), Volume(0), allow_empty=False, drift_tolerance=0.5
+    )
+    (bounds,) = [kwargs for kwargs in asked(made, BETWEEN) if kwargs["column"] == "avg_effectiveness_score"]
+    assert (bounds["min_value"], bounds["max_value"]) == (-sys.float_info.max, sys.float_info.max)
+
+
+def test_the_window_is_half_open() -> None:
+    (bounds,) = [kwargs for kwargs in asked(suite(), BETWEEN) if kwargs["column"] == "metric_hour"]
+    assert (bounds["min_value"], bounds["max_value"], bounds["strict_max"]) == (START, END, True)
+    assert "strict_min" not in bounds or not bounds["strict_min"]
+
+
+def test_the_id_and_the_key_are_unique() -> None:
+    assert columns_of(suite(), "expect_column_values_to_be_unique") == ["id"]
+    (compound,) = asked(suite(), "expect_compound_columns_to_be_unique")
+    assert compound["column_list"] == ["school_id", "metric_hour"]
+
+
+def test_the_declared_pairs_are_ordered() -> None:
+    assert AtMost("ready_groups", "total_groups") in ROLLUP.ordered
+    assert AtMost("total_errors", "total_alerts") in ROLLUP.ordered
+    assert {AtMost(kwargs["column_B"], kwargs["column_A"]) for kwargs in asked(suite(), PAIR)} == set(ROLLUP.ordered)
+
+
+@pytest.mark.parametrize(
+    ("rows_now", "usual", "allow_empty", "bounds"),
+    [
+        (0, None, False, []),
+        (1, None, False, [(1, None, "critical")]),
+        (1, None, True, []),
+        (0, 0.0, False, []),
+        (0, 10.0, False, [(5, 16, "warning")]),
+        (3, 2.5, True, [(1, 4, "warning")]),
+        (3, 2.5, False, [(1, None, "critical"), (1, 4, "warning")]),
+    ],
+)
+def test_the_number_of_rows_is_critical_only_where_a_window_would_be_emptied(
+    rows_now: int, usual: float | None, allow_empty: bool, bounds: list[tuple[int, int | None, str]]
+) -> None:
+    made = suite(volume=Volume(rows_now, usual), allow_empty=allow_empty)
+    found = [e.configuration for e in made.expectations if e.configuration.type == ROW_COUNT]
+    assert [(c.kwargs["min_value"], c.kwargs.get("max_value"), c.severity.value) for c in found] == bounds
+
+
+def test_all_but_the_drift_is_critical() -> None:
+    severities = [(e.configuration.type, e.configuration.severity.value) for e in suite().expectations]
+    assert [name for name, severity in severities if severity != "critical"] == [ROW_COUNT]
+
+
+@pytest.mark.parametrize(
+    ("tables", "window"),
+    [
+        (
+            ("analytics.teacher_analytics_summary", "users.teacher_analytics_summary"),
+            Range("summary_date", date(2025, 9, 1), date(2025, 9, 8)),
+        ),
+        (
+            ("ai_insights.teacher_prompt_effectiveness",),
+            Range(
+                "calculation_period_start",
+                datetime(2025, 9, 1, tzinfo=timezone.utc),
+                datetime(2025, 9, 8, tzinfo=timezone.utc),
+            ),
+        ),
+    ],
+)
+def test_the_columns_of_every_target_are_asked_about(tables: tuple[str, ...], window: Range) -> None:
+    contracts = [contract_of(table) for table in tables]
+    columns = {column.name: column for table in contracts for column in table.columns if column.name not in STAMPS}
+    made = rollup_suite(contracts, columns, window, (), Volume(0), allow_empty=False, drift_tolerance=0.5)
+    assert columns_of(made, NOT_NULL_CHECK) == sorted(name for name, column in columns.items() if column.not_null)
+    assert {c.name for c in columns.values() if c.is_measure or c.type == "double"} <= set(columns_of(made, BETWEEN))
+    assert columns_of(made, "expect_column_values_to_be_in_set") == sorted(c.name for c in columns.values() if c.domain)
+    assert made.name == tables[0]
+
+
+def test_a_staged_column_without_a_contract_is_no_column_of_the_rollup() -> None:
+    with pytest.raises(KeyError, match="display_name"):
+        suite(["display_name"])
+
+
+def test_each_total_must_be_there_and_almost_equal() -> None:
+    made = reconciliation_suite("analytics.dashboard_metrics_hourly", {"a": 0.0, "b": 0.0})
+    assert made.name == "analytics.dashboard_metrics_hourly.reconciliation"
+    assert columns_of(made, NOT_NULL_CHECK) == columns_of(made, BETWEEN) == ["a", "b"]
+    assert {(kwargs["min_value"], kwargs["max_value"]) for kwargs in asked(made, BETWEEN)} == {(-1e-9, 1e-9)}

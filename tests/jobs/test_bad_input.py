@@ -1,0 +1,223 @@
+"""What a user can get wrong: one sentence, the right exit status, nothing written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import cli, dashboard_metrics_hourly, spark_session
+from jobs.command import answered
+from jobs.errors import UsageError
+from tests.delta_io import read_table, write_table
+from tests.lakehouses import HOURLY, copy_of_example, version_of
+
+Captured = pytest.CaptureFixture[str]
+WINDOW = ["--start", "2025-10-30", "--end", "2025-10-31"]
+
+
+def files_of(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def status_of(main: Callable[[], None]) -> int:
+    """The exit status of a command."""
+    try:
+        main()
+    except SystemExit as error:
+        return int(error.code or 0)
+    return 0
+
+
+def answer(arguments: list[str], capsys: Captured) -> tuple[int, str]:
+    """The job's exit status and its last line on stderr."""
+    status = status_of(lambda: dashboard_metrics_hourly.main(arguments))
+    return status, capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--start", "2025-01-02", "--end", "2025-01-01"], "--end (2025-01-01T00:00Z) must be after --start"),
+        (["--start", "2025-01-02", "--end", "2025-01-02"], "--end (2025-01-02T00:00Z) must be after --start"),
+        (["--start", "yesterday"], "--start is not an ISO 8601 date or time: 'yesterday'."),
+        (["--end", "2025-13-01"], "--end is not an ISO 8601 date or time: '2025-13-01'."),
+        (["--sart", "2025-01-01"], "Unrecognized arguments: --sart 2025-01-01."),
+        (["--start"], "Argument --start: expected one argument."),
+        (["--catalog", "classwaves"], "Argument --catalog: not allowed with argument --lakehouse."),
+    ],
+)
+def test_a_wrong_call_ends_with_2(arguments: list[str], sentence: str, tmp_path: Path, capsys: Captured) -> None:
+    status, last_line = answer(["--lakehouse", str(tmp_path), *arguments], capsys)
+    assert (status, list(tmp_path.iterdir())) == (2, [])
+    assert last_line.startswith(sentence)
+
+
+def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captured) -> None:
+    missing = tmp_path / "missing"
+    assert answer(["--lakehouse", str(missing)], capsys) == (2, f"The lakehouse folder {missing} does not exist.")
+
+
+def test_a_catalog_that_is_not_there_ends_with_2(spark: SparkSession, capsys: Captured) -> None:
+    assert answer(["--catalog", "nowhere"], capsys) == (2, "The catalog nowhere does not exist or is not to be used.")
+    assert spark.catalog.currentCatalog() == "spark_catalog"
+
+
+def test_a_folder_that_cannot_be_written_ends_with_2(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere: permissions do not stop it
+    assert answer(["--lakehouse", str(tmp_path)], capsys) == (2, f"The lakehouse folder {tmp_path} cannot be written.")
+
+
+def test_a_wrong_setting_ends_with_2(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLASSWAVES_MAX_SESSION_HOURS", "many")
+    status, last_line = answer(["--lakehouse", str(tmp_path)], capsys)
+    assert status == 2
+    assert last_line.startswith("The setting CLASSWAVES_MAX_SESSION_HOURS is wrong")
+
+
+@pytest.mark.parametrize(
+    ("java", "sentence"),
+    [(None, "Java was not found: install Java 17"), (11, "Java 11 is too old for Spark: install Java 17")],
+)
+def test_java_missing_or_too_old_is_said(java: int | None, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark_session, "java_major_version", lambda: java)
+    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    with pytest.raises(UsageError, match=sentence):
+        spark_session.open_session("tests")
+
+
+def test_the_version_of_java_is_read_off_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n", encoding="utf-8")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert spark_session.java_major_version() == 8
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
+    assert spark_session.java_major_version() is None
+
+
+def test_an_error_of_ours_ends_with_1_and_shows_no_data(capsys: Captured) -> None:
+    def broken() -> str:
+        raise ValueError("Ada Lovelace said hello")
+
+    assert answered(broken) == 1
+    last_line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last_line == "The run failed unexpectedly: ValueError; the log above has the details."
+
+
+@pytest.fixture
+def lakehouse(tmp_path: Path) -> Path:
+    return copy_of_example(tmp_path / "lake")
+
+
+def refusal(lakehouse: Path, capsys: Captured) -> str:
+    """The last line of a run that ends with 4 and writes nothing."""
+    before = files_of(lakehouse)
+    status, last_line = answer(["--lakehouse", str(lakehouse), *WINDOW], capsys)
+    assert status == 4
+    assert files_of(lakehouse) == before
+    return last_line
+
+
+def test_a_required_table_that_is_absent_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
+    shutil.rmtree(lakehouse / "sessions" / "transcriptions")
+    assert refusal(lakehouse, capsys) == "The required table sessions.transcriptions is absent."
+
+
+def test_columns_that_are_absent_or_of_another_type_end_with_4(
+    spark: SparkSession, lakehouse: Path, capsys: Captured
+) -> None:
+    table = "sessions.transcriptions"
+    shutil.rmtree(lakehouse / "sessions" / "transcriptions")
+    columns = [["id", "string"], ["session_id", "string"], ["start_time", "timestamp"], ["end_time", "string"]]
+    write_table(lakehouse, table, [{"id": "t-1"}], {table: columns})
+    told = refusal(lakehouse, capsys)
+    assert told.startswith("The table sessions.transcriptions breaks its contract: ")
+    assert "column end_time is string instead of timestamp" in told
+    assert "column duration_seconds is absent" in told
+    assert "start_time" not in told
+
+
+def test_a_target_with_a_foreign_schema_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
+    write_table(lakehouse, HOURLY, [{"id": "x", "mood": "good"}], {HOURLY: [["id", "string"], ["mood", "string"]]})
+    told = refusal(lakehouse, capsys)
+    assert told.startswith(f"The table {HOURLY} breaks its contract: column school_id is absent")
+    assert told.endswith("column mood is not in the contract.")
+
+
+def test_a_corrupt_delta_log_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
+    log = lakehouse / "analytics" / "session_events" / "_delta_log" / f"{0:020}.json"
+    log.write_text('{"commitInfo": ', encoding="utf-8")
+    assert refusal(lakehouse, capsys).startswith("The table analytics.session_events cannot be read")
+
+
+def test_an_optional_table_may_be_absent(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
+    for table in ("participants", "student_groups"):
+        shutil.rmtree(lakehouse / "sessions" / table)
+    status, last_line = answer(["--lakehouse", str(lakehouse), *WINDOW], capsys)
+    assert (status, last_line[:34]) == (0, "analytics.dashboard_metrics_hourly")
+    rows = read_table(lakehouse / "analytics" / "dashboard_metrics_hourly")
+    assert len(rows) > 5
+    assert {(row["students_active"], row["total_groups"]) for row in rows} == {(0, 0)}
+    assert version_of(lakehouse, "sessions.participants") == -1
+
+
+def command(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> tuple[int, str]:
+    """The command line's exit status and its last line on stderr."""
+    monkeypatch.setattr("sys.argv", ["classwaves", *arguments])
+    status = status_of(cli.main)
+    return status, capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["run", "dashboard_metrics_hourl"],
+            "There is no job dashboard_metrics_hourl: did you mean dashboard_metrics_hourly?",
+        ),
+        (["show", "analytics.dashboard_metric"], "There is no table analytics.dashboard_metric: did you mean"),
+        (["show", HOURLY, "--columns", "total_eror"], "There is no column that may be shown in"),
+        (
+            ["show", "users.students", "--columns", "email"],
+            "There is no column that may be shown in users.students named",
+        ),
+        (["quarantine", "--rows", "3"], "No such option: --rows"),
+        (["shwo"], "No such command 'shwo'."),
+        (["show", HOURLY, "--lakehouse", "x", "--catalog", "y"], "Give --lakehouse or --catalog, not both."),
+        (["sample", "--lakehouse", "/dev/null/x"], "The lakehouse folder /dev/null/x cannot be made"),
+    ],
+)
+def test_a_wrong_command_ends_with_2_and_suggests(
+    arguments: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    status, last_line = command(arguments, monkeypatch, capsys)
+    assert status == 2
+    assert last_line.startswith(sentence)
+
+
+def test_a_sample_never_overwrites_tables_unasked(
+    lakehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    before = files_of(lakehouse)
+    status, last_line = command(["sample", "--lakehouse", str(lakehouse)], monkeypatch, capsys)
+    assert (status, files_of(lakehouse)) == (2, before)
+    assert "give --overwrite to replace them" in last_line
+
+
+def test_logs_are_json_elsewhere_than_on_a_terminal(lakehouse: Path, capsys: Captured) -> None:
+    assert status_of(lambda: dashboard_metrics_hourly.main(["--lakehouse", "/nowhere"])) == 2
+    capsys.readouterr()
+    from jobs.logs import log, set_up_logs
+
+    set_up_logs()
+    log.info("run", run_id="r-1")
+    assert json.loads(capsys.readouterr().err)["run_id"] == "r-1"

@@ -1,0 +1,127 @@
+"""The Column helpers, value by value."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from tests.conftest import Table
+from tests.transforms.comparing import assert_values
+from transforms.columns import (
+    blank_to_null,
+    clamped,
+    hour_of,
+    hours,
+    instant,
+    mean_of,
+    normalised,
+    percentage,
+    seconds_between,
+    trimmed,
+)
+
+
+def test_every_white_space_that_python_knows_is_trimmed_from_the_ends_only(spark: SparkSession) -> None:
+    spaces = "".join(character for character in map(chr, range(sys.maxunicode)) if character.isspace())
+    text = spark.range(1).select(trimmed(F.lit(f"{spaces}a{spaces}\u200b{spaces}")).alias("text")).collect()[0].text
+    assert text == f"a{spaces}\u200b"
+
+
+def test_a_text_of_white_space_is_null_and_any_other_stays_exactly_as_it_is(table: Table) -> None:
+    cases = table("""
+        value string      | expected string
+        null              | null
+        ''                | null
+        '  '              | null
+        '\t\u00a0\u3000 ' | null
+        ' a '             | ' a '
+        '\t0'             | '\t0'
+    """)
+    assert_values(cases, blank_to_null(F.col("value")))
+
+
+def test_a_normalised_text_is_trimmed_and_in_lower_case(table: Table) -> None:
+    cases = table("""
+        value string          | expected string
+        ' Excellent\t'        | excellent
+        '\u00a0LEADER_READY ' | leader_ready
+        'In Progress'         | 'in progress'
+        null                  | null
+    """)
+    assert_values(cases, normalised(F.col("value")))
+
+
+def test_seconds_between_keep_fractions_and_sign(table: Table) -> None:
+    cases = table("""
+        earlier timestamp          | later timestamp            | expected double
+        2025-09-01 09:00:00        | 2025-09-01 09:00:01.250001 | 1.250001
+        2025-09-01 09:00:01.5      | 2025-09-01 09:00:00        | -1.5
+        2025-08-31 23:59:59        | 2025-09-02 00:00:00        | 86401.0
+        null                       | 2025-09-01 09:00:00        | null
+        2025-09-01 09:00:00        | null                       | null
+    """)
+    assert_values(cases, seconds_between(F.col("earlier"), F.col("later")))
+
+
+def test_a_mean_is_of_the_values_that_are_not_null(table: Table) -> None:
+    cases = table("""
+        a double | b double | c double | expected double
+        1.0      | 2.0      | 6.0      | 3.0
+        1.0      | null     | 2.0      | 1.5
+        null     | null     | 0.0      | 0.0
+        null     | null     | null     | null
+    """)
+    assert_values(cases, mean_of(F.col("a"), F.col("b"), F.col("c")))
+
+
+def test_a_percentage_of_nothing_is_null(table: Table) -> None:
+    cases = table("""
+        part double | whole double | expected double
+        1.0         | 4.0          | 25.0
+        0.0         | 4.0          | 0.0
+        0.0         | 0.0          | null
+        1.0         | null         | null
+    """)
+    assert_values(cases, percentage(F.col("part"), F.col("whole")))
+
+
+def test_a_moment_is_clamped_to_its_bounds_and_null_stays_null(table: Table) -> None:
+    cases = table("""
+        moment timestamp    | earliest timestamp  | latest timestamp    | expected timestamp
+        2025-09-01 09:00:00 | 2025-09-01 08:00:00 | 2025-09-01 10:00:00 | 2025-09-01 09:00:00
+        2025-09-01 07:00:00 | 2025-09-01 08:00:00 | 2025-09-01 10:00:00 | 2025-09-01 08:00:00
+        2025-09-01 11:00:00 | 2025-09-01 08:00:00 | 2025-09-01 10:00:00 | 2025-09-01 10:00:00
+        null                | 2025-09-01 08:00:00 | 2025-09-01 10:00:00 | null
+    """)
+    assert_values(cases, clamped(F.col("moment"), F.col("earliest"), F.col("latest")))
+
+
+def test_an_hour_holds_its_first_moment_and_not_the_next_hours(table: Table) -> None:
+    cases = table("""
+        moment timestamp           | expected timestamp
+        2025-09-01 09:00:00        | 2025-09-01 09:00:00
+        2025-09-01 09:59:59.999999 | 2025-09-01 09:00:00
+        2025-09-01 10:00:00        | 2025-09-01 10:00:00
+        2025-11-02 06:30:00        | 2025-11-02 06:00:00
+    """)
+    assert_values(cases, hour_of(F.col("moment")))
+    assert_values(cases, hour_of(F.col("moment") + hours(24)) - hours(24))
+
+
+def test_an_instant_is_the_same_in_every_zone_and_keeps_microseconds(table: Table) -> None:
+    cases = table("""
+        expected timestamp
+        2025-09-01 14:00:00.000001
+    """)
+    india = timezone(timedelta(hours=5, minutes=30))
+    assert_values(cases, instant(datetime(2025, 9, 1, 14, 0, 0, 1, tzinfo=timezone.utc)))
+    assert_values(cases, instant(datetime(2025, 9, 1, 19, 30, 0, 1, tzinfo=india)))
+
+
+def test_an_instant_needs_an_offset() -> None:
+    with pytest.raises(ValueError, match="needs an offset"):
+        instant(datetime(2025, 9, 1))  # noqa: DTZ001
