@@ -18,7 +18,8 @@ setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta ja
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m jobs.spark_session
+	ln -sf $(CURDIR)/conf/spark.properties "$$($(BIN)/python -c 'import os, pyspark; d = os.path.join(pyspark.__path__[0], "conf"); os.makedirs(d, exist_ok=True); print(d)')/spark-defaults.conf"
+	$(BIN)/classwaves prepare
 	touch .venv/ready
 
 demo: setup ## Make a sample lakehouse, run the main job twice on it and show the result
@@ -30,7 +31,7 @@ demo: setup ## Make a sample lakehouse, run the main job twice on it and show th
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO)
 
 test: setup ## Run the tests, with the coverage that they must reach
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## Run the linters and the type checker
 	$(BIN)/ruff check .

@@ -68,6 +68,16 @@ def _lake(lakehouse: Path | None, catalog: str | None) -> Lake:
 
 
 @app.command()
+def prepare() -> None:
+    """Check Java and fetch the Delta jar, so that nothing else needs a network."""
+    from jobs.spark_session import check_delta, open_session
+
+    spark = open_session("classwaves prepare")
+    check_delta(spark)
+    spark.stop()
+
+
+@app.command()
 def sample(
     lakehouse: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder to write; it is made where it is missing.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from jobs.errors import JobError, UsageError
-from jobs.logs import log, set_up_logs
+from jobs.logs import log, say, set_up_logs
 from jobs.rollup import Rollup, RunWindow
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Call:
     """The options of a job, as they were given."""
 
     lakehouse: Path | None
-    catalog: str
+    catalog: str | None
     start: str | None
     end: str | None
     allow_empty: bool
@@ -43,7 +43,7 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     """`--lakehouse` and `--catalog`, of which a call has at most one."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--lakehouse", type=Path, metavar="DIR", help="the folder of a local lakehouse")
-    place.add_argument("--catalog", default=DEFAULT_CATALOG, metavar="NAME", help="the catalog (default: %(default)s)")
+    place.add_argument("--catalog", metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
 
 
 def read_call(job_name: str, arguments: Sequence[str], periods: Sequence[str] = ()) -> Call:
@@ -101,7 +101,7 @@ def run_job(
     phase("start Spark")
     spark = open_session(f"classwaves {rollup.job_name}")
     check_delta(spark)
-    lake = Lake(spark, folder or Catalog(spark, call.catalog))
+    lake = Lake(spark, folder or Catalog(spark, call.catalog or DEFAULT_CATALOG))
     last_success = Ledger(lake).last_success(rollup.job_name) if call.start is None and call.end is None else None
     window = window_of(call, last_success, run.run_start, settings.look_back_hours)
     log.info("run", run_id=run.run_id, start=str(window.start), end=str(window.end))
@@ -134,7 +134,7 @@ def answered(work: Callable[[], str | None]) -> int:
         log.error("unexpected", exc_info=True)
         sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
     if sentence:
-        print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+        say(" ".join(sentence.split()))
     return status
 
 

@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -145,7 +144,7 @@ class Catalog:
         """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
         try:
             spark.catalog.setCurrentCatalog(name)
-        except PySparkException as error:
+        except Exception as error:
             raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
 
     def location(self, table: str) -> None:

@@ -200,12 +200,12 @@ def execute(
     try:
         phase("pin")
         versions = sources.pin(lake, rollup.sources)
-        for table in (quarantine.TABLE, VALIDATION_RESULTS):
-            lake.create_missing(contract_of(table))
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.attach(present)
         for table in present:
             lake.check(contract_of(table), exactly=True)
+        for table in (quarantine.TABLE, VALIDATION_RESULTS):
+            lake.create_missing(contract_of(table))
         ledger.prepare()
         created_at = ledger.begin(entry)
         outcome = _written(rollup, lake, window, run, settings, versions, allow_empty=allow_empty, phase=phase)

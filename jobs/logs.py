@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import structlog
@@ -21,5 +22,20 @@ def set_up_logs() -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
+
+
+def say(sentence: str) -> None:
+    """Puts a command's last line on stderr.
+
+    `spark-submit` sends all that its Python process prints to its own stdout; its stderr is to be had from its JVM.
+    """
+    if "PYSPARK_GATEWAY_PORT" in os.environ and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        from pyspark import SparkContext
+
+        SparkContext._ensure_initialized()
+        if SparkContext._jvm is not None:
+            SparkContext._jvm.System.err.println(sentence)
+            return
+    print(sentence, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -70,24 +71,18 @@ def open_session(application: str) -> SparkSession:
                 "nor to be had from Maven Central; run `make setup` once with a network."
             ) from error
     session.conf.set("spark.sql.session.timeZone", "UTC")
+    # Collected timestamps come in the zone of this process.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     return session
-
-
-def fetch_jars() -> None:
-    """Starts and stops Spark once, so that the Delta jar is in the cache: what set-up needs a network for."""
-    open_session("set-up").stop()
 
 
 def check_delta(spark: SparkSession) -> None:
     """Raises `UsageError` where a local session lacks Delta."""
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "Delta" not in extensions:
+        if "SPARK_REMOTE" not in os.environ:
+            spark.sparkContext.setLogLevel("OFF")  # what Spark logs at its end would come after the last line
         raise UsageError(
             "This Spark session has no Delta: call spark-submit with --properties-file conf/spark.properties."
         )
-
-
-if __name__ == "__main__":
-    from jobs.command import answered
-
-    raise SystemExit(answered(fetch_jars))
