@@ -27,8 +27,8 @@ demo: setup ## Make a sample lakehouse, run the main job twice on it and show th
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO)
 	$(BIN)/classwaves show analytics.dashboard_metrics_hourly --lakehouse $(DEMO)
 	$(BIN)/classwaves quarantine --lakehouse $(DEMO)
-	@echo "A second run finds that nothing changed:"
-	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO)
+	@echo "A second run over the month finds that nothing changed:"
+	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO) --start 2025-09-01 --end 2025-10-01
 
 test: setup ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -191,14 +191,14 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
     is_open = F.col("resolved_at").isNull()
     counts = (
         lake.read(TABLE, lake.version(TABLE))
-        .groupBy("source_table", "reason")
+        .groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason")
         .agg(
             F.count_if(is_open).cast("string").alias("rejected"),
             F.count_if(~is_open).cast("string").alias("resolved"),
-            F.min("first_seen_at").cast("string").alias("first_seen_at"),
-            F.max("last_seen_at").cast("string").alias("last_seen_at"),
+            F.date_format(F.min("first_seen_at"), "yyyy-MM-dd HH:mm").alias("first_seen_at"),
+            F.date_format(F.max("last_seen_at"), "yyyy-MM-dd HH:mm").alias("last_seen_at"),
         )
-        .orderBy("source_table", "reason")
+        .orderBy("source", "reason")
     )
     _print("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
 
@@ -232,7 +232,10 @@ def _print(title: str, columns: list[str], rows: list[list[str | None]]) -> None
         drawn.add_column(name, overflow="fold")
     for row in rows:
         drawn.add_row(*["" if value is None else _short(value) for value in row])
-    Console().print(drawn)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file has no edge to wrap at
+    console.print(drawn)
 
 
 def _short(value: str) -> str:

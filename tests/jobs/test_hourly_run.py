@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from jobs import cli
 from jobs import dashboard_metrics_hourly as job
 from jobs.errors import GateRefusedError
 from jobs.lake import ConflictError, Lake, LocalFolder
@@ -267,3 +268,21 @@ def test_messy_sessions_give_what_the_oracle_computes(spark: SparkSession, tmp_p
         if source in job.ROLLUP.sources
         for reason, count in reasons.items()
     }
+
+
+def test_show_and_quarantine_print_what_there_is(
+    first_run: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lakehouse, _ = first_run
+    place = ["--lakehouse", str(lakehouse)]
+    monkeypatch.setattr("sys.argv", ["classwaves", "show", HOURLY, *place, "--rows", "3", "--columns", "id,school_id"])
+    cli.main()
+    shown = capsys.readouterr().out
+    newest = max(row["metric_hour"] for row in rows_of(lakehouse, HOURLY))
+    ids = {row["id"] for row in rows_of(lakehouse, HOURLY) if row["metric_hour"] == newest}
+    assert sum(shown.count(row["id"]) for row in rows_of(lakehouse, HOURLY)) == 3
+    assert any(row_id in shown for row_id in ids)
+    monkeypatch.setattr("sys.argv", ["classwaves", "quarantine", *place])
+    cli.main()
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "unknown_event_type" in line]
+    assert [cell.strip() for cell in lines[0][1:4]] == ["analytics.session_events", "unknown_event_type", "7"]
