@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING
 
 from expectations.contract import Column, Contract
@@ -24,6 +24,18 @@ class Range:
     column: str
     start: datetime | date
     end: datetime | date
+
+    @property
+    def sql(self) -> str:
+        """The same as a condition with literals, which every engine can push down."""
+        first, end = (_literal(moment) for moment in (self.start, self.end))
+        return f"{self.column} >= {first} AND {self.column} < {end}"
+
+
+def _literal(moment: datetime | date) -> str:
+    if isinstance(moment, datetime):
+        return f"TIMESTAMP '{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}+00:00'"
+    return f"DATE '{moment:%Y-%m-%d}'"
 
 
 @dataclass(frozen=True)

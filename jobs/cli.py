@@ -14,15 +14,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command import answered
+from jobs.command import answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import log, set_up_logs
 
 if TYPE_CHECKING:
     from expectations.contract import Contract
-    from jobs.lake import Lake
 
-JOBS = ("dashboard_metrics_hourly",)
+JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
 """The jobs: each is the module of that name in this package."""
 
 app = typer.Typer(
@@ -52,19 +51,6 @@ def _phases() -> Iterator[Callable[[str], None]]:
         return
     with console.status("starting") as status:
         yield lambda name: status.update(name)
-
-
-def _lake(lakehouse: Path | None, catalog: str | None) -> Lake:
-    from jobs.command import DEFAULT_CATALOG
-    from jobs.lake import Catalog, Lake, LocalFolder
-    from jobs.spark_session import check_delta, open_session
-
-    if lakehouse is not None and catalog is not None:
-        raise UsageError("Give --lakehouse or --catalog, not both.")
-    folder = LocalFolder(lakehouse) if lakehouse is not None else None
-    spark = open_session("classwaves")
-    check_delta(spark)
-    return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
 
 
 @app.command()
@@ -129,7 +115,8 @@ def run(
     """Run a job once, with the options of its script.
 
     --lakehouse DIR or --catalog NAME says where; --start T and --end T (exclusive, ISO 8601, UTC) which window;
-    --allow-empty lets the run empty a window that holds rows.
+    --allow-empty lets the run empty a window that holds rows; --period day, week or month is how
+    teacher_prompt_effectiveness sums up.
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
@@ -137,10 +124,10 @@ def run(
 
     if job not in JOBS:
         raise _nearest(job, JOBS, "job")
-    module = import_module(f"jobs.{job}")
-    call = read_call(job, context.args)
+    declared = import_module(f"jobs.{job}").JOB
+    call = read_call(declared, context.args)
     with _phases() as phase:
-        sentence = run_job(lambda _: module.ROLLUP, module.window_of, call, phase)
+        sentence = run_job(declared, call, phase)
     typer.echo(sentence, err=True)
 
 
@@ -162,7 +149,7 @@ def show(
 
     contract = _contract(table)
     chosen = _chosen_columns(contract, columns)
-    lake = _lake(lakehouse, catalog)
+    lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
     lake.attach([table])
@@ -184,7 +171,7 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
 
     from jobs.quarantine import TABLE
 
-    lake = _lake(lakehouse, catalog)
+    lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(TABLE):
         raise UsageError(f"There is no table {TABLE} yet: run a job first.")
     lake.attach([TABLE])

@@ -6,15 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from jobs.errors import JobError, UsageError
 from jobs.logs import log, say, set_up_logs
 from jobs.rollup import Rollup, RunWindow
+from transforms.windows import PeriodLength
 
 if TYPE_CHECKING:
+    from jobs.lake import Lake
     from jobs.life_cycle import Outcome, Run
 
 W = TypeVar("W", bound=RunWindow)
@@ -35,8 +37,27 @@ class Call:
     catalog: str | None
     start: str | None
     end: str | None
-    allow_empty: bool
-    period: str | None = None
+    allow_empty: bool = False
+    period: PeriodLength | None = None
+
+    @property
+    def names_a_window(self) -> bool:
+        """Whether the window is asked for, and not what is new."""
+        return self.start is not None or self.end is not None
+
+
+@dataclass(frozen=True)
+class Job(Generic[W]):
+    """A job: its name, and what a call makes it do.
+
+    `window_of` gets the call, the instant that the look-back reaches (None where no run has succeeded yet) and the
+    run's start, and raises `UsageError` for a window that cannot be. `periods` are the values of `--period`.
+    """
+
+    name: str
+    rollup_of: Callable[[Call], Rollup[W]]
+    window_of: Callable[[Call, datetime | None, datetime], W]
+    periods: tuple[str, ...] = ()
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +67,16 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--catalog", metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
 
 
-def read_call(job_name: str, arguments: Sequence[str], periods: Sequence[str] = ()) -> Call:
+def read_call(job: Job[W], arguments: Sequence[str]) -> Call:
     """The call that the arguments spell; raises `UsageError` for an option that the job does not have."""
-    parser = _Parser(prog=job_name, allow_abbrev=False, description=f"Writes {job_name}: see docs/jobs.md.")
+    parser = _Parser(prog=job.name, allow_abbrev=False, description=f"Writes {job.name}: see docs/jobs.md.")
     add_place_options(parser)
     parser.add_argument("--start", metavar="T", help="first instant or date of the window, ISO 8601, UTC")
     parser.add_argument("--end", metavar="T", help="end of the window, exclusive")
     parser.add_argument("--allow-empty", action="store_true", help="let the run empty a window that holds rows")
-    if periods:
+    if job.periods:
         parser.add_argument(
-            "--period", choices=periods, default="week", help="length of a period (default: %(default)s)"
+            "--period", choices=job.periods, default="week", help="length of a period (default: %(default)s)"
         )
     return Call(**vars(parser.parse_args(arguments)))
 
@@ -79,31 +100,44 @@ def _insistently(work: Callable[[Run], Outcome], run: Run) -> Outcome:
     raise AssertionError("the attempts end in a result or an error")
 
 
-def run_job(
-    rollup_of: Callable[[Call], Rollup[W]],
-    window_of: Callable[[Call, datetime | None, datetime, int], W],
-    call: Call,
-    phase: Callable[[str], None] = lambda name: None,
-) -> str:
-    """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
+def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
+    """The lake that a call names, in a Spark session; raises `UsageError` where there is none."""
     from jobs.lake import Catalog, Lake, LocalFolder
+    from jobs.spark_session import check_delta, open_session
+
+    if lakehouse is not None and catalog is not None:
+        raise UsageError("Give --lakehouse or --catalog, not both.")
+    folder = LocalFolder(lakehouse) if lakehouse is not None else None
+    spark = open_session(application)
+    check_delta(spark)
+    return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
+
+
+def _sentence(table: str, outcome: Outcome) -> str:
+    if outcome.is_unchanged:
+        return f"{table}: nothing changed."
+    changes = outcome.changes[table]
+    return (
+        f"{table}: {changes.new} rows new, {changes.changed} changed, {changes.gone} gone, "
+        f"{changes.unchanged} unchanged."
+    )
+
+
+def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
+    """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
     from jobs.ledger import Ledger
     from jobs.life_cycle import Run, execute
     from jobs.settings import load_settings
-    from jobs.spark_session import check_delta, open_session
 
     settings = load_settings()
-    rollup = rollup_of(call)
+    rollup = job.rollup_of(call)
     run = Run.begin(rollup.job_name)
-    if call.start is not None or call.end is not None:
-        window_of(call, None, run.run_start, settings.look_back_hours)
-    folder = LocalFolder(call.lakehouse) if call.lakehouse is not None else None
+    job.window_of(call, None, run.run_start)  # a wrong window is told before Spark starts
     phase("start Spark")
-    spark = open_session(f"classwaves {rollup.job_name}")
-    check_delta(spark)
-    lake = Lake(spark, folder or Catalog(spark, call.catalog or DEFAULT_CATALOG))
-    last_success = Ledger(lake).last_success(rollup.job_name) if call.start is None and call.end is None else None
-    window = window_of(call, last_success, run.run_start, settings.look_back_hours)
+    lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
+    last_success = None if call.names_a_window else Ledger(lake).last_success(rollup.job_name)
+    since = last_success - timedelta(hours=settings.look_back_hours) if last_success is not None else None
+    window = job.window_of(call, since, run.run_start)
     log.info("run", run_id=run.run_id, start=str(window.start), end=str(window.end))
     outcome = _insistently(
         lambda attempt: execute(rollup, lake, window, attempt, settings, allow_empty=call.allow_empty, phase=phase),
@@ -111,13 +145,7 @@ def run_job(
     )
     if outcome.data_docs:
         log.info("data docs", path=str(outcome.data_docs))
-    if outcome.is_unchanged:
-        return f"{rollup.targets[0]}: nothing changed."
-    changes = outcome.changes[rollup.targets[0]]
-    return (
-        f"{rollup.targets[0]}: {changes.new} rows new, {changes.changed} changed, {changes.gone} gone, "
-        f"{changes.unchanged} unchanged."
-    )
+    return _sentence(rollup.targets[0], outcome)
 
 
 def answered(work: Callable[[], str | None]) -> int:
@@ -138,12 +166,7 @@ def answered(work: Callable[[], str | None]) -> int:
     return status
 
 
-def main_of(
-    job_name: str,
-    rollup_of: Callable[[Call], Rollup[W]],
-    window_of: Callable[[Call, datetime | None, datetime, int], W],
-    periods: Sequence[str] = (),
-) -> Callable[..., None]:
+def main_of(job: Job[W]) -> Callable[..., None]:
     """The `main` of a job's script and of its entry point in the wheel.
 
     It returns where the run ended well, which is what a Databricks task wants, and exits with the status otherwise.
@@ -152,7 +175,7 @@ def main_of(
     def main(arguments: Sequence[str] | None = None) -> None:
         set_up_logs()
         given = sys.argv[1:] if arguments is None else arguments
-        status = answered(lambda: run_job(rollup_of, window_of, read_call(job_name, given, periods)))
+        status = answered(lambda: run_job(job, read_call(job, given)))
         if status:
             raise SystemExit(status)
 

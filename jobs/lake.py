@@ -23,7 +23,7 @@ from pyspark.sql.types import StructType
 from expectations.contract import Contract
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.logs import log
-from transforms.changes import CHANGED, GONE, NEW, STAMPS, UNCHANGED, compared, content_after
+from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, compared, content_after
 
 RUN_ID = "run_id"
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
@@ -270,48 +270,37 @@ class Lake:
         if self.exists(table):
             self.spark.sql(f"DELETE FROM {table} WHERE {RUN_ID} = '{run_id}'")
 
-    def compare(
-        self, contract: Contract, staged: DataFrame, condition: str, key: Sequence[str]
-    ) -> tuple[Changes, DataFrame, int]:
-        """What the staged rows would change in the rows of the table that satisfy the condition.
-
-        Returns the counts, the comparison row by row, and the table's version that it holds for.
-        """
-        version = self.version(contract.table)
-        current = self.read(contract.table, version).where(condition)
-        own = staged.select(*[name for name in contract.column_names if name not in STAMPS])
-        changes = compared(current, own, key)
-        counts = {row["change"]: row["count"] for row in changes.groupBy("change").count().collect()}
-        return (
-            Changes(*(counts.get(change, 0) for change in (NEW, CHANGED, UNCHANGED, GONE))),
-            changes,
-            version,
-        )
-
     def publish(
         self,
         contract: Contract,
-        staged: DataFrame,
-        condition: str,
-        key: Sequence[str],
+        rows: DataFrame,
+        covered: str,
+        among: str,
         run_start: datetime,
         provenance: Mapping[str, object],
     ) -> Changes:
-        """Replaces the rows that satisfy the condition by the staged ones, in one commit; none where nothing changed.
+        """Replaces the covered rows among the table's own kind by these, in one commit; none where nothing changed.
 
-        The commit's user metadata is the provenance as JSON. Raises `ConflictError` where another run wrote the
-        table since it was compared.
+        `rows` have the table's columns but its stamps. `covered` must be a range of one column: Delta overwrites by
+        nothing that is not a comparison with a literal. So what it covers but is not `among` the rows of this kind is
+        carried over. The commit's user metadata is the provenance as JSON. Raises `ConflictError` where another run
+        wrote the table since it was compared.
         """
-        changes, comparison, version = self.compare(contract, staged, condition, key)
+        version = self.version(contract.table)
+        current = self.read(contract.table, version).where(covered)
+        is_among = F.coalesce(F.expr(among), F.lit(False))
+        comparison = compared(current.where(is_among), rows, contract.key)
+        counts = {row["change"]: row["count"] for row in comparison.groupBy("change").count().collect()}
+        changes = Changes(*(counts.get(change, 0) for change in (NEW, CHANGED, UNCHANGED, GONE)))
         if changes.is_empty:
             return changes
-        content = content_after(comparison, contract.column_names, run_start)
+        content = content_after(comparison, contract.column_names, run_start).unionByName(current.where(~is_among))
         # Delta skips a transaction whose number it has seen, without a word: numbered by the version that the rows
         # were compared with, a commit on top of any other publication does not happen, which the check below notices.
         fence = {"txnAppId": f"classwaves:{contract.table}", "txnVersion": str(version + 1)}
         writer = content.writeTo(contract.table).options(**fence).option("userMetadata", json.dumps(provenance))
         with _conflicts_named(contract.table):
-            writer.overwrite(F.expr(condition))
+            writer.overwrite(F.expr(covered))
         if self._last_provenance(contract.table).get(RUN_ID) != provenance[RUN_ID]:
             raise ConflictError(f"Another run wrote {contract.table} at the same time.")
         log.info("published", table=contract.table, **changes.__dict__)

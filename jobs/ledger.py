@@ -52,8 +52,7 @@ class Ledger:
         )
         if row["status"] == "running":
             log.warning("the last run of this window died", job=entry.job_name)
-        micros = row["created_at"]
-        created_at = datetime.fromtimestamp(micros / 1e6, timezone.utc) if micros is not None else entry.run_start
+        created_at = _instant_of(row["created_at"]) or entry.run_start
         self.record(entry, "running", created_at)
         return created_at
 
@@ -88,8 +87,12 @@ class Ledger:
             .selectExpr("max(unix_micros(last_run)) AS last_run")
             .collect()
         )
-        micros = rows[0]["last_run"]
-        return datetime.fromtimestamp(micros / 1e6, timezone.utc) if micros is not None else None
+        return _instant_of(rows[0]["last_run"])
+
+
+def _instant_of(micros: int | None) -> datetime | None:
+    """The UTC instant: a timestamp that Spark collects comes back in the driver's zone."""
+    return None if micros is None else datetime.fromtimestamp(micros / 1e6, timezone.utc)
 
 
 def _is_row_of(entry: Entry) -> str:

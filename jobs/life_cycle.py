@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
 from pathlib import Path
@@ -22,6 +22,7 @@ from jobs.ledger import Entry, Ledger, Status
 from jobs.logs import log
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
+from transforms.changes import STAMPS, UNCHANGED, compared
 from transforms.identity import row_id
 
 VALIDATION_RESULTS = "quality.validation_results"
@@ -69,7 +70,7 @@ class Outcome:
 
 def staging_table(rollup: Rollup[W]) -> str:
     """Where the rollup's rows are staged."""
-    return f"quality.staging_{rollup.targets[0].split('.')[1]}"
+    return f"quality.staging_{rollup.name}"
 
 
 def _as_instant(moment: datetime | date) -> datetime:
@@ -81,13 +82,30 @@ def _identified(rows: DataFrame, canonical: Contract) -> DataFrame:
     return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
 
 
+def _own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
+    """The staged rows in a target's own columns: all but the stamps, which publishing sets."""
+    return staged.select(*[name for name in contract.column_names if name not in STAMPS])
+
+
+def _disagreements(staged: DataFrame, contracts: Sequence[Contract]) -> dict[str, float]:
+    """Per further target, how many rows differ from the canonical one's in a column that both have."""
+    canonical, *twins = contracts
+    counts = {}
+    for twin in twins:
+        shared = [name for name in twin.column_names if name in canonical.column_names and name not in STAMPS]
+        both = [_own_columns(staged, contract).select(*shared) for contract in (canonical, twin)]
+        rows = compared(both[0], both[1], canonical.key).where(F.col("change") != UNCHANGED)
+        counts[f"rows_unlike_{twin.table}"] = float(rows.count())
+    return counts
+
+
 def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
     canonical = rollup.targets[0]
     if not lake.exists(canonical):
         return Volume(0)
     counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
     for number in range(1, WINDOWS_OF_THE_PAST + 1):
-        counts.append(F.count_if(F.expr(rollup.condition(rollup.before(window, number)))).alias(f"before_{number}"))
+        counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
     row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
     past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
     return Volume(row["now"], sum(past) / len(past) if all(past) else None)
@@ -122,7 +140,7 @@ def _gate(
     ]
     of_staged = staged.agg(*expressions).collect()[0].asDict()
     of_sources = _totals(rollup.source_totals(source_rows.usable, window, run.run_start, settings.metrics))
-    differences = relative_differences(of_staged, of_sources)
+    differences = {**relative_differences(of_staged, of_sources), **_disagreements(staged, contracts)}
     return judge(staged, suite, contracts[0].key, differences, reconciliation_suite(contracts[0].table, differences))
 
 
@@ -252,12 +270,12 @@ def _written(
             raise _refusal(rollup, verdict)
         phase("publish")
         changes = {}
-        for table in rollup.targets:
-            lake.create_missing(contract_of(table))
-            provenance = _provenance(rollup, window, run, versions, verdict)
-            changes[table] = lake.publish(
-                contract_of(table), staged, rollup.condition(window), canonical.key, run.run_start, provenance
-            )
+        provenance = _provenance(rollup, window, run, versions, verdict)
+        for contract in map(contract_of, rollup.targets):
+            lake.create_missing(contract)
+            rows = _own_columns(staged, contract)
+            covered = rollup.covered(window).sql
+            changes[contract.table] = lake.publish(contract, rows, covered, rollup.among, run.run_start, provenance)
         return Outcome(run, changes, verdict, docs)
     finally:
         for table in (sources.STAGED_SESSIONS, STAGED_FINDINGS, staging):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -23,19 +23,24 @@ REQUIRED_SOURCES = frozenset(
         "ai_insights.teacher_guidance_metrics",
     }
 )
-"""A run without one of these breaks their contract; any other source that is absent counts as empty."""
+"""A run that reads one of these and finds it absent breaks a contract; any other absent source counts as empty."""
+
+Self = TypeVar("Self", bound="RunWindow")
 
 
 class RunWindow(Protocol):
-    """The half-open window `[start, end)` of a rollup's key that a run replaces."""
+    """The half-open window `[start, end)` of a rollup's rows that a run replaces."""
 
     @property
     def start(self) -> datetime | date:
-        """The first hour or date."""
+        """The first hour, date or period."""
 
     @property
     def end(self) -> datetime | date:
-        """The first hour or date after the window."""
+        """The first one after the window."""
+
+    def before(self: Self, number: int) -> Self:
+        """The window that is so many of its own lengths before."""
 
 
 W = TypeVar("W", bound=RunWindow)
@@ -43,21 +48,34 @@ W = TypeVar("W", bound=RunWindow)
 
 @dataclass(frozen=True)
 class Rollup(Generic[W]):
-    """One job. `targets` are the tables that one computation fills, the canonical one first.
+    """One rollup: all that its run needs to know.
 
-    `rows` makes all of their columns but `id` and the stamps, from the sessions' spans and the usable rows; `condition`
-    says in SQL, with literals, which rows of a target a window covers; `covered` is the same for the gate;
-    `source_totals` and `staged_totals` are what it reconciles; `ordered` are pairs of columns that must order; `before`
-    gives the windows of the same length before.
+    `targets` are the tables that one computation fills, the canonical one first; `sources` what it reads. `rows` makes
+    all columns of the targets but `id` and the stamps, from the usable sessions and the usable rows. A run replaces the
+    rows whose `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own
+    (a condition in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of
+    columns that must order.
     """
 
     job_name: str
     targets: tuple[str, ...]
     sources: tuple[str, ...]
     rows: Callable[[DataFrame, Usable, W, datetime, MetricSettings], DataFrame]
-    condition: Callable[[W], str]
-    covered: Callable[[W], Range]
-    before: Callable[[W, int], W]
+    window_column: str
     source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
     staged_totals: Mapping[str, str]
-    ordered: tuple[AtMost, ...] = field(default=())
+    ordered: tuple[AtMost, ...] = ()
+    among: str = "true"
+
+    @property
+    def name(self) -> str:
+        """The canonical table's own name."""
+        return self.targets[0].split(".")[1]
+
+    def covered(self, window: W) -> Range:
+        """The range of the window's rows."""
+        return Range(self.window_column, window.start, window.end)
+
+    def condition(self, window: W) -> str:
+        """Which rows of a target the window covers, in SQL."""
+        return f"{self.covered(window).sql} AND {self.among}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
@@ -35,7 +34,7 @@ class Sources:
     """What a run reads.
 
     `versions`: the pinned version of each source that is there. `usable`: per source its usable rows. `sessions`: the
-    usable sessions with their spans, staged. `findings`: all that was found wrong.
+    usable sessions, staged, with their spans where the run reads the events. `findings`: all that was found wrong.
     """
 
     versions: Mapping[str, int]
@@ -83,18 +82,19 @@ def _usable(source: str, judged: DataFrame) -> DataFrame:
 def read(
     lake: Lake, sources: tuple[str, ...], versions: Mapping[str, int], run_id: str, settings: MetricSettings
 ) -> Sources:
-    """The sources at their pinned versions: plans, but for the sessions, which are staged with their spans.
+    """The sources at their pinned versions: plans, but for the sessions, which are staged.
 
     Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
-    these joins.
+    these joins. A span takes the session's events: without them among the sources there is none.
     """
     judged = {SESSIONS: _judged(lake, SESSIONS, versions, None)}
     clean = {SESSIONS: _usable(SESSIONS, judged[SESSIONS])}
-    known = clean[SESSIONS].select(F.col("id").alias("session_id"))
-    judged[EVENTS] = _judged(lake, EVENTS, versions, known)
-    clean[EVENTS] = _usable(EVENTS, judged[EVENTS])
-    spans = session_spans(clean[SESSIONS], clean[EVENTS], settings)
-    staged_sessions = lake.stage(STAGED_SESSIONS, spans, run_id)
+    sessions = clean[SESSIONS].withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
+    if EVENTS in sources:
+        judged[EVENTS] = _judged(lake, EVENTS, versions, sessions)
+        clean[EVENTS] = _usable(EVENTS, judged[EVENTS])
+        sessions = session_spans(clean[SESSIONS], clean[EVENTS], settings)
+    staged_sessions = lake.stage(STAGED_SESSIONS, sessions, run_id)
     for source in sources:
         if source != SESSIONS:
             judged[source] = _judged(lake, source, versions, staged_sessions)

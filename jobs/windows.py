@@ -1,14 +1,14 @@
-"""The windows that a call names: read, widened to whole hours, checked."""
+"""The windows that a call names: read, widened to whole hours, dates or periods, checked."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+from jobs.command import Call
 from jobs.errors import UsageError
-from transforms.dashboard_metrics_hourly import HourWindow
-
-EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
-"""Where history begins for a run that covers all of it."""
+from transforms.windows import EARLIEST, LATEST, DateWindow, HourWindow, PeriodLength, PeriodWindow
+from transforms.windows import period_after as after
+from transforms.windows import period_before as before
 
 
 def read_instant(text: str, option: str) -> datetime:
@@ -17,7 +17,10 @@ def read_instant(text: str, option: str) -> datetime:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date or time: {text!r}.") from error
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    if not EARLIEST <= moment <= LATEST:
+        raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
+    return moment
 
 
 def hour_before(moment: datetime) -> datetime:
@@ -30,8 +33,50 @@ def hour_after(moment: datetime) -> datetime:
     return hour_before(moment) if moment == hour_before(moment) else hour_before(moment) + timedelta(hours=1)
 
 
-def hour_window(start: datetime, end: datetime) -> HourWindow:
-    """The whole hours that hold `[start, end)`; raises `UsageError` where it is empty."""
+def _asked(call: Call, since: datetime | None, latest: datetime) -> tuple[datetime, datetime]:
+    """The instants that a call names.
+
+    Without `--start` and `--end` a run begins with `since`, where the look-back reaches; without `--start` alone, or
+    where no run has succeeded yet, with all history. Without `--end` it ends with `latest`. Raises `UsageError`.
+    """
+    start, end = EARLIEST, latest
+    if call.start is not None:
+        start = read_instant(call.start, "--start")
+    elif call.end is None and since is not None:
+        start = since
+    if call.end is not None:
+        end = read_instant(call.end, "--end")
     if end <= start:
         raise UsageError(f"--end ({end:%Y-%m-%dT%H:%MZ}) must be after --start ({start:%Y-%m-%dT%H:%MZ}).")
+    return start, end
+
+
+def hour_window(call: Call, since: datetime | None, run_start: datetime) -> HourWindow:
+    """The whole hours that a call names, by default until the hour in which the run starts. Raises `UsageError`."""
+    start, end = _asked(call, since, hour_after(run_start))
     return HourWindow(hour_before(start), hour_after(end))
+
+
+def date_window(call: Call, since: datetime | None, run_start: datetime) -> DateWindow:
+    """The dates that a call names, by default without an end. Raises `UsageError`.
+
+    Where the window begins with the look-back, the date before is in it: somewhere it was still that date.
+    """
+    del run_start
+    start, end = _asked(call, since - timedelta(days=1) if since is not None else None, LATEST)
+    return DateWindow(before(start, "day").date(), after(end, "day").date())
+
+
+def period_window(call: Call, since: datetime | None, run_start: datetime) -> PeriodWindow:
+    """The whole periods that a call names, by default without an end. Raises `UsageError`."""
+    del run_start
+    start, end = _asked(call, since, LATEST)
+    length = period_length(call)
+    return PeriodWindow(before(start, length), after(end, length), length)
+
+
+def period_length(call: Call) -> PeriodLength:
+    """The length of the periods that a call asks for."""
+    if call.period is None:
+        raise UsageError("--period must be day, week or month.")
+    return call.period

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import shutil
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.command import Call, Job
 from jobs.lake import Lake, LocalFolder
 from jobs.life_cycle import Outcome, Run, execute
 from jobs.settings import Settings
-from jobs.windows import hour_window
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
 
 HOURLY = "analytics.dashboard_metrics_hourly"
 HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
+DAILY = "analytics.teacher_analytics_summary"
+DAILY_OF_USERS = "users.teacher_analytics_summary"
+PROMPTS = "ai_insights.teacher_prompt_effectiveness"
 
 
 def copy_of_example(folder: Path) -> Path:
@@ -40,18 +42,15 @@ def version_of(lakehouse: Path, table: str) -> int:
     )
 
 
-def at(text: str) -> datetime:
-    """The UTC instant of an ISO text."""
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-def run_hourly(
-    spark: SparkSession, lakehouse: Path, start: str, end: str, run_start: datetime | None = None, **options: Any
+def run(
+    spark: SparkSession, lakehouse: Path, job: Job[Any], *window: str, run_start: datetime | None = None, **options: Any
 ) -> Outcome:
-    """One run of the hourly rollup, as the job carries it out."""
+    """One run of a job over the window from the first to the second text, by the period that the third names."""
+    call = Call(lakehouse, None, *window[:2], period=window[2] if len(window) > 2 else "week")
+    rollup = job.rollup_of(call)
+    begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))
-    run = Run.begin(ROLLUP.job_name, run_start)
-    return execute(ROLLUP, lake, hour_window(at(start), at(end)), run, Settings(), **options)
+    return execute(rollup, lake, job.window_of(call, None, begun.run_start), begun, Settings(), **options)
 
 
 def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], columns: list[str]) -> list[str]:

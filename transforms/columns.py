@@ -52,6 +52,16 @@ def seconds_between(earlier: Column, later: Column) -> Column:
     return (F.unix_micros(later) - F.unix_micros(earlier)) / F.lit(1e6)
 
 
+def not_negative(value: Column) -> Column:
+    """The value, or null where it is below 0."""
+    return F.when(value >= 0, value)
+
+
+def mean(value: Column) -> Column:
+    """The mean over a group's non-null values, as a double: that of decimals would be rounded."""
+    return F.avg(value.cast("double"))
+
+
 def mean_of(*values: Column) -> Column:
     """The mean of those values of one row that are not null; null where all are."""
     present = [F.when(value.isNotNull(), 1).otherwise(0) for value in values]

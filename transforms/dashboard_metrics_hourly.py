@@ -7,49 +7,23 @@ what the row was made of. `dashboard_metrics_hourly` brings them together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from functools import reduce
+from datetime import datetime, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.columns import clamped, hour_of, hours, instant, normalised, percentage
+from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage
 from transforms.metric_settings import MetricSettings
+from transforms.parts import as_count, one_row_per_key
 from transforms.payloads import latency_ms
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.usable_rows import duration_seconds
+from transforms.windows import HourWindow
 
 KEY = ("school_id", "metric_hour")
 CALCULATION_METHOD = "hourly_rollup"
 MAX_STAY_HOURS = 24
 """A participant's stay ends at the latest after this many hours: fixed by the metric, not a setting."""
-
-
-@dataclass(frozen=True)
-class HourWindow:
-    """The hours `[start, end)`, both UTC instants on the hour."""
-
-    start: datetime
-    end: datetime
-
-    def until(self, run_start: datetime) -> HourWindow:
-        """The window without the hours that had not begun before the run started."""
-        hour = run_start.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
-        first_unbegun = hour if hour == run_start else hour + timedelta(hours=1)
-        return HourWindow(self.start, max(self.start, min(self.end, first_unbegun)))
-
-    def holds(self, moment: Column) -> Column:
-        """Whether the moment is in the window."""
-        return (moment >= instant(self.start)) & (moment < instant(self.end))
-
-    def overlapped_hours(self, start: Column, end: Column) -> Column:
-        """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""
-        last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
-        first = F.greatest(hour_of(start), instant(self.start))
-        last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
-        # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
-        return F.when(start.isNotNull() & (first <= last), F.sequence(first, last, F.expr("INTERVAL 1 HOUR")))
 
 
 def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:
@@ -90,9 +64,9 @@ def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) ->
             F.size(F.collect_set(of_active(F.col("teacher_id")))).alias("teachers_active"),
             F.sum(of_active(F.col("groups"))).alias("total_groups"),
             F.sum(of_active(F.when(F.col("ready_ats").isNotNull(), ready))).alias("ready_groups"),
-            F.avg(of_active(F.col("quality"))).alias("avg_session_quality"),
-            F.avg(of_active(F.col("engagement_score").cast("double"))).alias("avg_engagement_score"),
-            F.avg(of_active(F.col("participation_rate").cast("double"))).alias("avg_participation_rate"),
+            mean(of_active(F.col("quality"))).alias("avg_session_quality"),
+            mean(of_active(F.col("engagement_score"))).alias("avg_engagement_score"),
+            mean(of_active(F.col("participation_rate"))).alias("avg_participation_rate"),
             F.try_divide(
                 F.sum(of_active(F.col("collaboration_sum"))), F.sum(of_active(F.col("collaboration_count")))
             ).alias("avg_collaboration_score"),
@@ -169,7 +143,7 @@ def presence_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
         .groupBy(*KEY)
         .agg(
             F.size(F.collect_set("person")).alias("students_active"),
-            F.avg("stability").alias("avg_connection_stability"),
+            mean(F.col("stability")).alias("avg_connection_stability"),
             F.max("connected").alias("websocket_connections"),
             F.sum("facts").alias("facts"),
         )
@@ -181,7 +155,7 @@ def session_events_by_hour(events: DataFrame, spans: DataFrame, window: HourWind
     return (
         at_hour(in_schools(events, spans), "event_time", window)
         .groupBy(*KEY)
-        .agg(F.avg(latency_ms(F.col("payload"))).alias("avg_latency_ms"), F.count("*").alias("facts"))
+        .agg(mean(latency_ms(F.col("payload"))).alias("avg_latency_ms"), F.count("*").alias("facts"))
     )
 
 
@@ -254,7 +228,7 @@ def api_requests_by_hour(api_metrics: DataFrame, window: HourWindow) -> DataFram
         at_hour(api_metrics.where(F.col("school_id").isNotNull()), "timestamp", window)
         .groupBy(*KEY)
         .agg(
-            F.avg("response_time_ms").alias("avg_response_time"),
+            mean(F.col("response_time_ms")).alias("avg_response_time"),
             percentage(failed, F.count("status_code")).alias("error_rate"),
             F.count("*").alias("facts"),
         )
@@ -268,7 +242,7 @@ def analysis_results_by_hour(results: DataFrame, spans: DataFrame, window: HourW
         .groupBy(*KEY)
         .agg(
             F.count("*").alias("ai_analyses_completed"),
-            F.avg("processing_time_ms").alias("avg_ai_processing_time"),
+            mean(F.col("processing_time_ms")).alias("avg_ai_processing_time"),
             F.sum(F.col("processing_time_ms").cast("double")).alias("processing_ms"),
             F.count("*").alias("facts"),
         )
@@ -333,7 +307,6 @@ _AVERAGES_AND_RATES = (
 
 def brought_together(parts: list[DataFrame], window: HourWindow, settings: MetricSettings) -> DataFrame:
     """One row per school and hour of the window with at least one fact, from at most one row of each part."""
-    together = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
     so_far = Window.partitionBy("school_id").orderBy("metric_hour").rowsBetween(Window.unboundedPreceding, 0)
     minutes = F.coalesce("total_transcription_minutes", F.lit(0.0))
     analysis_seconds = F.coalesce("processing_ms", F.lit(0.0)) / 1000
@@ -341,23 +314,21 @@ def brought_together(parts: list[DataFrame], window: HourWindow, settings: Metri
         F.col("total_transcription_minutes") * settings.transcription_usd_per_minute
         + analysis_seconds * settings.analysis_usd_per_second
     )
-    # No part has two rows of one school and hour: the greatest value is the only one.
-    values = [F.max(name).alias(name) for name in together.columns if name not in (*KEY, "facts")]
     return (
-        together.groupBy(*KEY)
-        .agg(*values, F.sum("facts").alias("data_sources_count"))
+        one_row_per_key(parts, KEY, summed=("facts",))
+        .withColumnRenamed("facts", "data_sources_count")
         .withColumn("total_storage_gb", F.coalesce(F.sum("bytes_stored").over(so_far), F.lit(0.0)) / 1e9)
         .where((F.col("data_sources_count") > 0) & window.holds(F.col("metric_hour")))
         .withColumn("total_transcription_minutes", minutes)
         .withColumn("estimated_compute_cost", cost)
         .select(
             *KEY,
-            *[F.coalesce(F.col(name), F.lit(0)).cast("int").alias(name) for name in _COUNTS],
+            *map(as_count, _COUNTS),
             *_AVERAGES_AND_RATES,
             "total_transcription_minutes",
             "total_storage_gb",
             "estimated_compute_cost",
-            F.col("data_sources_count").cast("int").alias("data_sources_count"),
+            as_count("data_sources_count"),
             F.lit(CALCULATION_METHOD).alias("calculation_method"),
         )
     )

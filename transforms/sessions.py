@@ -19,11 +19,16 @@ def _last_of_type(event_type: str) -> Column:
 
 
 def session_landmarks(events: DataFrame) -> DataFrame:
-    """One row per session with events: its earliest `started` and `configured`, its latest `ended` event."""
+    """One row per session with events: its earliest `started` and `configured`, its latest `ended` event, and counts.
+
+    `session_events` counts them all, `leader_ready_events` those of that type.
+    """
     return events.groupBy("session_id").agg(
         _first_of_type("configured").alias("configured_at"),
         _first_of_type("started").alias("started_at"),
         _last_of_type("ended").alias("ended_at"),
+        F.count("*").alias("session_events"),
+        F.count_if(normalised(F.col("event_type")) == "leader_ready").alias("leader_ready_events"),
     )
 
 
@@ -33,7 +38,7 @@ def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettin
     `start`: the earliest `started` event, else `actual_start`. `recorded_end`: the latest `ended` event, else
     `actual_end`, taken no earlier than `start` and no later than `max_session_hours` after it. `end`: `recorded_end`,
     else `open_session_hours` after `start`. All three are null for a session without a start. `configured_at`: the
-    earliest `configured` event.
+    earliest `configured` event. `session_events` and `leader_ready_events` count what happened in it.
     """
     start = F.coalesce("started_at", "actual_start")
     latest_end = F.col("start") + hours(settings.max_session_hours)
@@ -57,6 +62,8 @@ def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettin
             "start",
             "recorded_end",
             "end",
+            F.coalesce("session_events", F.lit(0)).alias("session_events"),
+            F.coalesce("leader_ready_events", F.lit(0)).alias("leader_ready_events"),
         )
     )
 
@@ -77,18 +84,26 @@ def group_readiness(groups: DataFrame, events: DataFrame) -> DataFrame:
     return groups.withColumnRenamed("id", "group_id").join(ready_times(events), ["session_id", "group_id"], how="left")
 
 
+def _sum_and_count(value: Column, name: str) -> list[Column]:
+    number = value.cast("double")
+    return [F.sum(number).alias(f"{name}_sum"), F.count(number).alias(f"{name}_count")]
+
+
 def group_totals(groups: DataFrame) -> DataFrame:
     """One row per session with groups, from `group_readiness`.
 
-    `groups` counts them, `ready_ats` lists the times at which they were ready, `collaboration_sum` and
-    `collaboration_count` are over their non-null `collaboration_score`.
+    `groups` counts them, `completed_groups` those with that `status`, `ready_ats` lists the times at which they were
+    ready. `collaboration_sum` and `_count` are over their non-null `collaboration_score`, `argumentation_…` over
+    `argumentation_quality`, `discussion_…` over the mean of `topical_cohesion` and `conceptual_density` of each.
     """
-    collaboration = F.col("collaboration_score").cast("double")
+    discussion = mean_of(F.col("topical_cohesion").cast("double"), F.col("conceptual_density").cast("double"))
     return groups.groupBy("session_id").agg(
         F.count("*").alias("groups"),
+        F.count_if(normalised(F.col("status")) == "completed").alias("completed_groups"),
         F.collect_list("ready_at").alias("ready_ats"),
-        F.sum(collaboration).alias("collaboration_sum"),
-        F.count(collaboration).alias("collaboration_count"),
+        *_sum_and_count(F.col("collaboration_score"), "collaboration"),
+        *_sum_and_count(F.col("argumentation_quality"), "argumentation"),
+        *_sum_and_count(discussion, "discussion"),
     )
 
 

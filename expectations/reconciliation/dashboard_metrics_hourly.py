@@ -1,8 +1,4 @@
-"""What the hourly rollup's rows must add up to, straight from the usable rows.
-
-No join of the transform is repeated here: a fact finds out that its session has a school by a semi-join, which can
-neither multiply nor lose it, and a session meets its events in a union. So a fan-out or a lost row shows.
-"""
+"""What the hourly rollup's rows must add up to, straight from the usable rows."""
 
 from __future__ import annotations
 
@@ -13,7 +9,10 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from expectations.reconciliation.totals import HOUR_IN_MICROS, session_ends, totals_of
 from transforms.columns import normalised
+from transforms.metric_settings import MetricSettings
+from transforms.windows import HourWindow
 
 STAGED_TOTALS: Mapping[str, str] = {
     "sessions_active": "sum(sessions_active)",
@@ -29,62 +28,25 @@ STAGED_TOTALS: Mapping[str, str] = {
 """Name of the total to the SQL over the staged rows that makes it."""
 
 
-def _total(name: str, rows: DataFrame, value: Column) -> DataFrame:
-    return rows.agg(F.coalesce(value.cast("double"), F.lit(0.0)).alias("total")).select(
-        F.lit(name).alias("name"), "total"
-    )
-
-
-def _ends_of_sessions(
-    sessions: DataFrame, events: DataFrame, max_session_hours: int, open_session_hours: int
-) -> DataFrame:
-    """One row per session: `school_id` and its span in microseconds, from a union instead of a join."""
-    event_type = normalised(F.col("event_type"))
-    of_sessions = sessions.select(
-        F.col("id").alias("session_id"), "school_id", "actual_start", "actual_end", F.lit(True).alias("is_session")
-    )
-    of_events = events.select(
-        "session_id",
-        F.when(event_type == "started", F.col("event_time")).alias("started_at"),
-        F.when(event_type == "ended", F.col("event_time")).alias("ended_at"),
-    )
-    spans = (
-        of_sessions.unionByName(of_events, allowMissingColumns=True)
-        .groupBy("session_id")
-        .agg(
-            F.max("is_session").alias("is_session"),
-            F.max("school_id").alias("school_id"),
-            F.unix_micros(F.coalesce(F.min("started_at"), F.max("actual_start"))).alias("start"),
-            F.unix_micros(F.coalesce(F.max("ended_at"), F.max("actual_end"))).alias("raw_end"),
-        )
-        .where(F.col("is_session") & F.col("start").isNotNull() & F.col("school_id").isNotNull())
-    )
-    hour = 3_600_000_000
-    latest = F.col("start") + max_session_hours * hour
-    clipped = F.when(F.col("raw_end") < F.col("start"), F.col("start")).when(F.col("raw_end") > latest, latest)
-    recorded = F.when(F.col("raw_end").isNotNull(), F.coalesce(clipped, F.col("raw_end")))
-    return spans.withColumn("recorded_end", recorded).withColumn(
-        "end", F.coalesce("recorded_end", F.col("start") + open_session_hours * hour)
-    )
-
-
 def _hours_overlapped(start: datetime, end: datetime) -> Column:
     """How many of the hours of `[start, end)` a session's span overlaps, by arithmetic."""
-    hour = 3_600_000_000
-    first_of_window, end_of_window = (int(moment.timestamp() * 1_000_000) // hour for moment in (start, end))
-    first = F.floor(F.col("start") / hour)
-    last = F.when(F.col("end") > F.col("start"), F.floor((F.col("end") - 1) / hour)).otherwise(first)
+    first_of_window, end_of_window = (int(moment.timestamp() * 1_000_000) // HOUR_IN_MICROS for moment in (start, end))
+    first = F.floor(F.col("start") / HOUR_IN_MICROS)
+    last = F.when(F.col("end") > F.col("start"), F.floor((F.col("end") - 1) / HOUR_IN_MICROS)).otherwise(first)
     return F.greatest(F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1)
 
 
 def source_totals(
-    usable: Mapping[str, DataFrame], start: datetime, end: datetime, max_session_hours: int, open_session_hours: int
+    usable: Mapping[str, DataFrame], window: HourWindow, run_start: datetime, settings: MetricSettings
 ) -> DataFrame:
-    """One row per total: `name` and `total` over the facts of the hours `[start, end)` that have a school."""
+    """One row per total: `name` and `total` over the facts of the begun hours that have a school."""
+    begun = window.until(run_start)
     sessions = usable["sessions.classroom_sessions"]
     in_school = sessions.where(F.col("school_id").isNotNull()).select(F.col("id").alias("session_id"))
-    spans = _ends_of_sessions(sessions, usable["analytics.session_events"], max_session_hours, open_session_hours)
-    first, last = (int(moment.timestamp() * 1_000_000) for moment in (start, end))
+    spans = session_ends(
+        sessions, usable["analytics.session_events"], settings.max_session_hours, settings.open_session_hours
+    ).where(F.col("school_id").isNotNull())
+    first, last = (int(moment.timestamp() * 1_000_000) for moment in (begun.start, begun.end))
 
     def of_schools(source: str) -> DataFrame:
         return usable[source].join(in_school, "session_id", how="left_semi")
@@ -101,7 +63,6 @@ def source_totals(
     seconds = F.coalesce(
         F.col("duration_seconds").cast("double"), (F.unix_micros("end_time") - F.unix_micros("start_time")) / 1e6
     )
-    prompts = of_schools("ai_insights.teacher_guidance_metrics")
     acted = of_schools("ai_insights.intervention_suggestions").where(F.col("acted_upon"))
     events = usable["operational.system_events"]
     placed = events.where(F.col("school_id").isNotNull()).unionByName(
@@ -110,14 +71,28 @@ def source_totals(
     severity = normalised(F.col("severity"))
     at_created = in_window(F.unix_micros("created_at"))
     totals = [
-        _total("sessions_active", spans, F.sum(_hours_overlapped(start, end))),
-        _total("sessions_completed", spans, F.count_if(in_window(F.col("recorded_end")))),
-        _total("total_prompts_generated", prompts, count_at("generated_at")),
-        _total("total_prompts_used", prompts, count_at("used_at")),
-        _total("total_interventions", acted, count_at("acted_at")),
-        _total("total_alerts", placed, F.count_if(at_created & severity.isin("warning", "error", "critical"))),
-        _total("total_errors", placed, F.count_if(at_created & severity.isin("error", "critical"))),
-        _total("ai_analyses_completed", of_schools("ai_insights.analysis_results"), count_at("analysis_timestamp")),
-        _total("total_transcription_minutes", transcriptions, F.sum(seconds) / 60),
+        totals_of(
+            spans,
+            {
+                "sessions_active": F.sum(_hours_overlapped(begun.start, begun.end)),
+                "sessions_completed": F.count_if(in_window(F.col("recorded_end"))),
+            },
+        ),
+        totals_of(
+            of_schools("ai_insights.teacher_guidance_metrics"),
+            {"total_prompts_generated": count_at("generated_at"), "total_prompts_used": count_at("used_at")},
+        ),
+        totals_of(acted, {"total_interventions": count_at("acted_at")}),
+        totals_of(
+            placed,
+            {
+                "total_alerts": F.count_if(at_created & severity.isin("warning", "error", "critical")),
+                "total_errors": F.count_if(at_created & severity.isin("error", "critical")),
+            },
+        ),
+        totals_of(
+            of_schools("ai_insights.analysis_results"), {"ai_analyses_completed": count_at("analysis_timestamp")}
+        ),
+        totals_of(transcriptions, {"total_transcription_minutes": F.sum(seconds) / 60}),
     ]
     return reduce(lambda a, b: a.unionByName(b), totals)

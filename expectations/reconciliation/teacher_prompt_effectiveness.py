@@ -1,0 +1,41 @@
+"""What the rows of prompt effectiveness must add up to, straight from the usable prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.reconciliation.totals import totals_of
+from transforms.metric_settings import MetricSettings
+from transforms.windows import PeriodWindow
+
+STAGED_TOTALS: Mapping[str, str] = {
+    "total_generated": "sum(total_generated)",
+    "total_acknowledged": "sum(total_acknowledged)",
+    "total_used": "sum(total_used)",
+    "total_dismissed": "sum(total_dismissed)",
+    "data_points": "sum(data_points)",
+}
+"""Name of the total to the SQL over the staged rows that makes it."""
+
+
+def source_totals(
+    usable: Mapping[str, DataFrame], window: PeriodWindow, run_start: datetime, settings: MetricSettings
+) -> DataFrame:
+    """One row per total: `name` and `total` over the prompts of the window's periods."""
+    del run_start, settings
+    first, last = (int(moment.timestamp() * 1_000_000) for moment in (window.start, window.end))
+    prompts = usable["ai_insights.teacher_guidance_metrics"]
+    return totals_of(
+        prompts.where(F.unix_micros("generated_at").between(first, last - 1)),
+        {
+            "total_generated": F.count("*"),
+            "total_acknowledged": F.count("acknowledged_at"),
+            "total_used": F.count("used_at"),
+            "total_dismissed": F.count("dismissed_at"),
+            "data_points": F.count("effectiveness_score"),
+        },
+    )

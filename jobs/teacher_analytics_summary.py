@@ -1,0 +1,43 @@
+"""The job `teacher_analytics_summary`: one row per teacher and local date, in `analytics` and in `users`."""
+
+from __future__ import annotations
+
+from expectations.reconciliation.teacher_analytics_summary import STAGED_TOTALS, source_totals
+from expectations.suites import AtMost
+from jobs.command import Job, main_of
+from jobs.rollup import Rollup
+from jobs.windows import date_window
+from transforms.teacher_analytics_summary import teacher_analytics_summary
+from transforms.windows import DateWindow
+
+ROLLUP: Rollup[DateWindow] = Rollup(
+    job_name="teacher_analytics_summary",
+    targets=("analytics.teacher_analytics_summary", "users.teacher_analytics_summary"),
+    sources=(
+        "sessions.classroom_sessions",
+        "sessions.student_groups",
+        "sessions.transcriptions",
+        "analytics.session_events",
+        "ai_insights.teacher_guidance_metrics",
+        "ai_insights.intervention_suggestions",
+        "users.teachers",
+    ),
+    rows=teacher_analytics_summary,
+    window_column="summary_date",
+    source_totals=source_totals,
+    staged_totals=STAGED_TOTALS,
+    ordered=(
+        AtMost("total_prompts_used", "total_prompts_shown"),
+        AtMost("total_prompts_dismissed", "total_prompts_shown"),
+        AtMost("total_interventions", "total_alerts_generated"),
+        AtMost("total_sessions", "data_points_included"),
+        AtMost("total_prompts_shown", "data_points_included"),
+    ),
+)
+
+JOB: Job[DateWindow] = Job("teacher_analytics_summary", lambda call: ROLLUP, date_window)
+
+main = main_of(JOB)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""How the parts of a rollup, each computed from one kind of fact, become its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+def one_row_per_key(parts: Iterable[DataFrame], key: Sequence[str], summed: Sequence[str] = ()) -> DataFrame:
+    """One row per key that any part has, with all columns of the parts, from at most one row of each part.
+
+    A column that several parts have must be equal in them, but for the `summed` ones. A union, because a chain of full
+    joins shuffles once per part.
+    """
+    together = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
+    # No part has two rows of one key: the greatest value is the only one.
+    values = [F.max(name).alias(name) for name in together.columns if name not in (*key, *summed)]
+    return together.groupBy(*key).agg(*values, *[F.sum(name).alias(name) for name in summed])
+
+
+def as_count(name: str) -> Column:
+    """A count or a sum as the catalog holds it: 0 over nothing, and null where it is too great for an int.
+
+    The gate refuses that null by the column's name; a failed cast would stop the run without one.
+    """
+    return F.coalesce(F.col(name), F.lit(0)).try_cast("int").alias(name)

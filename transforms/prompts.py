@@ -1,0 +1,24 @@
+"""What two rollups ask of a prompt."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from transforms.columns import not_negative, seconds_between
+
+
+def response_time() -> Column:
+    """A prompt's response time, seconds: `response_time_seconds`, else from `generated_at` to the first reaction.
+
+    The first reaction is the earliest of `acknowledged_at`, `used_at` and `dismissed_at`; one before the prompt counts
+    as null, even where a later one would not.
+    """
+    first_reaction = F.least("acknowledged_at", "used_at", "dismissed_at")
+    measured = F.col("response_time_seconds").cast("double")
+    return F.coalesce(measured, not_negative(seconds_between(F.col("generated_at"), first_reaction)))
+
+
+def count_with(moment: str) -> Column:
+    """How many of a group's prompts have that moment, whenever it was."""
+    return F.count(F.col(moment))

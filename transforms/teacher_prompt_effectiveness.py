@@ -1,0 +1,96 @@
+"""How well prompts work: one row per category, subject, phase, priority and period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from transforms.columns import mean, percentage
+from transforms.metric_settings import MetricSettings
+from transforms.parts import as_count
+from transforms.prompts import count_with, response_time
+from transforms.student_t import student_t_95
+from transforms.windows import PeriodWindow
+
+DIMENSIONS = ("prompt_category", "subject_area", "session_phase", "priority_level")
+PERIOD = ("calculation_period_start", "calculation_period_end")
+MIN_DATA_POINTS = 5
+"""Under so many scores there is no interval: its width would say nothing."""
+
+_COUNTS = ("total_generated", "total_acknowledged", "total_used", "total_dismissed", "data_points")
+
+
+def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
+    """What the prompts of one kind and period amount to. A dimension that is null is `unknown`."""
+    start = window.first_of(F.col("generated_at"))
+    score = F.col("effectiveness_score").cast("double")
+    return (
+        prompts.where(window.holds(F.col("generated_at")))
+        .withColumns({name: F.coalesce(name, F.lit("unknown")) for name in DIMENSIONS})
+        .withColumn("calculation_period_start", start)
+        .withColumn("calculation_period_end", window.end_of(F.col("calculation_period_start")))
+        .groupBy(*DIMENSIONS, *PERIOD)
+        .agg(
+            F.count("*").alias("total_generated"),
+            count_with("acknowledged_at").alias("total_acknowledged"),
+            count_with("used_at").alias("total_used"),
+            count_with("dismissed_at").alias("total_dismissed"),
+            mean(score).alias("avg_effectiveness_score"),
+            mean(F.col("feedback_rating")).alias("avg_feedback_rating"),
+            mean(response_time()).alias("avg_response_time_seconds"),
+            mean(F.col("learning_outcome_improvement")).alias("avg_learning_impact"),
+            F.count(score).alias("data_points"),
+            # Spark sums deviations from a running mean: right however far the scores are from zero.
+            F.stddev_samp(score).alias("std_dev_effectiveness"),
+        )
+    )
+
+
+def teacher_prompt_effectiveness(
+    spans: DataFrame,
+    usable: Mapping[str, DataFrame],
+    window: PeriodWindow,
+    run_start: datetime,
+    settings: MetricSettings,
+) -> DataFrame:
+    """The rows of the window's periods: every column but `id` and the stamps.
+
+    `usable` maps each source's name to its usable rows. The interval is Student's: mean -+ t x s / sqrt(n), with n - 1
+    degrees of freedom. Neither sessions' spans nor settings take part.
+    """
+    del spans, run_start, settings
+    n, average = F.col("data_points"), F.col("avg_effectiveness_score")
+    margin = F.when(
+        n >= MIN_DATA_POINTS, student_t_95(n - 1) * F.col("std_dev_effectiveness") / F.sqrt(n.cast("double"))
+    )
+    generated = F.col("total_generated")
+    return (
+        prompts_by_period(usable["ai_insights.teacher_guidance_metrics"], window)
+        .withColumns(
+            {
+                "acknowledgment_rate": percentage(F.col("total_acknowledged"), generated),
+                "usage_rate": percentage(F.col("total_used"), generated),
+                "dismissal_rate": percentage(F.col("total_dismissed"), generated),
+                "confidence_interval_lower": average - margin,
+                "confidence_interval_upper": average + margin,
+            }
+        )
+        .select(
+            *DIMENSIONS,
+            *PERIOD,
+            *map(as_count, _COUNTS),
+            "acknowledgment_rate",
+            "usage_rate",
+            "dismissal_rate",
+            "avg_effectiveness_score",
+            "avg_feedback_rating",
+            "avg_response_time_seconds",
+            "avg_learning_impact",
+            "std_dev_effectiveness",
+            "confidence_interval_lower",
+            "confidence_interval_upper",
+        )
+    )
