@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
 from pathlib import Path
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.reconciliation.twins import rows_unlike
 from expectations.suites import Volume, reconciliation_suite, rollup_suite
 from jobs import quarantine, sources
 from jobs.errors import GateRefusedError, JobError
@@ -22,7 +23,7 @@ from jobs.ledger import Entry, Ledger, Status
 from jobs.logs import log
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
-from transforms.changes import STAMPS, UNCHANGED, compared
+from transforms.changes import STAMPS
 from transforms.identity import row_id
 
 VALIDATION_RESULTS = "quality.validation_results"
@@ -87,18 +88,6 @@ def _own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
     return staged.select(*[name for name in contract.column_names if name not in STAMPS])
 
 
-def _disagreements(staged: DataFrame, contracts: Sequence[Contract]) -> dict[str, float]:
-    """Per further target, how many rows differ from the canonical one's in a column that both have."""
-    canonical, *twins = contracts
-    counts = {}
-    for twin in twins:
-        shared = [name for name in twin.column_names if name in canonical.column_names and name not in STAMPS]
-        both = [_own_columns(staged, contract).select(*shared) for contract in (canonical, twin)]
-        rows = compared(both[0], both[1], canonical.key).where(F.col("change") != UNCHANGED)
-        counts[f"rows_unlike_{twin.table}"] = float(rows.count())
-    return counts
-
-
 def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
     canonical = rollup.targets[0]
     if not lake.exists(canonical):
@@ -116,32 +105,39 @@ def _totals(rows: DataFrame) -> dict[str, float]:
 
 
 def _gate(
-    lake: Lake,
     rollup: Rollup[W],
     window: W,
     run: Run,
     staged: DataFrame,
+    targets: Mapping[Contract, DataFrame],
+    volume: Volume,
     source_rows: sources.Sources,
     settings: Settings,
+    *,
     allow_empty: bool,
 ) -> Verdict:
-    contracts = [contract_of(table) for table in rollup.targets]
+    contracts = list(targets)
     suite = rollup_suite(
         contracts,
         staged.columns,
         rollup.covered(window),
         rollup.ordered,
-        _volume(lake, rollup, window),
+        volume,
         allow_empty=allow_empty,
         drift_tolerance=settings.drift_tolerance,
     )
+    canonical, *twins = contracts
     expressions = [
         F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(name) for name, sql in rollup.staged_totals.items()
     ]
     of_staged = staged.agg(*expressions).collect()[0].asDict()
     of_sources = _totals(rollup.source_totals(source_rows.usable, window, run.run_start, settings.metrics))
-    differences = {**relative_differences(of_staged, of_sources), **_disagreements(staged, contracts)}
-    return judge(staged, suite, contracts[0].key, differences, reconciliation_suite(contracts[0].table, differences))
+    unlike = {
+        f"rows_unlike_{twin.table}": float(rows_unlike(targets[canonical], targets[twin], canonical.key))
+        for twin in twins
+    }
+    differences = {**relative_differences(of_staged, of_sources), **unlike}
+    return judge(staged, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
 
 
 def _checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
@@ -261,7 +257,9 @@ def _written(
         rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
         staged = lake.stage(staging, _identified(rows, canonical), run.run_id)
         phase("gate")
-        verdict = _gate(lake, rollup, window, run, staged, read, settings, allow_empty)
+        targets = {contract: _own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
+        volume = _volume(lake, rollup, window)
+        verdict = _gate(rollup, window, run, staged, targets, volume, read, settings, allow_empty=allow_empty)
         _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(found)))
         docs = _data_docs(lake, settings, run, verdict)
         for warning in verdict.warnings:
@@ -271,10 +269,9 @@ def _written(
         phase("publish")
         changes = {}
         provenance = _provenance(rollup, window, run, versions, verdict)
-        for contract in map(contract_of, rollup.targets):
+        covered = rollup.covered(window).sql
+        for contract, rows in targets.items():
             lake.create_missing(contract)
-            rows = _own_columns(staged, contract)
-            covered = rollup.covered(window).sql
             changes[contract.table] = lake.publish(contract, rows, covered, rollup.among, run.run_start, provenance)
         return Outcome(run, changes, verdict, docs)
     finally:

@@ -16,6 +16,7 @@ from jobs.life_cycle import Outcome, Run, execute
 from jobs.settings import Settings
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
+from transforms.windows import PeriodLength
 
 HOURLY = "analytics.dashboard_metrics_hourly"
 HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
@@ -43,10 +44,18 @@ def version_of(lakehouse: Path, table: str) -> int:
 
 
 def run(
-    spark: SparkSession, lakehouse: Path, job: Job[Any], *window: str, run_start: datetime | None = None, **options: Any
+    spark: SparkSession,
+    lakehouse: Path,
+    job: Job[Any],
+    start: str,
+    end: str,
+    *,
+    period: PeriodLength = "week",
+    run_start: datetime | None = None,
+    **options: Any,
 ) -> Outcome:
-    """One run of a job over the window from the first to the second text, by the period that the third names."""
-    call = Call(lakehouse, None, *window[:2], period=window[2] if len(window) > 2 else "week")
+    """One run of a job over a window, in the test's own session."""
+    call = Call(lakehouse, None, start, end, period=period)
     rollup = job.rollup_of(call)
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from transforms.columns import hour_of, instant
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
-"""Where history begins for a run that covers all of it."""
+"""Where history begins for a run that covers all of it: a Monday, and the first of a month."""
 
 LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 """Where it ends for a rollup whose rows may lie in the future."""
@@ -30,6 +30,11 @@ def _midnight(day: date) -> datetime:
 
 def _earlier(moment: datetime, shift: timedelta) -> datetime:
     return EARLIEST if moment - EARLIEST <= shift else moment - shift
+
+
+def _months_earlier(first: datetime, months: int) -> datetime:
+    since = first.year * 12 + first.month - 1 - months
+    return EARLIEST if since <= EARLIEST.year * 12 else first.replace(year=since // 12, month=since % 12 + 1)
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,12 @@ class PeriodWindow:
     length: PeriodLength
 
     def before(self, number: int) -> PeriodWindow:
-        """The window that is so many times its own count of periods before; nothing is before `EARLIEST`."""
+        """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
+        if self.length == "month":
+            months = ((self.end.year - self.start.year) * 12 + self.end.month - self.start.month) * number
+            return replace(self, start=_months_earlier(self.start, months), end=_months_earlier(self.end, months))
         shift = (self.end - self.start) * number
-        start, end = (period_before(_earlier(moment, shift), self.length) for moment in (self.start, self.end))
-        return replace(self, start=start, end=end)
+        return replace(self, start=_earlier(self.start, shift), end=_earlier(self.end, shift))
 
     def holds(self, moment: Column) -> Column:
         """Whether the moment is in one of the periods."""

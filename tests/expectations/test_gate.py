@@ -1,4 +1,4 @@
-"""The gate against broken rows: each invariant of the hourly rollup is broken, and the verdict names it.
+"""The gate against broken rows: each invariant of each rollup is broken, and the verdict names it.
 
 Great Expectations takes seconds per verdict, so one frame holds all the broken rows. It stays attributable: a check
 counts the rows that fail it, and every break says which checks it fails and how often. A break that passed silently,
@@ -9,112 +9,34 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.contract import contract_of
 from expectations.gate import Check, Verdict, _answers, judge, relative_differences, write_data_docs
-from expectations.suites import Range, Volume, reconciliation_suite, rollup_suite
-from jobs.dashboard_metrics_hourly import ROLLUP
+from expectations.suites import Volume, reconciliation_suite
 from tests.expectations.staged import (
-    BOUNDED,
-    CANONICAL,
-    COLUMNS,
-    COUNTS,
-    DOUBLES,
-    END,
-    GOOD,
-    NOT_NULL,
+    ALL,
+    BETWEEN,
+    HOURLY,
+    IN_SET,
+    NOT_NULL_CHECK,
+    PAIR,
     PERSONAL,
-    START,
+    ROW_COUNT,
+    UNIQUE,
     Cells,
-    frame,
-    row,
-    staged,
-    suite,
+    Failed,
+    Staged,
 )
 
-BETWEEN = "expect_column_values_to_be_between"
-NOT_NULL_CHECK = "expect_column_values_to_not_be_null"
-IN_SET = "expect_column_values_to_be_in_set"
-UNIQUE = "expect_column_values_to_be_unique"
-COMPOUND = "expect_compound_columns_to_be_unique"
-PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
-ROW_COUNT = "expect_table_row_count_to_be_between"
-
-EQUAL = dict.fromkeys(ROLLUP.staged_totals, 0.0)
+EQUAL = dict.fromkeys(HOURLY.rollup.staged_totals, 0.0)
 """No difference in any total."""
 
-Failed = tuple[str, str]
-"""The name and the subject of a check."""
-
-
-@dataclass(frozen=True)
-class Break:
-    """Rows that break an invariant, and how many rows then fail which checks."""
-
-    name: str
-    rows: tuple[Cells, ...]
-    fails: Mapping[Failed, int]
-
-
-def _below(name: str) -> float:
-    minimum = CANONICAL.column(name).minimum
-    assert minimum is not None
-    return minimum - 0.001
-
-
-BREAKS = (
-    Break(
-        "two rows of one school and hour",
-        (row(10, id="twin-1"), row(10, id="twin-2")),
-        {(COMPOUND, "school_id, metric_hour"): 2},
-    ),
-    Break("two rows of one id", (row(11, id="shared"), row(12, id="shared")), {(UNIQUE, "id"): 2}),
-    Break("a null in each column", ({},), {(NOT_NULL_CHECK, name): 1 for name in NOT_NULL}),
-    Break(
-        "each count below its minimum",
-        (row(13, **dict.fromkeys(COUNTS, -1)) | {"data_sources_count": 0},),
-        {(BETWEEN, name): 1 for name in COUNTS},
-    ),
-    Break(
-        "each double below its minimum",
-        (row(14, **{name: _below(name) for name in DOUBLES}),),
-        {(BETWEEN, name): 1 for name in DOUBLES},
-    ),
-    Break(
-        "each score and percentage above 100",
-        (row(15, **dict.fromkeys(BOUNDED, 100.001)),),
-        {(BETWEEN, name): 1 for name in BOUNDED},
-    ),
-    Break("NaN", (row(16, **dict.fromkeys(DOUBLES, math.nan)),), {(BETWEEN, name): 1 for name in DOUBLES}),
-    Break("infinity", (row(17, **dict.fromkeys(DOUBLES, math.inf)),), {(BETWEEN, name): 1 for name in DOUBLES}),
-    Break("minus infinity", (row(18, **dict.fromkeys(DOUBLES, -math.inf)),), {(BETWEEN, name): 1 for name in DOUBLES}),
-    Break(
-        "a row before the window",
-        (row(-1), row(19, metric_hour=START - timedelta(microseconds=1))),
-        {(BETWEEN, "metric_hour"): 2},
-    ),
-    Break("a row at the window's end", (row(20, metric_hour=END),), {(BETWEEN, "metric_hour"): 1}),
-    Break(
-        "another method of calculation",
-        (row(21, calculation_method="daily_rollup"), row(22, calculation_method="Hourly_rollup")),
-        {(IN_SET, "calculation_method"): 2},
-    ),
-    *(
-        Break(
-            f"{pair.smaller} above {pair.greater}",
-            (row(30 + number, **dict.fromkeys(COUNTS, 8)) | {pair.smaller: 9},),
-            {(PAIR, f"{pair.greater}, {pair.smaller}"): 1},
-        )
-        for number, pair in enumerate(ROLLUP.ordered)
-    ),
-)
+CANONICAL = HOURLY.canonical
 
 
 def failed(checks: tuple[Check, ...]) -> Counter[Failed]:
@@ -122,42 +44,72 @@ def failed(checks: tuple[Check, ...]) -> Counter[Failed]:
     return Counter({(c.name, c.subject): int(c.observed) for c in checks if not c.success and c.observed is not None})
 
 
-@pytest.fixture(scope="module")
-def sound(spark: SparkSession) -> Verdict:
-    return judge(staged(spark, GOOD), suite(), CANONICAL.key, EQUAL, reconciliation_suite(CANONICAL.table, EQUAL))
+def verdict_on(spark: SparkSession, each: Staged, rows: Sequence[Cells]) -> Verdict:
+    """The verdict on rows of a rollup that are as many as usual and whose totals are right."""
+    equal = dict.fromkeys(each.rollup.staged_totals, 0.0)
+    asked = each.suite(volume=Volume(len(rows), float(len(rows))))
+    totals = reconciliation_suite(each.canonical.table, equal)
+    return judge(each.frame(spark, rows), asked, each.canonical.key, equal, totals)
+
+
+@pytest.fixture(scope="module", params=ALL, ids=lambda each: each.name)
+def broken_one(spark: SparkSession, request: pytest.FixtureRequest) -> tuple[Staged, Verdict]:
+    """A rollup and the verdict on all of its breaks at once."""
+    each: Staged = request.param
+    rows = [*each.sound, *(cells for broken in each.breaks() for cells in broken.rows)]
+    return each, verdict_on(spark, each, rows)
+
+
+@pytest.fixture(scope="module", params=ALL, ids=lambda each: each.name)
+def sound_one(spark: SparkSession, request: pytest.FixtureRequest) -> Verdict:
+    return verdict_on(spark, request.param, request.param.sound)
 
 
 @pytest.fixture(scope="module")
 def broken(spark: SparkSession) -> Verdict:
-    rows = [*GOOD, *(cells for each in BREAKS for cells in each.rows)]
-    asked = suite(volume=Volume(len(rows), float(len(rows))))
-    return judge(staged(spark, rows), asked, CANONICAL.key, EQUAL, reconciliation_suite(CANONICAL.table, EQUAL))
+    rows = [*HOURLY.sound, *(cells for each in HOURLY.breaks() for cells in each.rows)]
+    return verdict_on(spark, HOURLY, rows)
 
 
-def test_sound_rows_pass(sound: Verdict) -> None:
-    assert [check for check in sound.checks if not check.success] == []
-    assert not sound.refused
-    assert {check.kind for check in sound.checks} == {"expectation", "emptiness", "drift", "reconciliation"}
-    keys = [(check.kind, check.name, check.subject) for check in sound.checks]
+def test_sound_rows_pass(sound_one: Verdict) -> None:
+    assert [check for check in sound_one.checks if not check.success] == []
+    assert not sound_one.refused
+    assert {check.kind for check in sound_one.checks} == {"expectation", "emptiness", "drift", "reconciliation"}
+    keys = [(check.kind, check.name, check.subject) for check in sound_one.checks]
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("each", BREAKS, ids=lambda each: each.name)
-def test_a_broken_invariant_is_refused_by_the_check_that_names_it(broken: Verdict, each: Break) -> None:
-    assert broken.refused
-    found = failed(broken.failures)
-    everything = sum((Counter(other.fails) for other in BREAKS), Counter())
-    assert {key: found[key] for key in each.fails} == {key: everything[key] for key in each.fails}
+def test_each_broken_invariant_is_refused_by_the_check_that_names_it_and_by_no_other(
+    broken_one: tuple[Staged, Verdict],
+) -> None:
+    """A check counts the rows that fail it: what one break adds cannot hide what another one lacks."""
+    each, verdict = broken_one
+    assert verdict.refused
+    assert failed(verdict.failures) == sum((Counter(broken.fails) for broken in each.breaks()), Counter())
+    assert all(check.kind == "expectation" for check in verdict.failures)
+    assert verdict.warnings == ()
 
 
-def test_nothing_else_is_refused(broken: Verdict) -> None:
-    assert failed(broken.failures) == sum((Counter(each.fails) for each in BREAKS), Counter())
-    assert all(check.kind == "expectation" for check in broken.failures)
-    assert broken.warnings == ()
+def test_every_check_of_the_rows_was_broken(broken_one: tuple[Staged, Verdict]) -> None:
+    _, verdict = broken_one
+    assert {(c.name, c.subject) for c in verdict.checks if c.kind == "expectation" and c.success} == set()
 
 
-def test_every_check_of_the_rows_was_broken(broken: Verdict) -> None:
-    assert {(c.name, c.subject) for c in broken.checks if c.kind == "expectation" and c.success} == set()
+def test_the_pairs_that_must_order_are_declared() -> None:
+    pairs = {each.name: {(pair.smaller, pair.greater) for pair in each.rollup.ordered} for each in ALL}
+    assert pairs["dashboard_metrics_hourly"] >= {("ready_groups", "total_groups"), ("total_errors", "total_alerts")}
+    assert pairs["teacher_analytics_summary"] >= {
+        ("total_prompts_used", "total_prompts_shown"),
+        ("total_prompts_dismissed", "total_prompts_shown"),
+        ("total_interventions", "total_alerts_generated"),
+    }
+    assert pairs["teacher_prompt_effectiveness"] >= {
+        ("total_acknowledged", "total_generated"),
+        ("total_used", "total_generated"),
+        ("total_dismissed", "total_generated"),
+        ("confidence_interval_lower", "avg_effectiveness_score"),
+        ("avg_effectiveness_score", "confidence_interval_upper"),
+    }
 
 
 def test_a_failure_tells_the_rows_by_their_keys_in_utc_and_never_their_values(broken: Verdict) -> None:
@@ -192,15 +144,15 @@ def test_the_pages_show_what_failed_and_nothing_personal(broken: Verdict, tmp_pa
 
 
 def test_a_window_that_holds_rows_is_not_emptied(spark: SparkSession) -> None:
-    asked = suite(["id"], Volume(4))
-    verdict = judge(staged(spark, []), asked, CANONICAL.key, EQUAL, reconciliation_suite("x", EQUAL))
+    asked = HOURLY.suite(["id"], Volume(4))
+    verdict = judge(HOURLY.frame(spark, []), asked, CANONICAL.key, EQUAL, reconciliation_suite("x", EQUAL))
     assert verdict.refused
     assert [(check.kind, check.name, check.subject) for check in verdict.failures] == [("emptiness", ROW_COUNT, "rows")]
 
 
 def test_a_window_is_emptied_where_the_call_allows_it_and_drift_is_only_a_warning(spark: SparkSession) -> None:
-    asked = suite(["id"], Volume(4, 10.0), allow_empty=True)
-    verdict = judge(staged(spark, []), asked, CANONICAL.key, EQUAL, reconciliation_suite("x", EQUAL))
+    asked = HOURLY.suite(["id"], Volume(4, 10.0), allow_empty=True)
+    verdict = judge(HOURLY.frame(spark, []), asked, CANONICAL.key, EQUAL, reconciliation_suite("x", EQUAL))
     assert not verdict.refused
     assert [(check.kind, check.name, check.severity) for check in verdict.warnings] == [("drift", ROW_COUNT, "warning")]
     assert verdict.warnings[0].observed == 0
@@ -236,7 +188,9 @@ def test_totals_must_be_those_of_the_sources(spark: SparkSession) -> None:
     }
     differences = relative_differences(of_staged, source)
     none = ExpectationSuite(name="none", expectations=[])
-    verdict = judge(staged(spark, GOOD), none, CANONICAL.key, differences, reconciliation_suite("x", differences))
+    verdict = judge(
+        HOURLY.frame(spark, HOURLY.sound), none, CANONICAL.key, differences, reconciliation_suite("x", differences)
+    )
     off = ["one_more", "one_less", "from_nothing", "a_millionth_more", "a_millionth_less"]
     missing = ["not_a_number", "endless", "not_staged", "without_a_source"]
     assert verdict.refused
@@ -264,24 +218,22 @@ def test_an_expectation_that_raises_is_critical_whatever_its_severity(spark: Spa
             gxe.ExpectColumnValuesToNotBeNull(column="id"),
         ],
     )
-    verdict = judge(staged(spark, GOOD), asked, CANONICAL.key, {}, ExpectationSuite(name="none", expectations=[]))
+    verdict = judge(
+        HOURLY.frame(spark, HOURLY.sound), asked, CANONICAL.key, {}, ExpectationSuite(name="none", expectations=[])
+    )
     assert verdict.refused
     assert [(c.name, c.subject, c.severity, c.detail) for c in verdict.checks if not c.success] == [
         (NOT_NULL_CHECK, "no_such_column", "critical", "the expectation raised")
     ]
 
 
-def test_a_missing_result_is_refused(sound: Verdict) -> None:
-    of_rows = sound.results[0]
+def test_a_missing_result_is_refused(spark: SparkSession) -> None:
+    of_rows = verdict_on(spark, HOURLY, HOURLY.sound).results[0]
     lost, *others = of_rows.results
-    complete = _answers(of_rows, suite(), "expectation")
+    complete = _answers(of_rows, HOURLY.suite(), "expectation")
     assert not Verdict(complete).refused
-    # The results belong to the module's verdict: put back as they were.
     of_rows.results = others
-    try:
-        verdict = Verdict(_answers(of_rows, suite(), "expectation"))
-    finally:
-        of_rows.results = [lost, *others]
+    verdict = Verdict(_answers(of_rows, HOURLY.suite(), "expectation"))
     assert verdict.refused
     assert len(verdict.checks) == len(complete)
     column = lost.expectation_config.kwargs["column"]
@@ -294,7 +246,7 @@ def test_no_checks_are_no_verdict(spark: SparkSession) -> None:
     from great_expectations.core import ExpectationSuite
 
     none = ExpectationSuite(name="none", expectations=[])
-    verdict = judge(staged(spark, GOOD), none, CANONICAL.key, {}, none)
+    verdict = judge(HOURLY.frame(spark, HOURLY.sound), none, CANONICAL.key, {}, none)
     assert verdict.checks == ()
     assert verdict.refused
 
@@ -308,33 +260,3 @@ def test_only_critical_failures_refuse() -> None:
     assert Verdict((passed, told, warned)).warnings == (warned,)
     assert Verdict((passed, refused)).failures == (refused,)
     assert Verdict((passed, refused)).refused
-
-
-def test_dates_and_doubles_without_a_range_of_the_other_rollups_are_held_too(spark: SparkSession) -> None:
-    """A window of dates is half-open as well, and a score of any size must be a number."""
-    table = contract_of("analytics.teacher_analytics_summary")
-    first, end = date(2025, 9, 1), date(2025, 9, 8)
-    score, day = "avg_effectiveness_score", "summary_date"
-    scores: list[float | None] = [-1e300, 1e300, None, math.nan, math.inf, -math.inf, 0.0, 0.0]
-    days = [
-        first,
-        end - timedelta(days=1),
-        *[first + timedelta(days=n) for n in range(1, 5)],
-        first - timedelta(days=1),
-        end,
-    ]
-    rows = [
-        {"id": f"row-{number}", "teacher_id": "ada", day: days[number], score: scores[number]}
-        for number in range(len(days))
-    ]
-    types = {"id": "string", "teacher_id": "string", day: "date", score: "double"}
-    asked = rollup_suite([table], types, Range(day, first, end), (), Volume(0), allow_empty=False, drift_tolerance=0.5)
-    verdict = judge(frame(spark, rows, types), asked, table.key, EQUAL, reconciliation_suite("x", EQUAL))
-    assert failed(verdict.failures) == {(BETWEEN, score): 3, (BETWEEN, day): 2}
-    details = {check.subject: check.detail for check in verdict.failures}
-    assert details[day] == "ada | 2025-08-31; ada | 2025-09-08"
-
-
-def test_the_columns_that_are_broken_above_are_all_columns_with_a_rule() -> None:
-    assert {column.name for column in COLUMNS if column.is_measure} == {*COUNTS, *DOUBLES}
-    assert {column.name for column in COLUMNS if column.domain} == {"calculation_method"}

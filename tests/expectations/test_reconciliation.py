@@ -12,11 +12,14 @@ from pyspark.sql import functions as F
 from expectations.gate import relative_differences
 from expectations.reconciliation.dashboard_metrics_hourly import (
     STAGED_TOTALS,
-    _ends_of_sessions,
     _hours_overlapped,
     source_totals,
 )
+from expectations.reconciliation.totals import session_ends
 from tests.conftest import read_table
+from tests.transforms.frames import with_columns
+from transforms.metric_settings import MetricSettings
+from transforms.windows import HourWindow
 
 SESSIONS = "sessions.classroom_sessions"
 EVENTS = "analytics.session_events"
@@ -128,11 +131,12 @@ TOTALS = {
 
 
 def usable_of(spark: SparkSession, texts: Mapping[str, str]) -> dict[str, DataFrame]:
-    return {source: read_table(spark, text) for source, text in texts.items()}
+    frames = {source: read_table(spark, text) for source, text in texts.items()}
+    return {**frames, SESSIONS: with_columns(frames[SESSIONS], {"teacher_id": "string"})}
 
 
 def totals_of(usable: Mapping[str, DataFrame]) -> dict[str, float]:
-    rows = source_totals(usable, START, END, max_session_hours=24, open_session_hours=4).collect()
+    rows = source_totals(usable, HourWindow(START, END), END, MetricSettings()).collect()
     assert len(rows) == len({row["name"] for row in rows})
     return {row["name"]: row["total"] for row in rows}
 
@@ -154,7 +158,7 @@ def test_the_totals_are_those_that_the_staged_rows_make(totals: dict[str, float]
 def test_each_session_counts_in_the_hours_that_its_span_overlaps(spark: SparkSession) -> None:
     """Session by session: a sum over all of them could hide two errors that cancel out."""
     usable = usable_of(spark, {SESSIONS: USABLE[SESSIONS], EVENTS: USABLE[EVENTS]})
-    spans = _ends_of_sessions(usable[SESSIONS], usable[EVENTS], 24, 4)
+    spans = session_ends(usable[SESSIONS], usable[EVENTS], 24, 4).where("school_id IS NOT NULL")
     rows = spans.select("session_id", _hours_overlapped(START, END).alias("hours")).collect()
     assert {row["session_id"]: row["hours"] for row in rows} == {**ACTIVE_HOURS, "over": 0, "later": 0}
 

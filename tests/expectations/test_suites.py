@@ -10,17 +10,11 @@ import pytest
 
 from expectations.contract import contract_of
 from expectations.suites import AtMost, Range, Volume, reconciliation_suite, rollup_suite
-from jobs.dashboard_metrics_hourly import ROLLUP
-from tests.expectations.staged import BOUNDED, COLUMNS, COUNTS, DOUBLES, END, NOT_NULL, START, suite
+from tests.expectations.staged import BETWEEN, HOURLY, NOT_NULL_CHECK, PAIR, ROW_COUNT
 from transforms.changes import STAMPS
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
-
-BETWEEN = "expect_column_values_to_be_between"
-NOT_NULL_CHECK = "expect_column_values_to_not_be_null"
-ROW_COUNT = "expect_table_row_count_to_be_between"
-PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
 
 
 def asked(made: ExpectationSuite, name: str) -> list[dict[str, Any]]:
@@ -33,22 +27,23 @@ def columns_of(made: ExpectationSuite, name: str) -> list[str]:
 
 
 def test_each_column_that_is_never_null_is_asked_for_nulls() -> None:
-    assert columns_of(suite(), NOT_NULL_CHECK) == sorted(NOT_NULL)
+    assert columns_of(HOURLY.suite(), NOT_NULL_CHECK) == sorted(HOURLY.not_null)
 
 
 def test_each_number_has_its_range_and_a_double_never_an_open_one() -> None:
-    made = {kwargs["column"]: kwargs for kwargs in asked(suite(), BETWEEN)}
-    assert set(made) == {*COUNTS, *DOUBLES, "metric_hour"}
-    assert {made[name]["max_value"] for name in BOUNDED} == {100.0}
-    assert {made[name]["max_value"] for name in set(DOUBLES) - set(BOUNDED)} == {sys.float_info.max}
-    assert {name: made[name]["min_value"] for name in (*COUNTS, *DOUBLES)} == {
-        column.name: column.minimum for column in COLUMNS if column.type in ("int", "double")
-    }
+    made = {kwargs["column"]: kwargs for kwargs in asked(HOURLY.suite(), BETWEEN)}
+    numbers = {column.name: column for column in (*HOURLY.counts, *HOURLY.doubles)}
+    bounded = {column.name for column in HOURLY.bounded}
+    open_ended = {column.name for column in HOURLY.doubles} - bounded
+    assert set(made) == {*numbers, "metric_hour"}
+    assert {made[name]["max_value"] for name in bounded} == {100.0}
+    assert {made[name]["max_value"] for name in open_ended} == {sys.float_info.max}
+    assert {name: made[name]["min_value"] for name in numbers} == {n: c.minimum for n, c in numbers.items()}
 
 
 def test_a_double_without_a_range_must_be_finite() -> None:
     table = contract_of("ai_insights.teacher_prompt_effectiveness")
-    window = Range("calculation_period_start", START, END)
+    window = HOURLY.window
     made = rollup_suite(
         [table], ["avg_effectiveness_score"], window, (), Volume(0), allow_empty=False, drift_tolerance=0.5
     )
@@ -57,21 +52,27 @@ def test_a_double_without_a_range_must_be_finite() -> None:
 
 
 def test_the_window_is_half_open() -> None:
-    (bounds,) = [kwargs for kwargs in asked(suite(), BETWEEN) if kwargs["column"] == "metric_hour"]
-    assert (bounds["min_value"], bounds["max_value"], bounds["strict_max"]) == (START, END, True)
+    (bounds,) = [kwargs for kwargs in asked(HOURLY.suite(), BETWEEN) if kwargs["column"] == "metric_hour"]
+    assert (bounds["min_value"], bounds["max_value"], bounds["strict_max"]) == (
+        HOURLY.window.start,
+        HOURLY.window.end,
+        True,
+    )
     assert "strict_min" not in bounds or not bounds["strict_min"]
 
 
 def test_the_id_and_the_key_are_unique() -> None:
-    assert columns_of(suite(), "expect_column_values_to_be_unique") == ["id"]
-    (compound,) = asked(suite(), "expect_compound_columns_to_be_unique")
+    assert columns_of(HOURLY.suite(), "expect_column_values_to_be_unique") == ["id"]
+    (compound,) = asked(HOURLY.suite(), "expect_compound_columns_to_be_unique")
     assert compound["column_list"] == ["school_id", "metric_hour"]
 
 
 def test_the_declared_pairs_are_ordered() -> None:
-    assert AtMost("ready_groups", "total_groups") in ROLLUP.ordered
-    assert AtMost("total_errors", "total_alerts") in ROLLUP.ordered
-    assert {AtMost(kwargs["column_B"], kwargs["column_A"]) for kwargs in asked(suite(), PAIR)} == set(ROLLUP.ordered)
+    assert AtMost("ready_groups", "total_groups") in HOURLY.rollup.ordered
+    assert AtMost("total_errors", "total_alerts") in HOURLY.rollup.ordered
+    assert {AtMost(kwargs["column_B"], kwargs["column_A"]) for kwargs in asked(HOURLY.suite(), PAIR)} == set(
+        HOURLY.rollup.ordered
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,13 @@ def test_the_declared_pairs_are_ordered() -> None:
 def test_the_number_of_rows_is_critical_only_where_a_window_would_be_emptied(
     rows_now: int, usual: float | None, allow_empty: bool, bounds: list[tuple[int, int | None, str]]
 ) -> None:
-    made = suite(volume=Volume(rows_now, usual), allow_empty=allow_empty)
+    made = HOURLY.suite(volume=Volume(rows_now, usual), allow_empty=allow_empty)
     found = [e.configuration for e in made.expectations if e.configuration.type == ROW_COUNT]
     assert [(c.kwargs["min_value"], c.kwargs.get("max_value"), c.severity.value) for c in found] == bounds
 
 
 def test_all_but_the_drift_is_critical() -> None:
-    severities = [(e.configuration.type, e.configuration.severity.value) for e in suite().expectations]
+    severities = [(e.configuration.type, e.configuration.severity.value) for e in HOURLY.suite().expectations]
     assert [name for name, severity in severities if severity != "critical"] == [ROW_COUNT]
 
 
@@ -128,7 +129,7 @@ def test_the_columns_of_every_target_are_asked_about(tables: tuple[str, ...], wi
 
 def test_a_staged_column_without_a_contract_is_no_column_of_the_rollup() -> None:
     with pytest.raises(KeyError, match="display_name"):
-        suite(["display_name"])
+        HOURLY.suite(["display_name"])
 
 
 def test_each_total_must_be_there_and_almost_equal() -> None:

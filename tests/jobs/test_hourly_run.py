@@ -20,7 +20,7 @@ from jobs.lake import ConflictError, Lake, LocalFolder
 from jobs.life_cycle import Outcome
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_lake, read_table, write_lake, write_table
-from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run_hourly, version_of
+from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run, version_of
 from tests.messy import messy_tables
 from tests.oracle import common, hourly
 
@@ -39,14 +39,14 @@ def expected_rows() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def first_run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     lakehouse = copy_of_example(tmp_path_factory.mktemp("example") / "lake")
-    return lakehouse, run_hourly(spark, lakehouse, *WINDOW)
+    return lakehouse, run(spark, lakehouse, job.JOB, *WINDOW)
 
 
 @pytest.fixture(scope="module")
 def second_run(spark: SparkSession, first_run: tuple[Path, Outcome]) -> tuple[dict[str, int], Outcome]:
     lakehouse, _ = first_run
     before = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
-    return before, run_hourly(spark, lakehouse, *WINDOW)
+    return before, run(spark, lakehouse, job.JOB, *WINDOW)
 
 
 def test_both_tables_equal_the_example(first_run: tuple[Path, Outcome]) -> None:
@@ -168,7 +168,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
 
     with pytest.raises(ConflictError, match="Another run wrote analytics"):
         Behind(spark, LocalFolder(lakehouse)).publish(
-            contract, stale, condition, contract.key, datetime.now(timezone.utc), {"run_id": "late"}
+            contract, stale.drop(*STAMPS), condition, "true", datetime.now(timezone.utc), {"run_id": "late"}
         )
     assert lake.version(HOURLY) == version
 
@@ -189,7 +189,7 @@ def late_run(
     known = {row["id"] for row in sessions}
     waited_for = {row["session_id"] for row in sources["sessions.transcriptions"]} - known - {None}
     write_table(lakehouse, "sessions.classroom_sessions", [{"id": name} for name in waited_for], mode="append")
-    return touched, published, run_hourly(spark, lakehouse, *WINDOW)
+    return touched, published, run(spark, lakehouse, job.JOB, *WINDOW)
 
 
 def test_a_late_row_changes_the_one_hour_that_it_touches(
@@ -224,7 +224,7 @@ def test_a_refused_run_leaves_the_tables_as_they_were(
         write_table(lakehouse, table, [])
     versions = {table: version_of(lakehouse, table) for table in (HOURLY, HOURLY_OF_USERS)}
     with pytest.raises(GateRefusedError, match=r"The gate refused .* expect_table_row_count_to_be_between on rows"):
-        run_hourly(spark, lakehouse, *WINDOW)
+        run(spark, lakehouse, job.JOB, *WINDOW)
     assert {table: version_of(lakehouse, table) for table in versions} == versions
     (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
     assert (entry["status"], entry["records_processed"]) == ("rejected", None)
@@ -242,9 +242,9 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
         "metric_hour >= TIMESTAMP '2025-10-30 00:00:00+00:00' AND metric_hour < TIMESTAMP '2025-10-31 00:00:00+00:00'"
     )
     kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
-    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false")
+    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*STAMPS)
     now = datetime.now(timezone.utc)
-    changes = lake.publish(contract, nothing, inside, contract.key, now, {"run_id": "emptied"})
+    changes = lake.publish(contract, nothing, inside, "true", now, {"run_id": "emptied"})
     assert changes.gone > 0
     assert sorted(r["id"] for r in rows_of(lakehouse, HOURLY)) == sorted(r["id"] for r in kept)
 
@@ -255,7 +255,7 @@ def test_messy_sessions_give_what_the_oracle_computes(spark: SparkSession, tmp_p
     write_lake(tmp_path, tables)
     start, end = ("2025-10-01", "2025-12-01") if seed == 1 else ("2025-10-20T13:00", "2025-11-03T07:00")
     run_start = datetime(2025, 11, 3, 5, 30, tzinfo=timezone.utc)
-    outcome = run_hourly(spark, tmp_path, start, end, run_start=run_start)
+    outcome = run(spark, tmp_path, job.JOB, start, end, run_start=run_start)
     first, last = (datetime.fromisoformat(text).replace(tzinfo=timezone.utc) for text in (start, end))
     wanted = hourly.rows(tables, first, last, run_start)
     assert len(wanted) > 200

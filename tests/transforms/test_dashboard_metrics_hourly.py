@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
+from tests.transforms.frames import groups_of, spans_of, with_columns
 from transforms.dashboard_metrics_hourly import (
-    HourWindow,
     analysis_results_by_hour,
     api_requests_by_hour,
     brought_together,
@@ -30,6 +30,7 @@ from transforms.dashboard_metrics_hourly import (
 )
 from transforms.metric_settings import MetricSettings
 from transforms.payloads import payload_object
+from transforms.windows import HourWindow
 
 
 def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
@@ -53,24 +54,6 @@ AVERAGES_AND_RATES = (
 )
 
 
-def with_columns(frame: DataFrame, types: dict[str, str]) -> DataFrame:
-    """The frame with the columns that a transform reads but the case leaves open: null."""
-    missing = {name: F.lit(None).cast(kind) for name, kind in types.items() if name not in frame.columns}
-    return frame.withColumns(missing)
-
-
-def spans_of(frame: DataFrame) -> DataFrame:
-    """Spans of which a case gives some columns."""
-    scores = {"engagement_score": "decimal(5,2)", "participation_rate": "decimal(5,2)"}
-    times = {"start": "timestamp", "recorded_end": "timestamp", "end": "timestamp"}
-    return with_columns(frame, {"teacher_id": "string", **scores, **times})
-
-
-def groups_of(frame: DataFrame) -> DataFrame:
-    """Groups with their readiness of which a case gives some columns."""
-    return with_columns(frame, {"collaboration_score": "decimal(5,2)", "ready_at": "timestamp"})
-
-
 def no_groups(table: Table) -> DataFrame:
     return groups_of(table("group_id string | session_id string"))
 
@@ -85,50 +68,6 @@ def three_sessions(table: Table) -> DataFrame:
         nowhere           | null
     """)
     )
-
-
-def test_a_run_covers_the_hours_that_began_before_its_start() -> None:
-    india = timezone(timedelta(hours=5, minutes=30))
-    assert [
-        (run_start, WINDOW.until(run_start).end)
-        for run_start in (at(20), at(12), at(11, 0, 1), at(11), at(10, 59, 59), at(8), at(3))
-    ] == [
-        (at(20), at(12)),
-        (at(12), at(12)),
-        (at(11, 0, 1), at(12)),
-        (at(11), at(11)),
-        (at(10, 59, 59), at(11)),
-        (at(8), at(8)),
-        (at(3), at(8)),
-    ]
-    # 14:40 in a zone half an hour off is 09:10 UTC: cut at the hour of UTC.
-    assert WINDOW.until(datetime(2025, 9, 1, 14, 40, tzinfo=india)).end == at(10)
-
-
-def test_an_interval_overlaps_the_hours_of_the_window_that_it_reaches_into(table: Table) -> None:
-    cases = table("""
-        start timestamp     | end timestamp              | expected array<timestamp>
-        2025-09-01 09:10:00 | 2025-09-01 09:50:00        | ["2025-09-01 09:00:00"]
-        2025-09-01 09:10:00 | 2025-09-01 10:00:00        | ["2025-09-01 09:00:00"]
-        2025-09-01 09:10:00 | 2025-09-01 10:00:00.000001 | ["2025-09-01 09:00:00", "2025-09-01 10:00:00"]
-        2025-09-01 09:59:59 | 2025-09-01 11:30:00        | ["2025-09-01 09:00:00", "2025-09-01 10:00:00", "2025-09-01 11:00:00"]
-        2025-09-01 10:00:00 | 2025-09-01 10:00:00        | ["2025-09-01 10:00:00"]
-        2025-09-01 10:30:00 | 2025-09-01 10:30:00        | ["2025-09-01 10:00:00"]
-        2025-08-30 00:00:00 | 2025-09-01 09:00:00        | ["2025-09-01 08:00:00"]
-        2025-09-01 11:30:00 | 2025-09-03 00:00:00        | ["2025-09-01 11:00:00"]
-        2025-09-01 07:00:00 | 2025-09-01 08:00:00        | null
-        2025-09-01 12:00:00 | 2025-09-01 12:00:00        | null
-        null                | null                       | null
-    """)
-    assert_values(cases, WINDOW.overlapped_hours(F.col("start"), F.col("end")))
-
-
-def test_an_empty_window_has_no_hours(table: Table) -> None:
-    cases = table("""
-        start timestamp     | end timestamp       | expected array<timestamp>
-        2025-09-01 07:30:00 | 2025-09-01 09:30:00 | null
-    """)
-    assert_values(cases, HourWindow(at(8), at(8)).overlapped_hours(F.col("start"), F.col("end")))
 
 
 def test_a_session_is_active_where_its_span_overlaps_and_completed_where_it_ended(table: Table) -> None:
@@ -589,10 +528,12 @@ def test_bytes_from_before_the_window_stand_in_the_hour_before_it(table: Table) 
 def whole_lake(table: Table) -> dict[str, DataFrame]:
     """One fact of every kind in school oak at 9, a recording of 1 GB at 8, and an API request at 11."""
     return {
-        "sessions.student_groups": table("""
+        "sessions.student_groups": groups_of(
+            table("""
             id string | session_id string | collaboration_score decimal(5,2)
             g1        | s1                | 50.00
-        """),
+        """)
+        ).drop("ready_at"),
         "sessions.participants": table("""
             id string | session_id string | student_id string | anonymous_id string | join_time timestamp | leave_time timestamp | connection_quality string
             p1        | s1                | null              | null                | 2025-09-01 09:10:00 | 2025-09-01 09:20:00  | good

@@ -1,0 +1,142 @@
+"""Windows: which hours, dates and periods they hold."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from pyspark.sql import functions as F
+
+from tests.conftest import Table
+from tests.transforms.comparing import assert_values
+from transforms.windows import (
+    EARLIEST,
+    LATEST,
+    PERIOD_LENGTHS,
+    DateWindow,
+    HourWindow,
+    PeriodLength,
+    PeriodWindow,
+    period_after,
+    period_before,
+)
+
+
+def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
+    return datetime(2025, 9, 1, hour, minute, second, tzinfo=timezone.utc)
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+WINDOW = HourWindow(at(8), at(12))
+
+
+def test_a_run_covers_the_hours_that_began_before_its_start() -> None:
+    india = timezone(timedelta(hours=5, minutes=30))
+    assert [
+        (run_start, WINDOW.until(run_start).end)
+        for run_start in (at(20), at(12), at(11, 0, 1), at(11), at(10, 59, 59), at(8), at(3))
+    ] == [
+        (at(20), at(12)),
+        (at(12), at(12)),
+        (at(11, 0, 1), at(12)),
+        (at(11), at(11)),
+        (at(10, 59, 59), at(11)),
+        (at(8), at(8)),
+        (at(3), at(8)),
+    ]
+    # 14:40 in a zone half an hour off is 09:10 UTC: cut at the hour of UTC.
+    assert WINDOW.until(datetime(2025, 9, 1, 14, 40, tzinfo=india)).end == at(10)
+
+
+def test_an_interval_overlaps_the_hours_of_the_window_that_it_reaches_into(table: Table) -> None:
+    cases = table("""
+        start timestamp     | end timestamp              | expected array<timestamp>
+        2025-09-01 09:10:00 | 2025-09-01 09:50:00        | ["2025-09-01 09:00:00"]
+        2025-09-01 09:10:00 | 2025-09-01 10:00:00        | ["2025-09-01 09:00:00"]
+        2025-09-01 09:10:00 | 2025-09-01 10:00:00.000001 | ["2025-09-01 09:00:00", "2025-09-01 10:00:00"]
+        2025-09-01 09:59:59 | 2025-09-01 11:30:00        | ["2025-09-01 09:00:00", "2025-09-01 10:00:00", "2025-09-01 11:00:00"]
+        2025-09-01 10:00:00 | 2025-09-01 10:00:00        | ["2025-09-01 10:00:00"]
+        2025-09-01 10:30:00 | 2025-09-01 10:30:00        | ["2025-09-01 10:00:00"]
+        2025-08-30 00:00:00 | 2025-09-01 09:00:00        | ["2025-09-01 08:00:00"]
+        2025-09-01 11:30:00 | 2025-09-03 00:00:00        | ["2025-09-01 11:00:00"]
+        2025-09-01 07:00:00 | 2025-09-01 08:00:00        | null
+        2025-09-01 12:00:00 | 2025-09-01 12:00:00        | null
+        null                | null                       | null
+    """)  # noqa: E501
+    assert_values(cases, WINDOW.overlapped_hours(F.col("start"), F.col("end")))
+
+
+def test_an_empty_window_has_no_hours(table: Table) -> None:
+    cases = table("""
+        start timestamp     | end timestamp       | expected array<timestamp>
+        2025-09-01 07:30:00 | 2025-09-01 09:30:00 | null
+    """)
+    assert_values(cases, HourWindow(at(8), at(8)).overlapped_hours(F.col("start"), F.col("end")))
+
+
+def test_a_date_window_holds_its_dates_and_may_hold_what_is_one_of_them_somewhere(table: Table) -> None:
+    window = DateWindow(date(2025, 9, 1), date(2025, 9, 3))
+    dates = table("""
+        day date   | expected boolean
+        2025-08-31 | false
+        2025-09-01 | true
+        2025-09-02 | true
+        2025-09-03 | false
+    """)
+    assert_values(dates, window.holds(F.col("day")))
+    moments = table("""
+        moment timestamp    | expected boolean
+        2025-08-31 10:00:00 | true
+        2025-09-03 11:59:59 | true
+        2025-08-30 23:59:59 | false
+        2025-09-04 00:00:00 | false
+    """)
+    assert_values(moments, window.may_hold(F.col("moment")))
+    assert window.with_days_before(27) == DateWindow(date(2025, 8, 5), date(2025, 9, 3))
+
+
+@pytest.mark.parametrize(
+    ("length", "start", "end", "moment", "first", "after"),
+    [
+        ("day", "2025-02-28", "2025-03-01", "2025-02-28 23:59:59.999999", "2025-02-28", "2025-03-01"),
+        ("week", "2025-12-29", "2026-01-05", "2026-01-04 23:59:59", "2025-12-29", "2026-01-05"),
+        ("month", "2024-02-01", "2024-03-01", "2024-02-29 12:00:00", "2024-02-01", "2024-03-01"),
+        ("month", "2025-12-01", "2026-01-01", "2025-12-31 00:00:00", "2025-12-01", "2026-01-01"),
+    ],
+)
+def test_a_period_is_a_day_an_iso_week_or_a_month(
+    length: PeriodLength, start: str, end: str, moment: str, first: str, after: str, table: Table
+) -> None:
+    window = PeriodWindow(day(start), day(end), length)
+    cases = table(f"""
+        moment timestamp | expected timestamp
+        {moment}         | {first} 00:00:00
+    """)
+    assert_values(cases, window.first_of(F.col("moment")))
+    cases = table(f"""
+        start timestamp  | expected timestamp
+        {first} 00:00:00 | {after} 00:00:00
+    """)
+    assert_values(cases, window.end_of(F.col("start")))
+    inside = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc)
+    assert (period_before(inside, length), period_before(day(first), length)) == (day(first), day(first))
+    assert period_after(day(first), length) == day(first)
+    assert period_after(day(first) + timedelta(microseconds=1), length) == day(after)
+
+
+def test_the_windows_before_have_the_same_length_and_end_where_history_begins() -> None:
+    assert WINDOW.before(2) == HourWindow(at(0), at(4))
+    assert DateWindow(date(2025, 9, 8), date(2025, 9, 15)).before(3) == DateWindow(date(2025, 8, 18), date(2025, 8, 25))
+    months = PeriodWindow(day("2025-03-01"), day("2025-05-01"), "month")
+    assert months.before(1) == PeriodWindow(day("2025-01-01"), day("2025-03-01"), "month")
+    assert months.before(2) == PeriodWindow(day("2024-11-01"), day("2025-01-01"), "month")
+    weeks = PeriodWindow(day("2025-09-01"), day("2025-09-15"), "week")
+    assert weeks.before(1) == PeriodWindow(day("2025-08-18"), day("2025-09-01"), "week")
+    first = EARLIEST.date()
+    assert DateWindow(date(2025, 9, 1), LATEST.date()).before(4) == DateWindow(first, first)
+    assert HourWindow(EARLIEST, at(8)).before(1) == HourWindow(EARLIEST, EARLIEST)
+    for length in PERIOD_LENGTHS:
+        assert PeriodWindow(EARLIEST, LATEST, length).before(1).end == EARLIEST == period_before(EARLIEST, length)
