@@ -6,10 +6,10 @@ DEMO := demo-lakehouse
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo test dictionary lint check clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta jar
 
@@ -22,16 +22,23 @@ setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta ja
 	$(BIN)/classwaves prepare
 	touch .venv/ready
 
-demo: setup ## Make a sample lakehouse, run the main job twice on it and show the result
+demo: setup ## Make a sample lakehouse, run all jobs on it and show their results
 	$(BIN)/classwaves sample --lakehouse $(DEMO) --overwrite
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO)
+	$(BIN)/classwaves run teacher_analytics_summary --lakehouse $(DEMO)
+	$(BIN)/classwaves run teacher_prompt_effectiveness --lakehouse $(DEMO)
 	$(BIN)/classwaves show analytics.dashboard_metrics_hourly --lakehouse $(DEMO)
+	$(BIN)/classwaves show users.teacher_analytics_summary --lakehouse $(DEMO) --columns teacher_id,summary_date,total_sessions,total_prompts_shown,total_prompts_used,avg_session_score,vs_peer_average,improvement_trend
+	$(BIN)/classwaves show ai_insights.teacher_prompt_effectiveness --lakehouse $(DEMO) --columns prompt_category,subject_area,calculation_period_start,total_generated,usage_rate,avg_effectiveness_score,confidence_interval_lower,confidence_interval_upper
 	$(BIN)/classwaves quarantine --lakehouse $(DEMO)
 	@echo "A second run over the month finds that nothing changed:"
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO) --start 2025-09-01 --end 2025-10-01
 
 test: setup ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+dictionary: setup ## Write docs/data-dictionary.md anew from the contracts
+	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md
 
 lint: setup ## Run the linters and the type checker
 	$(BIN)/ruff check .

@@ -1,0 +1,201 @@
+"""Whole runs of the daily summary and of prompt effectiveness over lakehouses that delta-rs wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from jobs import teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.errors import GateRefusedError
+from jobs.life_cycle import Outcome
+from jobs.rollup import REQUIRED_SOURCES
+from tests.conftest import EXAMPLE
+from tests.delta_io import write_lake
+from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, copy_of_example, differences, rows_of, run, version_of
+from tests.messy import messy_tables
+from tests.oracle import daily, prompts
+from transforms.changes import STAMPS
+
+Row = dict[str, Any]
+
+SUMMARIES, EFFECTIVENESS = teacher_analytics_summary.JOB, teacher_prompt_effectiveness.JOB
+WINDOW = ("2025-10-20", "2025-11-17")
+
+
+def values_of(table: str) -> list[str]:
+    """The columns that say something: all but the stamps."""
+    return [name for name in contract_of(table).column_names if name not in STAMPS]
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def expected(table: str) -> list[Row]:
+    """The example's rows with the types that Delta gives."""
+    lines = (EXAMPLE / "expected" / f"{table}.jsonl").read_text(encoding="utf-8").splitlines()
+    rows: list[Row] = [json.loads(line) for line in lines]
+    for row in rows:
+        for name in row:
+            if name == "summary_date":
+                row[name] = date.fromisoformat(row[name])
+            elif name.startswith("calculation_period"):
+                row[name] = instant(row[name])
+    return rows
+
+
+def with_tables_read(rows: list[Row]) -> list[Row]:
+    """The rows with `source_tables` as the list that its JSON text holds."""
+    return [row | {"source_tables": json.loads(row["source_tables"])} for row in rows if "source_tables" in row] or rows
+
+
+def of_length(rows: list[Row], days: range) -> list[Row]:
+    """The rows whose period has that many days."""
+    return [row for row in rows if (row["calculation_period_end"] - row["calculation_period_start"]).days in days]
+
+
+DAY, WEEK, MONTH = range(1, 2), range(7, 8), range(28, 32)
+
+
+@pytest.fixture(scope="module")
+def example(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome]]:
+    """The example after one run of each job."""
+    lakehouse = copy_of_example(tmp_path_factory.mktemp("example") / "lake")
+    outcomes = {job.name: run(spark, lakehouse, job, *WINDOW) for job in (SUMMARIES, EFFECTIVENESS)}
+    return lakehouse, outcomes
+
+
+@pytest.mark.parametrize("table", [DAILY, DAILY_OF_USERS, PROMPTS])
+def test_each_table_equals_the_example(example: tuple[Path, dict[str, Outcome]], table: str) -> None:
+    found = with_tables_read(rows_of(example[0], table))
+    assert len(found) > 50
+    assert differences(found, expected(table.split(".")[1]), values_of(table)) == []
+
+
+def test_all_stamps_are_the_start_of_the_run(example: tuple[Path, dict[str, Outcome]]) -> None:
+    lakehouse, outcomes = example
+    for table, job in ((DAILY, SUMMARIES), (DAILY_OF_USERS, SUMMARIES), (PROMPTS, EFFECTIVENESS)):
+        stamps = [name for name in contract_of(table).column_names if name in STAMPS]
+        assert len(stamps) == 3
+        assert {row[name] for row in rows_of(lakehouse, table) for name in stamps} == {outcomes[job.name].run.run_start}
+
+
+def test_both_summaries_are_gated_against_each_other(example: tuple[Path, dict[str, Outcome]]) -> None:
+    checks = [c for c in example[1][SUMMARIES.name].verdict.checks if c.subject == f"rows_unlike_{DAILY_OF_USERS}"]
+    assert len(checks) == 2
+    assert all(check.success and check.kind == "reconciliation" for check in checks)
+
+
+@pytest.fixture(scope="module")
+def again(spark: SparkSession, example: tuple[Path, dict[str, Outcome]]) -> tuple[dict[str, int], list[Outcome]]:
+    """The tables' versions before a second run of each job, and what it did."""
+    lakehouse, _ = example
+    before = {table: version_of(lakehouse, table) for table in (DAILY, DAILY_OF_USERS, PROMPTS)}
+    return before, [run(spark, lakehouse, job, *WINDOW) for job in (SUMMARIES, EFFECTIVENESS)]
+
+
+def test_a_rerun_commits_nothing(
+    example: tuple[Path, dict[str, Outcome]], again: tuple[dict[str, int], list[Outcome]]
+) -> None:
+    before, outcomes = again
+    assert all(outcome.is_unchanged for outcome in outcomes)
+    assert {table: version_of(example[0], table) for table in before} == before
+
+
+@pytest.fixture(scope="module")
+def lengths(
+    spark: SparkSession, example: tuple[Path, dict[str, Outcome]], again: tuple[dict[str, int], list[Outcome]]
+) -> list[Row]:
+    """The rows of prompt effectiveness before its runs by day and by month over the same dates."""
+    lakehouse, _ = example
+    before = rows_of(lakehouse, PROMPTS)
+    for period in ("day", "month"):
+        run(spark, lakehouse, EFFECTIVENESS, *WINDOW, period=period)
+    return before
+
+
+def test_periods_of_every_length_live_side_by_side(
+    example: tuple[Path, dict[str, Outcome]], lengths: list[Row]
+) -> None:
+    rows = rows_of(example[0], PROMPTS)
+    days, months = of_length(rows, DAY), of_length(rows, MONTH)
+    # Weeks are as they were, stamps too, though their first days are days of a month as well.
+    assert sorted(of_length(rows, WEEK), key=lambda row: row["id"]) == sorted(lengths, key=lambda row: row["id"])
+    assert len(days) + len(months) + len(lengths) == len(rows)
+    assert sum(row["total_generated"] for row in days) == sum(row["total_generated"] for row in lengths)
+    assert {row["calculation_period_start"].isoformat()[:10] for row in months} == {"2025-10-01", "2025-11-01"}
+
+
+def test_the_ledger_has_a_row_for_each_length(example: tuple[Path, dict[str, Outcome]], lengths: list[Row]) -> None:
+    entries = {row["job_name"]: row for row in rows_of(example[0], "users.analytics_job_metadata")}
+    assert set(entries) == {SUMMARIES.name, *(f"{EFFECTIVENESS.name}.{length}" for length in ("day", "week", "month"))}
+    assert {entry["status"] for entry in entries.values()} == {"succeeded"}
+    assert entries[SUMMARIES.name]["records_processed"] == 52
+    assert entries[f"{EFFECTIVENESS.name}.week"]["records_processed"] == len(lengths)
+    assert entries[f"{EFFECTIVENESS.name}.month"]["processing_period"] == instant("2025-10-01T00:00:00Z")
+
+
+MESSY_DATES = (date(2025, 10, 24), date(2025, 11, 5))
+"""Both days of the clock changes of Europe and of North America, and the weeks' ends between them."""
+
+
+@pytest.fixture(scope="module")
+def messy(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[Row]]]:
+    lakehouse, tables = tmp_path_factory.mktemp("messy"), messy_tables(3, sessions=200)
+    write_lake(lakehouse, tables)
+    run(spark, lakehouse, SUMMARIES, *(day.isoformat() for day in MESSY_DATES))
+    run(spark, lakehouse, EFFECTIVENESS, *(day.isoformat() for day in MESSY_DATES), period="month")
+    return lakehouse, tables
+
+
+def test_messy_sessions_give_the_summaries_that_the_oracle_computes(messy: tuple[Path, dict[str, list[Row]]]) -> None:
+    lakehouse, tables = messy
+    wanted = daily.rows(tables, *MESSY_DATES)
+    zones = {row["timezone"] for row in tables["users.teachers"]}
+    teachers = {row["teacher_id"] for row in wanted}
+    assert {"Pacific/Kiritimati", "Pacific/Apia", "Pacific/Honolulu", "Asia/Kolkata", "Australia/Lord_Howe"} <= zones
+    assert len(teachers) > 12
+    assert {row["summary_date"] for row in wanted} >= {date(2025, 10, 26), date(2025, 11, 2)}
+    for table in (DAILY, DAILY_OF_USERS):
+        assert differences(with_tables_read(rows_of(lakehouse, table)), wanted, values_of(table)) == []
+
+
+def test_messy_prompts_give_the_months_that_the_oracle_computes(messy: tuple[Path, dict[str, list[Row]]]) -> None:
+    lakehouse, tables = messy
+    wanted = prompts.rows(tables, *MESSY_DATES, "month")
+    assert len(wanted) > 50
+    assert differences(rows_of(lakehouse, PROMPTS), wanted, values_of(PROMPTS)) == []
+
+
+def test_dates_one_by_one_and_backwards_are_the_same_rows(
+    spark: SparkSession, messy: tuple[Path, dict[str, list[Row]]], tmp_path: Path
+) -> None:
+    """The trend of a date comes from the sources: what is published of the dates before it does not matter."""
+    whole, _ = messy
+    lakehouse = tmp_path / "backwards"
+    shutil.copytree(whole, lakehouse, ignore=shutil.ignore_patterns("teacher_analytics_summary", "quality"))
+    dates = ("2025-10-25", "2025-10-26", "2025-10-27")
+    for first, end in ((dates[1], dates[2]), (dates[0], dates[1])):
+        run(spark, lakehouse, SUMMARIES, first, end)
+    for table in (DAILY, DAILY_OF_USERS):
+        wanted = [row for row in rows_of(whole, table) if row["summary_date"].isoformat() in dates[:2]]
+        assert len(wanted) > 5
+        assert differences(rows_of(lakehouse, table), wanted, values_of(table)) == []
+
+
+def test_a_total_that_the_catalog_cannot_hold_is_refused_by_its_name(spark: SparkSession, tmp_path: Path) -> None:
+    at = datetime(2025, 9, 1, 9, tzinfo=timezone.utc)
+    long = {"teacher_id": "ada", "actual_start": at, "actual_duration_minutes": 2**31 - 1}
+    tables: dict[str, list[Row]] = {source: [] for source in REQUIRED_SOURCES}
+    tables["sessions.classroom_sessions"] = [{"id": "s1", **long}, {"id": "s2", **long}]
+    write_lake(tmp_path, tables)
+    with pytest.raises(GateRefusedError, match="on total_session_duration_minutes"):
+        run(spark, tmp_path, SUMMARIES, "2025-09-01", "2025-09-02")
+    assert version_of(tmp_path, DAILY) == version_of(tmp_path, DAILY_OF_USERS) == -1
