@@ -6,10 +6,10 @@ DEMO := demo-lakehouse
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dictionary lint check clean
+.PHONY: help setup demo test test-long dictionary lint check clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta jar
 
@@ -36,6 +36,9 @@ demo: setup ## Make a sample lakehouse, run all jobs on it and show their result
 
 test: setup ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-long: setup ## Run the tests that take an hour
+	$(BIN)/python -m pytest --no-cov -m long -n 2
 
 dictionary: setup ## Write docs/data-dictionary.md anew from the contracts
 	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md

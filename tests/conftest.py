@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.spark_session import open_session
+from jobs import spark_session
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "fixtures" / "example"
@@ -20,10 +20,15 @@ Table = Callable[[str], DataFrame]
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """The session that conf/spark.properties describes."""
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session that conf/spark.properties describes, but for what tests/spark.properties says otherwise."""
+    combined = tmp_path_factory.mktemp("conf") / "spark.properties"
+    parts = (spark_session.properties_file(), ROOT / "tests" / "spark.properties")
+    combined.write_text("\n".join(Path(part).read_text(encoding="utf-8") for part in parts), encoding="utf-8")
     os.environ["TZ"] = "America/New_York"  # a driver's own zone must never show in a result
-    session = open_session("tests")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_session, "properties_file", lambda: combined)
+        session = spark_session.open_session("tests")
     yield session
     session.stop()
 

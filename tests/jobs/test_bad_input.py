@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import cli, dashboard_metrics_hourly, spark_session
-from jobs.command import answered
+from jobs import (
+    cli,
+    dashboard_metrics_hourly,
+    spark_session,
+    teacher_analytics_summary,
+    teacher_prompt_effectiveness,
+)
+from jobs.command import Call, answered
 from jobs.errors import UsageError
 from tests.delta_io import read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, version_of
@@ -33,9 +41,9 @@ def status_of(main: Callable[[], None]) -> int:
     return 0
 
 
-def answer(arguments: list[str], capsys: Captured) -> tuple[int, str]:
+def answer(arguments: list[str], capsys: Captured, job: ModuleType = dashboard_metrics_hourly) -> tuple[int, str]:
     """The job's exit status and its last line on stderr."""
-    status = status_of(lambda: dashboard_metrics_hourly.main(arguments))
+    status = status_of(lambda: job.main(arguments))
     return status, capsys.readouterr().err.strip().splitlines()[-1]
 
 
@@ -48,6 +56,9 @@ def answer(arguments: list[str], capsys: Captured) -> tuple[int, str]:
         (["--end", "2025-13-01"], "--end is not an ISO 8601 date or time: '2025-13-01'."),
         (["--sart", "2025-01-01"], "Unrecognized arguments: --sart 2025-01-01."),
         (["--start"], "Argument --start: expected one argument."),
+        (["--start", "1899-12-31"], "--start must be from 1900-01-01 to 9999-01-01: '1899-12-31'."),
+        (["--end", "9999-01-02"], "--end must be from 1900-01-01 to 9999-01-01: '9999-01-02'."),
+        (["--period", "day"], "Unrecognized arguments: --period day."),
         (["--catalog", "classwaves"], "Argument --catalog: not allowed with argument --lakehouse."),
     ],
 )
@@ -55,6 +66,40 @@ def test_a_wrong_call_ends_with_2(arguments: list[str], sentence: str, tmp_path:
     status, last_line = answer(["--lakehouse", str(tmp_path), *arguments], capsys)
     assert (status, list(tmp_path.iterdir())) == (2, [])
     assert last_line.startswith(sentence)
+
+
+def test_a_wrong_call_of_the_other_jobs_ends_with_2(tmp_path: Path, capsys: Captured) -> None:
+    place, day = ["--lakehouse", str(tmp_path)], ["--start", "2025-01-02", "--end", "2025-01-02"]
+    assert answer([*place, "--period", "year"], capsys, teacher_prompt_effectiveness) == (
+        2,
+        "Argument --period: invalid choice: 'year' (choose from 'day', 'week', 'month').",
+    )
+    for job in (teacher_analytics_summary, teacher_prompt_effectiveness):
+        status, last_line = answer([*place, *day], capsys, job)
+        assert (status, list(tmp_path.iterdir())) == (2, [])
+        assert last_line.startswith("--end (2025-01-02T00:00Z) must be after --start")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "dates", "weeks"),
+    [
+        ("2025-09-03", "2025-09-04", ("2025-09-03", "2025-09-04"), ("2025-09-01", "2025-09-08")),
+        ("2025-09-03T22:00-03:00", "2025-09-07T23:59:59", ("2025-09-04", "2025-09-08"), ("2025-09-01", "2025-09-08")),
+        ("2025-09-08", "2025-09-15", ("2025-09-08", "2025-09-15"), ("2025-09-08", "2025-09-15")),
+        (None, "2025-09-15T00:00:01", ("1900-01-01", "2025-09-16"), ("1900-01-01", "2025-09-22")),
+        ("2025-09-15", None, ("2025-09-15", "9999-01-01"), ("2025-09-15", "9999-01-04")),
+        (None, None, ("2025-08-29", "9999-01-01"), ("2025-08-25", "9999-01-04")),
+    ],
+)
+def test_a_window_is_widened_to_whole_dates_and_periods(
+    start: str | None, end: str | None, dates: tuple[str, str], weeks: tuple[str, str]
+) -> None:
+    call = Call(None, None, start, end, period="week")
+    since, now = (datetime(2025, 8, 30 + n, 12, tzinfo=timezone.utc) for n in (0, 1))
+    by_date = teacher_analytics_summary.JOB.window_of(call, since, now)
+    by_week = teacher_prompt_effectiveness.JOB.window_of(call, since, now)
+    assert (str(by_date.start), str(by_date.end)) == dates
+    assert (str(by_week.start.date()), str(by_week.end.date())) == weeks
 
 
 def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captured) -> None:

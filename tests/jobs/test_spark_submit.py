@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
-from tests.lakehouses import HOURLY, copy_of_example, rows_of
+from tests.lakehouses import DAILY, HOURLY, PROMPTS, copy_of_example, rows_of
 
 BIN = Path(sys.executable).parent
 
@@ -21,19 +23,41 @@ def submit(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_spark_submit_writes_what_delta_rs_reads(tmp_path: Path) -> None:
+CALLS: dict[str, tuple[list[str], str, str, set[str]]] = {
+    "dashboard_metrics_hourly": (
+        ["--start", "2025-10-30T08:30:00", "--end", "2025-10-30T10:15:00+00:00"],
+        HOURLY,
+        "metric_hour",
+        {"2025-10-30 08:00:00+00:00", "2025-10-30 09:00:00+00:00", "2025-10-30 10:00:00+00:00"},
+    ),
+    "teacher_analytics_summary": (
+        ["--start", "2025-10-30", "--end", "2025-10-31"],
+        DAILY,
+        "summary_date",
+        {"2025-10-30"},
+    ),
+    "teacher_prompt_effectiveness": (
+        ["--start", "2025-10-30", "--end", "2025-10-31", "--period", "month"],
+        PROMPTS,
+        "calculation_period_start",
+        {"2025-10-01 00:00:00+00:00"},
+    ),
+}
+"""Per job its options, the table that it writes, and the values that its window widens to in the table's column."""
+
+
+@pytest.mark.parametrize("job", CALLS)
+def test_spark_submit_writes_what_delta_rs_reads(tmp_path: Path, job: str) -> None:
+    options, table, column, values = CALLS[job]
     lakehouse = copy_of_example(tmp_path / "lake")
-    window = ("--start", "2025-10-30T08:30:00", "--end", "2025-10-30T10:15:00+00:00")
-    done = submit(
-        "--properties-file", "conf/spark.properties", "jobs/dashboard_metrics_hourly.py", "--lakehouse", str(lakehouse),
-        *window,
-    )  # fmt: skip
+    arguments = ["--lakehouse", str(lakehouse), *options]
+    done = submit("--properties-file", "conf/spark.properties", f"jobs/{job}.py", *arguments)
     last_line = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 0, last_line
-    hours = {row["metric_hour"].hour for row in rows_of(lakehouse, HOURLY)}
-    assert hours
-    assert hours <= {8, 9, 10}
-    assert last_line == f"{HOURLY}: {len(rows_of(lakehouse, HOURLY))} rows new, 0 changed, 0 gone, 0 unchanged."
+    rows = rows_of(lakehouse, table)
+    assert len(rows) >= 2
+    assert {str(row[column]) for row in rows} <= values
+    assert last_line == f"{table}: {len(rows)} rows new, 0 changed, 0 gone, 0 unchanged."
 
 
 def test_spark_submit_without_delta_says_what_to_do(tmp_path: Path) -> None:
