@@ -38,7 +38,7 @@ test: setup ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: setup ## Run the tests that take an hour
-	$(BIN)/python -m pytest --no-cov -m long -n 2
+	$(BIN)/python -m pytest --no-cov -m long -n 2 --durations=20
 
 dictionary: setup ## Write docs/data-dictionary.md anew from the contracts
 	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md

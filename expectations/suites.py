@@ -19,17 +19,21 @@ NUMERIC = ("int", "bigint", "double", "float")
 
 @dataclass(frozen=True)
 class Range:
-    """The half-open range `[start, end)` that a column's values must be in: a run's window."""
+    """The half-open range `[start, end)` that a column's values must be in, and the picked ones of it: a window."""
 
     column: str
     start: datetime | date
     end: datetime | date
+    picked: Sequence[datetime | date] | None = None
 
     @property
     def sql(self) -> str:
         """The same as a condition with literals, which every engine can push down."""
         first, end = (_literal(moment) for moment in (self.start, self.end))
-        return f"{self.column} >= {first} AND {self.column} < {end}"
+        between = f"{self.column} >= {first} AND {self.column} < {end}"
+        if self.picked is None:
+            return between
+        return f"{between} AND {self.column} IN ({', '.join(map(_literal, self.picked))})"
 
 
 def _literal(moment: datetime | date) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
@@ -50,13 +50,13 @@ class Call:
 class Job(Generic[W]):
     """A job: its name, and what a call makes it do.
 
-    `window_of` gets the call, the instant that the look-back reaches (None where no run has succeeded yet) and the
-    run's start, and raises `UsageError` for a window that cannot be. `periods` are the values of `--period`.
+    `window_of` gets the call and the run's start: all history for a call that names no window. It raises `UsageError`
+    for one that cannot be. `periods` are the values of `--period`.
     """
 
     name: str
     rollup_of: Callable[[Call], Rollup[W]]
-    window_of: Callable[[Call, datetime | None, datetime], W]
+    window_of: Callable[[Call, datetime], W]
     periods: tuple[str, ...] = ()
 
 
@@ -125,22 +125,21 @@ def _sentence(table: str, outcome: Outcome) -> str:
 
 def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
-    from jobs.ledger import Ledger
     from jobs.life_cycle import Run, execute
     from jobs.settings import load_settings
 
     settings = load_settings()
     rollup = job.rollup_of(call)
     run = Run.begin(rollup.job_name)
-    job.window_of(call, None, run.run_start)  # a wrong window is told before Spark starts
+    window = job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
     phase("start Spark")
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
-    last_success = None if call.names_a_window else Ledger(lake).last_success(rollup.job_name)
-    since = last_success - timedelta(hours=settings.look_back_hours) if last_success is not None else None
-    window = job.window_of(call, since, run.run_start)
-    log.info("run", run_id=run.run_id, start=str(window.start), end=str(window.end))
+    follow = not call.names_a_window
+    log.info("run", run_id=run.run_id, window="what is new" if follow else f"{window.start} to {window.end}")
     outcome = _insistently(
-        lambda attempt: execute(rollup, lake, window, attempt, settings, allow_empty=call.allow_empty, phase=phase),
+        lambda attempt: execute(
+            rollup, lake, window, attempt, settings, follow=follow, allow_empty=call.allow_empty, phase=phase
+        ),
         run,
     )
     if outcome.data_docs:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
 from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
-from jobs.rollup import Rollup
-from jobs.windows import hour_window
-from transforms.dashboard_metrics_hourly import dashboard_metrics_hourly
+from jobs.rollup import Rollup, Usable
+from jobs.windows import hour_after, hour_window
+from transforms.columns import hour_of
+from transforms.dashboard_metrics_hourly import dashboard_metrics_hourly, in_schools
 from transforms.windows import HourWindow
+
+
+def _window_over(hours: Collection[datetime], followed: datetime, run_start: datetime) -> HourWindow | None:
+    """The touched hours, and those that began since the sources were followed last: open sessions reach into them."""
+    first, end = hour_after(followed), hour_after(run_start)
+    begun = {first + timedelta(hours=n) for n in range(max(0, (end - first) // timedelta(hours=1)))}
+    touched = {hour for hour in hours if hour < end} | begun
+    return HourWindow.of(touched) if touched else None
+
+
+def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:
+    """A recording is no fact of its own, but the storage of its hour grows."""
+    recordings = in_schools(usable["audio.recordings"], sessions).where(F.col("created_at").isNotNull())
+    return recordings.select(hour_of(F.col("created_at")).alias("metric_hour"))
+
 
 ROLLUP: Rollup[HourWindow] = Rollup(
     job_name="dashboard_metrics_hourly",
@@ -31,6 +53,8 @@ ROLLUP: Rollup[HourWindow] = Rollup(
     window_column="metric_hour",
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
+    window_over=_window_over,
+    also_touched=_hours_of_recordings,
     ordered=(
         AtMost("ready_groups", "total_groups"),
         AtMost("total_errors", "total_alerts"),

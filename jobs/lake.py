@@ -199,13 +199,41 @@ class Lake:
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
 
-    def _last_provenance(self, table: str) -> dict[str, object]:
-        history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("userMetadata")
-        return dict(json.loads(history.collect()[0]["userMetadata"] or "{}"))
+    def provenances(self, table: str, commits: int) -> list[dict[str, object]]:
+        """What the latest commits were made from, the newest first; those that are not ours are left out."""
+        history = (
+            self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {commits}").select("version", "userMetadata").collect()
+        )
+        told = [row["userMetadata"] for row in sorted(history, key=lambda row: -row["version"])]
+        return [dict(json.loads(text)) for text in told if text and text.startswith("{")]
+
+    def changes(self, table: str, first: int, last: int) -> DataFrame | None:
+        """Rows as they were inserted, and as they were before and after an update, by the table's Change Data Feed.
+
+        None where the feed was not on for all of these versions, or is no longer there.
+        """
+        options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
+        try:
+            feed = self.spark.read.options(**options).table(table).where(F.col("_change_type") != "delete")
+            feed.limit(1).collect()  # what is missing shows when it is read
+        except Exception as error:
+            log.warning("the change data feed cannot be read", table=table, reason=_reason(error))
+            return None
+        return feed
 
     def read(self, table: str, version: int) -> DataFrame:
         """The table as of one version."""
         return self.spark.read.option("versionAsOf", version).table(table)
+
+    def readable(self, table: str, version: int, columns: Sequence[str]) -> DataFrame | None:
+        """These columns of the table as of one version; None where its files or columns are no longer there."""
+        try:
+            rows = self.read(table, version).select(*columns)
+            rows.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
+        except Exception as error:
+            log.warning("an earlier version cannot be read", table=table, version=version, reason=_reason(error))
+            return None
+        return rows
 
     def check(self, contract: Contract, *, exactly: bool) -> None:
         """Raises `BrokenContractError` that names every column of the table that is not as its contract says.
@@ -230,8 +258,8 @@ class Lake:
 
     def create_missing(self, contract: Contract) -> None:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
+        self.attach([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
         if self.exists(contract.table):
-            self.attach([contract.table])
             self.check(contract, exactly=True)
             return
         self._create_schema(contract.table)
@@ -301,7 +329,8 @@ class Lake:
         writer = content.writeTo(contract.table).options(**fence).option("userMetadata", json.dumps(provenance))
         with _conflicts_named(contract.table):
             writer.overwrite(F.expr(covered))
-        if self._last_provenance(contract.table).get(RUN_ID) != provenance[RUN_ID]:
+        latest = self.provenances(contract.table, 1)
+        if not latest or latest[0].get(RUN_ID) != provenance[RUN_ID]:
             raise ConflictError(f"Another run wrote {contract.table} at the same time.")
         log.info("published", table=contract.table, **changes.__dict__)
         return changes

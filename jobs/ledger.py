@@ -25,7 +25,7 @@ class Entry:
 
 
 class Ledger:
-    """Writes the ledger and reads when a job last succeeded."""
+    """Writes the ledger."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -75,19 +75,6 @@ class Ledger:
         contract = contract_of(TABLE)
         row = tuple(values[name] for name in contract.column_names)
         self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.spark_schema), _is_row_of(entry))
-
-    def last_success(self, job_name: str) -> datetime | None:
-        """The start of the job's latest run that succeeded; None where there is none."""
-        if not self.exists:
-            return None
-        self._lake.attach([TABLE])
-        rows = (
-            self._lake.spark.table(TABLE)
-            .where(f"job_name = '{job_name}' AND status = 'succeeded'")
-            .selectExpr("max(unix_micros(last_run)) AS last_run")
-            .collect()
-        )
-        return _instant_of(rows[0]["last_run"])
 
 
 def _instant_of(micros: int | None) -> datetime | None:

@@ -21,6 +21,7 @@ from jobs.errors import GateRefusedError, JobError
 from jobs.lake import Changes, Lake
 from jobs.ledger import Entry, Ledger, Status
 from jobs.logs import log
+from jobs.news import Followed, window_of_news
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
 from transforms.changes import STAMPS
@@ -28,6 +29,9 @@ from transforms.identity import row_id
 
 VALIDATION_RESULTS = "quality.validation_results"
 STAGED_FINDINGS = "quality.staging_findings"
+COMMITS_LOOKED_AT = 100
+"""How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
+
 WINDOWS_OF_THE_PAST = 4
 """How many windows before this one say what volume is usual."""
 
@@ -78,12 +82,14 @@ def _as_instant(moment: datetime | date) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), timezone.utc)
 
 
-def _identified(rows: DataFrame, canonical: Contract) -> DataFrame:
+def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
+    """The rows with their `id`: that of the canonical table in all of them."""
+    canonical = contract_of(rollup.targets[0])
     types = {field.name: field.dataType for field in canonical.spark_schema if field.name in canonical.key}
     return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
 
 
-def _own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
+def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
     """The staged rows in a target's own columns: all but the stamps, which publishing sets."""
     return staged.select(*[name for name in contract.column_names if name not in STAMPS])
 
@@ -97,7 +103,9 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
         counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
     row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
     past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
-    return Volume(row["now"], sum(past) / len(past) if all(past) else None)
+    # Picked hours are not comparable with all hours before them.
+    is_comparable = window.picked is None and all(past)
+    return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
 
 
 def _totals(rows: DataFrame) -> dict[str, float]:
@@ -193,6 +201,18 @@ def _refusal(rollup: Rollup[W], verdict: Verdict) -> GateRefusedError:
     return GateRefusedError(f"The gate refused the rows for {rollup.targets[0]}: {told}{more}; nothing was written.")
 
 
+def _followed(lake: Lake, rollup: Rollup[W]) -> Followed | None:
+    """How far the rollup has followed its sources: as its latest commit to the target says that is written last.
+
+    Only its own commits count: the rollups of several period lengths share a table.
+    """
+    table = rollup.targets[-1]
+    if not lake.exists(table):
+        return None
+    own = (p for p in lake.provenances(table, COMMITS_LOOKED_AT) if p.get("job_name") == rollup.job_name)
+    return next(filter(None, map(Followed.read, own)), None)
+
+
 def execute(
     rollup: Rollup[W],
     lake: Lake,
@@ -200,10 +220,11 @@ def execute(
     run: Run,
     settings: Settings,
     *,
+    follow: bool = False,
     allow_empty: bool = False,
     phase: Phase = lambda name: None,
 ) -> Outcome:
-    """Carries out one run over one window.
+    """Carries out one run over one window, or, where it is to `follow` the sources, over what is new in it.
 
     Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
     whatever else went wrong; the ledger says so in each case, once it exists.
@@ -220,9 +241,22 @@ def execute(
             lake.check(contract_of(table), exactly=True)
         for table in (quarantine.TABLE, VALIDATION_RESULTS):
             lake.create_missing(contract_of(table))
+        followed = _followed(lake, rollup)
+        if follow and followed is not None:
+            phase("look for what is new")
+            news = window_of_news(lake, rollup, window, followed, versions, run.run_id, run.run_start, settings)
+            if news is None:
+                return Outcome(run, {table: Changes() for table in rollup.targets}, Verdict(()), None)
+            window = news
+            entry = Entry(rollup.job_name, _as_instant(window.start), run.run_start)
+            log.info("what is new", start=str(window.start), end=str(window.end), picked=len(window.picked or ()))
+        if follow:
+            followed = Followed(versions, run.run_start)
         ledger.prepare()
         created_at = ledger.begin(entry)
-        outcome = _written(rollup, lake, window, run, settings, versions, allow_empty=allow_empty, phase=phase)
+        outcome = _written(
+            rollup, lake, window, run, settings, versions, followed, allow_empty=allow_empty, phase=phase
+        )
         phase("record")
         ledger.record(entry, "succeeded", created_at, outcome.changes[rollup.targets[0]].rows)
         return outcome
@@ -242,6 +276,7 @@ def _written(
     run: Run,
     settings: Settings,
     versions: Mapping[str, int],
+    followed: Followed | None,
     *,
     allow_empty: bool,
     phase: Phase,
@@ -255,9 +290,9 @@ def _written(
         quarantine.record(lake, found, read.versions, run.run_id, run.run_start)
         phase("transform and stage")
         rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
-        staged = lake.stage(staging, _identified(rows, canonical), run.run_id)
+        staged = lake.stage(staging, identified(rows, rollup), run.run_id)
         phase("gate")
-        targets = {contract: _own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
+        targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
         volume = _volume(lake, rollup, window)
         verdict = _gate(rollup, window, run, staged, targets, volume, read, settings, allow_empty=allow_empty)
         _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(found)))
@@ -268,7 +303,7 @@ def _written(
             raise _refusal(rollup, verdict)
         phase("publish")
         changes = {}
-        provenance = _provenance(rollup, window, run, versions, verdict)
+        provenance = _provenance(rollup, window, run, versions, followed, verdict)
         covered = rollup.covered(window).sql
         for contract, rows in targets.items():
             lake.create_missing(contract)
@@ -285,14 +320,21 @@ def _data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Pa
 
 
 def _provenance(
-    rollup: Rollup[W], window: W, run: Run, versions: Mapping[str, int], verdict: Verdict
+    rollup: Rollup[W],
+    window: W,
+    run: Run,
+    versions: Mapping[str, int],
+    followed: Followed | None,
+    verdict: Verdict,
 ) -> dict[str, object]:
+    """What a commit was made from. A run with a window of its own hands on how far the sources were followed before."""
     return {
         "run_id": run.run_id,
         "job_name": run.job_name,
         "run_start": run.run_start.isoformat(),
         "window": [window.start.isoformat(), window.end.isoformat()],
         "source_versions": dict(versions),
+        "followed": followed.as_json() if followed else None,
         "suite": rollup.targets[0],
         "checks": len(verdict.checks),
         "warnings": len(verdict.warnings),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pyspark.sql import DataFrame
 
@@ -39,6 +39,10 @@ class RunWindow(Protocol):
     def end(self) -> datetime | date:
         """The first one after the window."""
 
+    @property
+    def picked(self) -> Sequence[datetime | date] | None:
+        """Those that the window is of, where it is not of all in between."""
+
     def before(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""
 
@@ -55,6 +59,9 @@ class Rollup(Generic[W]):
     rows whose `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own
     (a condition in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of
     columns that must order.
+
+    For a run that looks for what is new: `window_over` gives the window of touched values of the `window_column` (with
+    the start of the run that was followed last, and of this one), `also_touched` further ones than the rows' own.
     """
 
     job_name: str
@@ -64,6 +71,8 @@ class Rollup(Generic[W]):
     window_column: str
     source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
     staged_totals: Mapping[str, str]
+    window_over: Callable[[Collection[Any], datetime, datetime], W | None]
+    also_touched: Callable[[DataFrame, Usable], DataFrame] | None = None
     ordered: tuple[AtMost, ...] = ()
     among: str = "true"
 
@@ -74,7 +83,7 @@ class Rollup(Generic[W]):
 
     def covered(self, window: W) -> Range:
         """The range of the window's rows."""
-        return Range(self.window_column, window.start, window.end)
+        return Range(self.window_column, window.start, window.end, window.picked)
 
     def condition(self, window: W) -> str:
         """Which rows of a target the window covers, in SQL."""

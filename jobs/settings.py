@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     transcription_usd_per_minute: float = Field(0.006, ge=0, description="US dollars per transcribed minute.")
     analysis_usd_per_second: float = Field(0.00025, ge=0, description="US dollars per second of AI processing.")
     look_back_hours: int = Field(
-        48, ge=0, description="How far a run without a window looks back before the last run that succeeded."
+        48, ge=0, description="How far a run looks back at a source with neither feed nor earlier version."
     )
     drift_tolerance: float = Field(
         0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning."

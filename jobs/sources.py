@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
@@ -43,6 +44,31 @@ class Sources:
     findings: DataFrame
 
 
+@dataclass(frozen=True)
+class Only:
+    """Which rows of the sources are looked at, instead of all: those of some sessions, and some rows by their `id`.
+
+    `changed`: `source` and `id`; `touched`: `session_id`. Teachers are all looked at.
+    """
+
+    changed: DataFrame
+    touched: DataFrame
+
+    def of(self, source: str, rows: DataFrame) -> DataFrame:
+        """The source's rows among these."""
+        if source == SESSIONS:
+            return rows.join(self.touched.withColumnRenamed("session_id", "id"), "id", how="left_semi")
+        if RULES[source].in_session:
+            return rows.join(self.touched, "session_id", how="left_semi")
+        if RULES[source].placed_by is None:
+            return rows
+        by_id = rows.join(self.changed.where(F.col("source") == source).select("id"), "id", how="left_semi")
+        if "session_id" not in rows.columns:
+            return by_id
+        # A row may come twice: the copies of an id become one anyway.
+        return by_id.unionByName(rows.join(self.touched, "session_id", how="left_semi"))
+
+
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     """The version of every source that is there, fixed from here on.
 
@@ -67,10 +93,14 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
     return tuple(Dimension(c.name, c.domain) for c in contract.columns if c.domain)
 
 
-def _judged(lake: Lake, source: str, versions: Mapping[str, int], sessions: DataFrame | None) -> DataFrame:
+def _judged(
+    lake: Lake, source: str, versions: Mapping[str, int], sessions: DataFrame | None, only: Only | None
+) -> DataFrame:
     contract = contract_of(source)
     raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
     rows = raw.select(*columns_read(source, contract.public_columns))
+    if only is not None:
+        rows = only.of(source, rows)
     return classified(source, rows, sessions if RULES[source].in_session else None)
 
 
@@ -80,24 +110,29 @@ def _usable(source: str, judged: DataFrame) -> DataFrame:
 
 
 def read(
-    lake: Lake, sources: tuple[str, ...], versions: Mapping[str, int], run_id: str, settings: MetricSettings
+    lake: Lake,
+    sources: tuple[str, ...],
+    versions: Mapping[str, int],
+    run_id: str,
+    settings: MetricSettings,
+    only: Only | None = None,
 ) -> Sources:
     """The sources at their pinned versions: plans, but for the sessions, which are staged.
 
     Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
     these joins. A span takes the session's events: without them among the sources there is none.
     """
-    judged = {SESSIONS: _judged(lake, SESSIONS, versions, None)}
+    judged = {SESSIONS: _judged(lake, SESSIONS, versions, None, only)}
     clean = {SESSIONS: _usable(SESSIONS, judged[SESSIONS])}
     sessions = clean[SESSIONS].withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     if EVENTS in sources:
-        judged[EVENTS] = _judged(lake, EVENTS, versions, sessions)
+        judged[EVENTS] = _judged(lake, EVENTS, versions, sessions, only)
         clean[EVENTS] = _usable(EVENTS, judged[EVENTS])
         sessions = session_spans(clean[SESSIONS], clean[EVENTS], settings)
     staged_sessions = lake.stage(STAGED_SESSIONS, sessions, run_id)
     for source in sources:
         if source != SESSIONS:
-            judged[source] = _judged(lake, source, versions, staged_sessions)
+            judged[source] = _judged(lake, source, versions, staged_sessions, only)
             clean[source] = _usable(source, judged[source])
     found = []
     for source in versions:

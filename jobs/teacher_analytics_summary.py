@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+
 from expectations.reconciliation.teacher_analytics_summary import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
 from jobs.rollup import Rollup
 from jobs.windows import date_window
 from transforms.teacher_analytics_summary import teacher_analytics_summary
+from transforms.trend import TREND_DAYS
 from transforms.windows import DateWindow
+
+
+def _window_over(dates: Collection[date], followed: datetime, run_start: datetime) -> DateWindow | None:
+    """The touched dates, and those after them whose trends look back on them."""
+    del followed, run_start
+    touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
+    return DateWindow.of(touched) if touched else None
+
 
 ROLLUP: Rollup[DateWindow] = Rollup(
     job_name="teacher_analytics_summary",
@@ -26,6 +38,7 @@ ROLLUP: Rollup[DateWindow] = Rollup(
     window_column="summary_date",
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
+    window_over=_window_over,
     ordered=(
         AtMost("total_prompts_used", "total_prompts_shown"),
         AtMost("total_prompts_dismissed", "total_prompts_shown"),

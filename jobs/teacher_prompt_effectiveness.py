@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 from expectations.reconciliation.teacher_prompt_effectiveness import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
@@ -13,6 +16,11 @@ from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
 
 def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
     """The rollup of one period length. The table holds the rows of all lengths; each rollup replaces its own."""
+
+    def window_over(starts: Collection[datetime], followed: datetime, run_start: datetime) -> PeriodWindow | None:
+        del followed, run_start
+        return PeriodWindow.of(starts, length) if starts else None
+
     return Rollup(
         job_name=f"teacher_prompt_effectiveness.{length}",
         targets=("ai_insights.teacher_prompt_effectiveness",),
@@ -22,6 +30,7 @@ def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
         among=f"calculation_period_end = calculation_period_start + INTERVAL 1 {length.upper()}",
         source_totals=source_totals,
         staged_totals=STAGED_TOTALS,
+        window_over=window_over,
         ordered=(
             AtMost("total_acknowledged", "total_generated"),
             AtMost("total_used", "total_generated"),

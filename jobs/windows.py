@@ -33,44 +33,35 @@ def hour_after(moment: datetime) -> datetime:
     return hour_before(moment) if moment == hour_before(moment) else hour_before(moment) + timedelta(hours=1)
 
 
-def _asked(call: Call, since: datetime | None, latest: datetime) -> tuple[datetime, datetime]:
-    """The instants that a call names.
+def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
+    """The instants that a call names: without `--start` all history, without `--end` until `latest`.
 
-    Without `--start` and `--end` a run begins with `since`, where the look-back reaches; without `--start` alone, or
-    where no run has succeeded yet, with all history. Without `--end` it ends with `latest`. Raises `UsageError`.
+    Raises `UsageError`.
     """
-    start, end = EARLIEST, latest
-    if call.start is not None:
-        start = read_instant(call.start, "--start")
-    elif call.end is None and since is not None:
-        start = since
-    if call.end is not None:
-        end = read_instant(call.end, "--end")
+    start = EARLIEST if call.start is None else read_instant(call.start, "--start")
+    end = latest if call.end is None else read_instant(call.end, "--end")
     if end <= start:
         raise UsageError(f"--end ({end:%Y-%m-%dT%H:%MZ}) must be after --start ({start:%Y-%m-%dT%H:%MZ}).")
     return start, end
 
 
-def hour_window(call: Call, since: datetime | None, run_start: datetime) -> HourWindow:
+def hour_window(call: Call, run_start: datetime) -> HourWindow:
     """The whole hours that a call names, by default until the hour in which the run starts. Raises `UsageError`."""
-    start, end = _asked(call, since, hour_after(run_start))
+    start, end = _asked(call, hour_after(run_start))
     return HourWindow(hour_before(start), hour_after(end))
 
 
-def date_window(call: Call, since: datetime | None, run_start: datetime) -> DateWindow:
-    """The dates that a call names, by default without an end. Raises `UsageError`.
-
-    Where the window begins with the look-back, the date before is in it: somewhere it was still that date.
-    """
+def date_window(call: Call, run_start: datetime) -> DateWindow:
+    """The dates that a call names, by default without an end. Raises `UsageError`."""
     del run_start
-    start, end = _asked(call, since - timedelta(days=1) if since is not None else None, LATEST)
+    start, end = _asked(call, LATEST)
     return DateWindow(before(start, "day").date(), after(end, "day").date())
 
 
-def period_window(call: Call, since: datetime | None, run_start: datetime) -> PeriodWindow:
+def period_window(call: Call, run_start: datetime) -> PeriodWindow:
     """The whole periods that a call names, by default without an end. Raises `UsageError`."""
     del run_start
-    start, end = _asked(call, since, LATEST)
+    start, end = _asked(call, LATEST)
     length = period_length(call)
     return PeriodWindow(before(start, length), after(end, length), length)
 

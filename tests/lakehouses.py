@@ -47,19 +47,20 @@ def run(
     spark: SparkSession,
     lakehouse: Path,
     job: Job[Any],
-    start: str,
-    end: str,
+    start: str | None = None,
+    end: str | None = None,
     *,
     period: PeriodLength = "week",
     run_start: datetime | None = None,
     **options: Any,
 ) -> Outcome:
-    """One run of a job over a window, in the test's own session."""
+    """One run of a job over a window, or over what is new, in the test's own session."""
     call = Call(lakehouse, None, start, end, period=period)
     rollup = job.rollup_of(call)
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))
-    return execute(rollup, lake, job.window_of(call, None, begun.run_start), begun, Settings(), **options)
+    window, follow = job.window_of(call, begun.run_start), not call.names_a_window
+    return execute(rollup, lake, window, begun, Settings(), follow=follow, **options)
 
 
 def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], columns: list[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Literal, get_args
+from itertools import pairwise
+from typing import Literal, TypeVar, get_args
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -24,6 +26,19 @@ _WIDEST_OFFSET = timedelta(days=1)
 """No zone's clock is further from UTC, not even those of the nineteenth century."""
 
 
+MAX_PICKED = 1000
+"""A window that picks more hours, dates or periods than this takes all between the first and the last."""
+
+K = TypeVar("K", datetime, date)
+
+
+def _picked(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K, ...] | None]:
+    """The first key, the end of the last one, and the keys themselves unless they are all between the two."""
+    found = sorted(set(keys))
+    has_gaps = any(step(key) < following for key, following in pairwise(found))
+    return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_PICKED else None
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), timezone.utc)
 
@@ -39,25 +54,34 @@ def _months_earlier(first: datetime, months: int) -> datetime:
 
 @dataclass(frozen=True)
 class HourWindow:
-    """The hours `[start, end)`, both UTC instants on the hour."""
+    """The hours `[start, end)`, both UTC instants on the hour; only the `picked` ones where there are any."""
 
     start: datetime
     end: datetime
+    picked: tuple[datetime, ...] | None = None
+
+    @classmethod
+    def of(cls, hours: Iterable[datetime]) -> HourWindow:
+        """The window of these hours."""
+        return cls(*_picked(hours, lambda hour: hour + timedelta(hours=1)))
 
     def before(self, number: int) -> HourWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
-        return replace(self, start=_earlier(self.start, shift), end=_earlier(self.end, shift))
+        return HourWindow(_earlier(self.start, shift), _earlier(self.end, shift))
 
     def until(self, run_start: datetime) -> HourWindow:
         """The window without the hours that had not begun before the run started."""
         hour = run_start.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
         first_unbegun = hour if hour == run_start else hour + timedelta(hours=1)
-        return HourWindow(self.start, max(self.start, min(self.end, first_unbegun)))
+        return replace(self, end=max(self.start, min(self.end, first_unbegun)))
 
     def holds(self, moment: Column) -> Column:
         """Whether the moment is in the window."""
-        return (moment >= instant(self.start)) & (moment < instant(self.end))
+        is_between = (moment >= instant(self.start)) & (moment < instant(self.end))
+        if self.picked is None:
+            return is_between
+        return is_between & hour_of(moment).isin(*map(instant, self.picked))
 
     def overlapped_hours(self, start: Column, end: Column) -> Column:
         """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""
@@ -65,29 +89,39 @@ class HourWindow:
         first = F.greatest(hour_of(start), instant(self.start))
         last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
         # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
-        return F.when(start.isNotNull() & (first <= last), F.sequence(first, last, F.expr("INTERVAL 1 HOUR")))
+        overlapped = F.sequence(first, last, F.expr("INTERVAL 1 HOUR"))
+        if self.picked is not None:
+            overlapped = F.filter(overlapped, self.holds)
+        return F.when(start.isNotNull() & (first <= last), overlapped)
 
 
 @dataclass(frozen=True)
 class DateWindow:
-    """The dates `[start, end)` of whatever time zone a row goes by."""
+    """The dates `[start, end)` of whatever time zone a row goes by; only the `picked` ones where there are any."""
 
     start: date
     end: date
+    picked: tuple[date, ...] | None = None
+
+    @classmethod
+    def of(cls, dates: Iterable[date]) -> DateWindow:
+        """The window of these dates."""
+        return cls(*_picked(dates, lambda day: day + timedelta(days=1)))
 
     def before(self, number: int) -> DateWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         start, end = (_earlier(_midnight(day), shift).date() for day in (self.start, self.end))
-        return replace(self, start=start, end=end)
+        return DateWindow(start, end)
 
     def with_days_before(self, days: int) -> DateWindow:
-        """The window and so many dates before it."""
-        return replace(self, start=self.start - timedelta(days=days))
+        """All dates from so many before the window to its end."""
+        return DateWindow(self.start - timedelta(days=days), self.end)
 
     def holds(self, day: Column) -> Column:
         """Whether the date is in the window."""
-        return (day >= F.lit(self.start)) & (day < F.lit(self.end))
+        is_between = (day >= F.lit(self.start)) & (day < F.lit(self.end))
+        return is_between if self.picked is None else is_between & day.isin(*self.picked)
 
     def may_hold(self, moment: Column) -> Column:
         """Whether the moment can be on one of the dates in any time zone: cheap, to pass over most rows early."""
@@ -97,23 +131,35 @@ class DateWindow:
 
 @dataclass(frozen=True)
 class PeriodWindow:
-    """The periods of one length in `[start, end)`, both 00:00 UTC of a period's first day."""
+    """The periods of one length in `[start, end)`, both 00:00 UTC of a first day; only the `picked` ones, if any."""
 
     start: datetime
     end: datetime
     length: PeriodLength
+    picked: tuple[datetime, ...] | None = None
+
+    @classmethod
+    def of(cls, starts: Iterable[datetime], length: PeriodLength) -> PeriodWindow:
+        """The window of the periods that begin there."""
+        start, end, picked = _picked(starts, lambda first: period_after(first + timedelta(microseconds=1), length))
+        return cls(start, end, length, picked)
 
     def before(self, number: int) -> PeriodWindow:
         """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
         if self.length == "month":
             months = ((self.end.year - self.start.year) * 12 + self.end.month - self.start.month) * number
-            return replace(self, start=_months_earlier(self.start, months), end=_months_earlier(self.end, months))
-        shift = (self.end - self.start) * number
-        return replace(self, start=_earlier(self.start, shift), end=_earlier(self.end, shift))
+            start, end = _months_earlier(self.start, months), _months_earlier(self.end, months)
+        else:
+            shift = (self.end - self.start) * number
+            start, end = _earlier(self.start, shift), _earlier(self.end, shift)
+        return PeriodWindow(start, end, self.length)
 
     def holds(self, moment: Column) -> Column:
         """Whether the moment is in one of the periods."""
-        return (moment >= instant(self.start)) & (moment < instant(self.end))
+        is_between = (moment >= instant(self.start)) & (moment < instant(self.end))
+        if self.picked is None:
+            return is_between
+        return is_between & self.first_of(moment).isin(*map(instant, self.picked))
 
     def first_of(self, moment: Column) -> Column:
         """The start of the period that holds the moment: the day, its Monday or the first of its month, 00:00 UTC."""

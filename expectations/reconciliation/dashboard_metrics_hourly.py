@@ -28,11 +28,19 @@ STAGED_TOTALS: Mapping[str, str] = {
 """Name of the total to the SQL over the staged rows that makes it."""
 
 
-def _hours_overlapped(start: datetime, end: datetime) -> Column:
-    """How many of the hours of `[start, end)` a session's span overlaps, by arithmetic."""
-    first_of_window, end_of_window = (int(moment.timestamp() * 1_000_000) // HOUR_IN_MICROS for moment in (start, end))
+def _number_of(moment: datetime) -> int:
+    """The number of the hour since 1970."""
+    return int(moment.timestamp()) // 3600
+
+
+def _hours_overlapped(window: HourWindow) -> Column:
+    """How many of the window's hours a session's span overlaps, by arithmetic."""
+    first_of_window, end_of_window = _number_of(window.start), _number_of(window.end)
     first = F.floor(F.col("start") / HOUR_IN_MICROS)
     last = F.when(F.col("end") > F.col("start"), F.floor((F.col("end") - 1) / HOUR_IN_MICROS)).otherwise(first)
+    if window.picked is not None:
+        hours = F.array(*[F.lit(_number_of(hour)) for hour in window.picked if hour < window.end])
+        return F.size(F.filter(hours, lambda hour: (hour >= first) & (hour <= last)))
     return F.greatest(F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1)
 
 
@@ -51,8 +59,11 @@ def source_totals(
     def of_schools(source: str) -> DataFrame:
         return usable[source].join(in_school, "session_id", how="left_semi")
 
+    picked = None if begun.picked is None else [_number_of(hour) for hour in begun.picked]
+
     def in_window(moment: Column) -> Column:
-        return moment.between(first, last - 1)
+        is_between = moment.between(first, last - 1)
+        return is_between if picked is None else is_between & F.floor(moment / HOUR_IN_MICROS).isin(picked)
 
     def count_at(moment: str) -> Column:
         return F.count_if(in_window(F.unix_micros(F.col(moment))))
@@ -74,7 +85,7 @@ def source_totals(
         totals_of(
             spans,
             {
-                "sessions_active": F.sum(_hours_overlapped(begun.start, begun.end)),
+                "sessions_active": F.sum(_hours_overlapped(begun)),
                 "sessions_completed": F.count_if(in_window(F.col("recorded_end"))),
             },
         ),

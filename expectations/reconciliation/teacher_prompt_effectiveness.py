@@ -27,10 +27,9 @@ def source_totals(
 ) -> DataFrame:
     """One row per total: `name` and `total` over the prompts of the window's periods."""
     del run_start, settings
-    first, last = (int(moment.timestamp() * 1_000_000) for moment in (window.start, window.end))
     prompts = usable["ai_insights.teacher_guidance_metrics"]
     return totals_of(
-        prompts.where(F.unix_micros("generated_at").between(first, last - 1)),
+        prompts.where(window.holds(F.col("generated_at"))),
         {
             "total_generated": F.count("*"),
             "total_acknowledged": F.count("acknowledged_at"),

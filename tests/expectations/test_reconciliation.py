@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -135,8 +135,8 @@ def usable_of(spark: SparkSession, texts: Mapping[str, str]) -> dict[str, DataFr
     return {**frames, SESSIONS: with_columns(frames[SESSIONS], {"teacher_id": "string"})}
 
 
-def totals_of(usable: Mapping[str, DataFrame]) -> dict[str, float]:
-    rows = source_totals(usable, HourWindow(START, END), END, MetricSettings()).collect()
+def totals_of(usable: Mapping[str, DataFrame], window: HourWindow | None = None) -> dict[str, float]:
+    rows = source_totals(usable, window or HourWindow(START, END), END, MetricSettings()).collect()
     assert len(rows) == len({row["name"] for row in rows})
     return {row["name"]: row["total"] for row in rows}
 
@@ -159,8 +159,18 @@ def test_each_session_counts_in_the_hours_that_its_span_overlaps(spark: SparkSes
     """Session by session: a sum over all of them could hide two errors that cancel out."""
     usable = usable_of(spark, {SESSIONS: USABLE[SESSIONS], EVENTS: USABLE[EVENTS]})
     spans = session_ends(usable[SESSIONS], usable[EVENTS], 24, 4).where("school_id IS NOT NULL")
-    rows = spans.select("session_id", _hours_overlapped(START, END).alias("hours")).collect()
+    rows = spans.select("session_id", _hours_overlapped(HourWindow(START, END)).alias("hours")).collect()
     assert {row["session_id"]: row["hours"] for row in rows} == {**ACTIVE_HOURS, "over": 0, "later": 0}
+
+
+def test_the_totals_of_picked_hours_are_those_of_the_hours(spark: SparkSession, totals: dict[str, float]) -> None:
+    usable = usable_of(spark, USABLE)
+    hour = timedelta(hours=1)
+    first, middle, last = (HourWindow(START + n * hour, START + (n + 1) * hour) for n in range(3))
+    picked = totals_of(usable, HourWindow.of([first.start, last.start]))
+    of_middle = totals_of(usable, middle)
+    assert picked == pytest.approx({name: totals[name] - of_middle[name] for name in totals})
+    assert picked["sessions_active"] not in (0.0, totals["sessions_active"])
 
 
 def test_nothing_adds_up_to_zero(spark: SparkSession) -> None:

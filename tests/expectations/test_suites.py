@@ -137,3 +137,12 @@ def test_each_total_must_be_there_and_almost_equal() -> None:
     assert made.name == "analytics.dashboard_metrics_hourly.reconciliation"
     assert columns_of(made, NOT_NULL_CHECK) == columns_of(made, BETWEEN) == ["a", "b"]
     assert {(kwargs["min_value"], kwargs["max_value"]) for kwargs in asked(made, BETWEEN)} == {(-1e-9, 1e-9)}
+
+
+def test_a_range_reads_in_sql_as_comparisons_with_literals() -> None:
+    day = Range("summary_date", date(2025, 9, 1), date(2025, 9, 4))
+    assert day.sql == "summary_date >= DATE '2025-09-01' AND summary_date < DATE '2025-09-04'"
+    hours = Range("metric_hour", HOURLY.window.start, HOURLY.window.end, [HOURLY.window.start])
+    first = "TIMESTAMP '2025-09-01 09:00:00+00:00'"
+    end = "TIMESTAMP '2025-09-03 09:00:00+00:00'"
+    assert hours.sql == f"metric_hour >= {first} AND metric_hour < {end} AND metric_hour IN ({first})"

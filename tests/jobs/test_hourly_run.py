@@ -249,7 +249,7 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
     assert sorted(r["id"] for r in rows_of(lakehouse, HOURLY)) == sorted(r["id"] for r in kept)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_messy_sessions_give_what_the_oracle_computes(spark: SparkSession, tmp_path: Path, seed: int) -> None:
     tables = messy_tables(seed, sessions=200)
     write_lake(tmp_path, tables)

@@ -165,6 +165,7 @@ def test_messy_prompts_give_the_months_that_the_oracle_computes(messy: tuple[Pat
     assert differences(rows_of(lakehouse, PROMPTS), wanted, values_of(PROMPTS)) == []
 
 
+@pytest.mark.long
 def test_dates_one_by_one_and_backwards_are_the_same_rows(
     spark: SparkSession, messy: tuple[Path, dict[str, list[Row]]], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from tests.transforms.comparing import assert_values
 from transforms.windows import (
     EARLIEST,
     LATEST,
+    MAX_PICKED,
     PERIOD_LENGTHS,
     DateWindow,
     HourWindow,
@@ -140,3 +141,55 @@ def test_the_windows_before_have_the_same_length_and_end_where_history_begins() 
     assert HourWindow(EARLIEST, at(8)).before(1) == HourWindow(EARLIEST, EARLIEST)
     for length in PERIOD_LENGTHS:
         assert PeriodWindow(EARLIEST, LATEST, length).before(1).end == EARLIEST == period_before(EARLIEST, length)
+
+
+def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
+    assert HourWindow.of([at(10), at(9), at(9)]) == HourWindow(at(9), at(11))
+    window = HourWindow.of([at(8), at(11)])
+    assert window == HourWindow(at(8), at(12), (at(8), at(11)))
+    moments = table("""
+        moment timestamp    | expected boolean
+        2025-09-01 07:59:59 | false
+        2025-09-01 08:59:59 | true
+        2025-09-01 09:00:00 | false
+        2025-09-01 11:30:00 | true
+        2025-09-01 12:00:00 | false
+    """)
+    assert_values(moments, window.holds(F.col("moment")))
+    intervals = table("""
+        start timestamp     | end timestamp       | expected array<timestamp>
+        2025-09-01 07:30:00 | 2025-09-01 13:00:00 | ["2025-09-01 08:00:00", "2025-09-01 11:00:00"]
+        2025-09-01 09:30:00 | 2025-09-01 10:00:00 | []
+    """)
+    assert_values(intervals, window.overlapped_hours(F.col("start"), F.col("end")))
+    assert window.until(at(10)) == HourWindow(at(8), at(10), (at(8), at(11)))
+    assert window.before(1) == HourWindow(at(4), at(8))
+
+
+def test_a_window_of_dates_or_periods_with_gaps_holds_only_these(table: Table) -> None:
+    window = DateWindow.of([date(2025, 9, 1), date(2025, 9, 3)])
+    dates = table("""
+        day date   | expected boolean
+        2025-09-01 | true
+        2025-09-02 | false
+        2025-09-03 | true
+    """)
+    assert_values(dates, window.holds(F.col("day")))
+    assert window.with_days_before(1) == DateWindow(date(2025, 8, 31), date(2025, 9, 4))
+    months = PeriodWindow.of([day("2025-12-01"), day("2025-09-01")], "month")
+    assert (months.start, months.end) == (day("2025-09-01"), day("2026-01-01"))
+    moments = table("""
+        moment timestamp    | expected boolean
+        2025-09-30 23:59:59 | true
+        2025-10-01 00:00:00 | false
+        2025-12-31 12:00:00 | true
+    """)
+    assert_values(moments, months.holds(F.col("moment")))
+    weeks = PeriodWindow.of([day("2025-09-01"), day("2025-09-08")], "week")
+    assert weeks == PeriodWindow(day("2025-09-01"), day("2025-09-15"), "week")
+
+
+def test_a_window_of_very_many_hours_holds_all_between_them() -> None:
+    hours = [EARLIEST + timedelta(hours=2 * n) for n in range(MAX_PICKED + 1)]
+    assert HourWindow.of(hours[:-1]).picked == tuple(hours[:-1])
+    assert HourWindow.of(hours) == HourWindow(EARLIEST, hours[-1] + timedelta(hours=1))

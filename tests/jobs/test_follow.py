@@ -1,0 +1,140 @@
+"""Runs that look for what is new: sources that grow and change between them, and what each run makes anew."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.command import Job
+from jobs.lake import Lake, LocalFolder
+from jobs.life_cycle import Outcome
+from tests.delta_io import read_lake, write_lake, write_table
+from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, version_of
+from tests.messy import messy_tables
+from tests.oracle import daily, hourly, prompts
+from transforms.changes import STAMPS
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+NOW = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
+"""The start of the first run, after all that happened."""
+
+FIRST, LAST = date(2025, 1, 1), date(2026, 1, 1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job, its canonical table, and what the oracle makes of the sources' rows."""
+
+    job: Job[Any]
+    table: str
+
+    def wanted(self, tables: Tables) -> list[Row]:
+        if self.table == HOURLY:
+            start, end = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (FIRST, LAST))
+            return hourly.rows(tables, start, end, NOW)
+        return daily.rows(tables, FIRST, LAST) if self.table == DAILY else prompts.rows(tables, FIRST, LAST, "week")
+
+
+CASES = {
+    "hourly": Case(dashboard_metrics_hourly.JOB, HOURLY),
+    "daily": Case(teacher_analytics_summary.JOB, DAILY),
+    "prompts": Case(teacher_prompt_effectiveness.JOB, PROMPTS),
+}
+
+
+def with_feed(spark: SparkSession, lakehouse: Path) -> None:
+    """Turns the feed of all sources on, as the catalog has it."""
+    lake = Lake(spark, LocalFolder(lakehouse))
+    for log in sorted(lakehouse.glob("*/*/_delta_log")):
+        table = f"{log.parent.parent.name}.{log.parent.name}"
+        lake.attach([table])
+        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
+
+
+def told(case: Case, lakehouse: Path, sources: Tables) -> list[str]:
+    """Where the canonical table differs from what the oracle makes of the sources."""
+    columns = [name for name in contract_of(case.table).column_names if name not in (*STAMPS, "source_tables")]
+    return differences(rows_of(lakehouse, case.table), case.wanted(sources), columns)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    """Half of the rows first, at random: facts without their session, sessions without their end, copies of a key."""
+    case, dice = CASES[name], random.Random(11)
+    whole = messy_tables(6, sessions=60)
+    late = {table: [dice.random() < 0.5 for _ in rows] for table, rows in whole.items()}
+    halves = [
+        {
+            table: [row for row, is_late in zip(rows, late[table], strict=True) if is_late == half]
+            for table, rows in whole.items()
+        }
+        for half in (False, True)
+    ]
+    write_lake(tmp_path, halves[0])
+    if name != "prompts":  # whose run compares versions instead
+        with_feed(spark, tmp_path)
+    run(spark, tmp_path, case.job, run_start=NOW)
+    assert told(case, tmp_path, halves[0]) == []
+    for table, rows in halves[1].items():
+        write_table(tmp_path, table, rows, mode="append")
+    run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
+    assert told(case, tmp_path, whole) == []
+
+
+@pytest.fixture(scope="module")
+def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Outcome]:
+    """A lakehouse after its first run by day, one late prompt, and a second run."""
+    lakehouse, tables = tmp_path_factory.mktemp("followed"), messy_tables(7, sessions=60)
+    write_lake(lakehouse, tables)
+    with_feed(spark, lakehouse)
+    run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
+    before = rows_of(lakehouse, PROMPTS)
+    session = tables["sessions.classroom_sessions"][0]["id"]
+    late = {"id": "late", "session_id": session, "generated_at": datetime(2025, 10, 29, 12, tzinfo=timezone.utc)}
+    write_table(lakehouse, "ai_insights.teacher_guidance_metrics", [late], mode="append")
+    return lakehouse, before, run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
+
+
+def test_one_late_row_makes_a_run_compute_only_what_its_session_touches(
+    followed: tuple[Path, list[Row], Outcome],
+) -> None:
+    lakehouse, before, outcome = followed
+    changes = outcome.changes[PROMPTS]
+    assert (changes.new + changes.changed, changes.gone) == (1, 0)
+    assert 1 <= changes.rows < len(before) / 2
+    now = {table: rows for table, rows in read_lake(lakehouse).items() if not table.startswith("quality.")}
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    assert differences(rows_of(lakehouse, PROMPTS), prompts.rows(now, FIRST, LAST, "day"), columns) == []
+
+
+def test_where_nothing_is_new_nothing_is_computed(
+    spark: SparkSession, followed: tuple[Path, list[Row], Outcome]
+) -> None:
+    lakehouse, _, _ = followed
+    version = version_of(lakehouse, PROMPTS)
+    outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
+    assert outcome.changes[PROMPTS].rows == 0
+    assert outcome.is_unchanged
+    assert version_of(lakehouse, PROMPTS) == version
+
+
+def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tuple[Path, list[Row], Outcome]) -> None:
+    """The first run by week covers all history, although the runs by day have followed the sources to their end."""
+    lakehouse, _, _ = followed
+    days = rows_of(lakehouse, PROMPTS)
+    run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="week")
+    kept = {row["id"] for row in days}
+    weeks = [row for row in rows_of(lakehouse, PROMPTS) if row["id"] not in kept]
+    assert len(weeks) > 20
+    assert sum(row["total_generated"] for row in weeks) == sum(row["total_generated"] for row in days)
