@@ -80,7 +80,8 @@ def sample(
     Example: classwaves sample --lakehouse demo-lakehouse --sessions 1000
     """
     from expectations.contract import contract_of
-    from jobs.lake import Lake, LocalFolder
+    from jobs.lake import Lake
+    from jobs.places import LocalFolder
     from jobs.sample_lakehouse import BUSY_DENSITY, PILOT_DENSITY, PILOT_SESSIONS, sample_tables
     from jobs.spark_session import open_session
 

@@ -102,7 +102,8 @@ def _insistently(work: Callable[[Run], Outcome], run: Run) -> Outcome:
 
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
     """The lake that a call names, in a Spark session; raises `UsageError` where there is none."""
-    from jobs.lake import Catalog, Lake, LocalFolder
+    from jobs.lake import Lake
+    from jobs.places import Catalog, LocalFolder
     from jobs.spark_session import check_delta, open_session
 
     if lakehouse is not None and catalog is not None:

@@ -1,32 +1,28 @@
-"""The lake: the only module that touches Delta. A local folder and a Unity Catalog catalog answer alike.
+"""The lake: the only module that touches Delta.
 
-Tables go by their two-part names (`analytics.session_events`) under the session's current catalog. For a local
-lakehouse the names are attached to the folders when a run needs them; the files are the truth.
+Tables go by their two-part names (`analytics.session_events`) under the session's current catalog.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from expectations.contract import Contract
-from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.errors import BrokenContractError, JobError
 from jobs.logs import log
+from jobs.places import Place
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, compared, content_after
 
 RUN_ID = "run_id"
-_ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
 
 
 class ConflictError(JobError):
@@ -62,109 +58,6 @@ class Changes:
     def rows(self) -> int:
         """The rows that the window holds afterwards."""
         return self.new + self.changed + self.unchanged
-
-
-class Place(Protocol):
-    """Where a lake's tables are: what differs between a folder and a catalog."""
-
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
-        """Makes the existing tables among these known by their two-part names."""
-
-    def location(self, table: str) -> str | None:
-        """The location that a new table is created at; None lets the catalog choose."""
-
-    def exists(self, spark: SparkSession, table: str) -> bool:
-        """Whether the table is there."""
-
-    def latest_version(self, spark: SparkSession, table: str) -> int:
-        """The number of the table's latest commit."""
-
-    def docs_folder(self) -> Path | None:
-        """Where static reports of runs belong by default."""
-
-
-class LocalFolder:
-    """A folder with the Delta table `schema.name` at `schema/name`."""
-
-    def __init__(self, folder: Path) -> None:
-        """Raises `UsageError` where the folder is not there or not to be written."""
-        self.folder = folder.absolute()
-        if not self.folder.is_dir():
-            raise UsageError(f"The lakehouse folder {folder} does not exist.")
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise UsageError(f"The lakehouse folder {folder} cannot be written.")
-
-    def location(self, table: str) -> str:
-        """The table's folder."""
-        return str(self.folder.joinpath(*table.split(".")))
-
-    def exists(self, spark: SparkSession, table: str) -> bool:
-        """Whether the table's folder has a Delta log."""
-        del spark
-        return Path(self.location(table), "_delta_log").is_dir()
-
-    def latest_version(self, spark: SparkSession, table: str) -> int:
-        """Read off the names in the Delta log: a run asks for a dozen tables, and a Spark job for each takes longer."""
-        del spark
-        names = os.listdir(Path(self.location(table), "_delta_log"))
-        return max(int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name))
-
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
-        """Registers the folders of existing tables in the session's in-memory catalog."""
-        self._detach_other_folder(spark)
-        for table in tables:
-            if self.exists(spark, table):
-                location = self.location(table).replace("'", "\\'")
-                schema = table.split(".")[0]
-                schema_location = str(self.folder / schema).replace("'", "\\'")
-                spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{schema_location}'")
-                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION '{location}'")
-
-    def _detach_other_folder(self, spark: SparkSession) -> None:
-        attached = spark.conf.get(_ATTACHED_FOLDER, None)
-        if attached == str(self.folder):
-            return
-        if attached is not None:
-            # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
-            for schema in spark.catalog.listDatabases():
-                for table in spark.catalog.listTables(schema.name):
-                    if table.tableType == "EXTERNAL":
-                        spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
-        spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
-
-    def docs_folder(self) -> Path:
-        """`_data_docs` in the lakehouse."""
-        return self.folder / "_data_docs"
-
-
-class Catalog:
-    """A catalog of Unity Catalog, or any other that the session knows by name."""
-
-    def __init__(self, spark: SparkSession, name: str) -> None:
-        """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
-        try:
-            spark.catalog.setCurrentCatalog(name)
-        except Exception as error:
-            raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
-
-    def location(self, table: str) -> None:
-        """The catalog chooses."""
-        del table
-
-    def exists(self, spark: SparkSession, table: str) -> bool:
-        """Whether the catalog has the table."""
-        return bool(spark.catalog.tableExists(table))
-
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
-        """Nothing to do: a catalog knows its tables."""
-        del spark, tables
-
-    def latest_version(self, spark: SparkSession, table: str) -> int:
-        """Asked of the table's history."""
-        return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
-
-    def docs_folder(self) -> None:
-        """A catalog has no folder."""
 
 
 def _reason(error: Exception) -> str:
@@ -275,28 +168,18 @@ class Lake:
         """A frame without rows: what an absent optional table counts as."""
         return self.spark.createDataFrame([], schema)
 
-    def stage(self, table: str, rows: DataFrame, run_id: str) -> DataFrame:
-        """Writes rows to a staging table, keyed by the run, and returns them as they were written."""
-        keyed = rows.withColumn(RUN_ID, F.lit(run_id))
-        if self.exists(table):
-            self.attach([table])
-        else:
-            self._create_schema(table)
-            columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in keyed.schema)
-            location = self.place.location(table)
-            clause = f" LOCATION '{location}'" if location else ""
-            self.spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {table} ({columns}) USING delta PARTITIONED BY ({RUN_ID}){clause}"
-            )
-        with _conflicts_named(table):
-            keyed.writeTo(table).option("mergeSchema", "true").append()
-        staged = self.read(table, self.version(table))
-        return staged.where(F.col(RUN_ID) == run_id).select(*rows.columns)
+    def create(self, table: str, schema: StructType, properties: Mapping[str, str]) -> None:
+        """Makes a table of ours that has no contract."""
+        self._create_schema(table)
+        columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in schema)
+        location = self.place.location(table)
+        clause = f" LOCATION '{location}'" if location else ""
+        told = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+        self.spark.sql(f"CREATE TABLE {table} ({columns}) USING delta{clause} TBLPROPERTIES ({told})")
 
-    def unstage(self, table: str, run_id: str) -> None:
-        """Removes what a run staged."""
-        if self.exists(table):
-            self.spark.sql(f"DELETE FROM {table} WHERE {RUN_ID} = '{run_id}'")
+    def drop(self, table: str) -> None:
+        """Drops a table of ours with its files."""
+        self.place.drop(self.spark, table)
 
     def publish(
         self,

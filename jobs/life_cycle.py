@@ -24,11 +24,11 @@ from jobs.logs import log
 from jobs.news import Followed, window_of_news
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
+from jobs.staging import Staging, drop_left_behind
 from transforms.changes import STAMPS
 from transforms.identity import row_id
 
 VALIDATION_RESULTS = "quality.validation_results"
-STAGED_FINDINGS = "quality.staging_findings"
 COMMITS_LOOKED_AT = 100
 """How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
 
@@ -71,11 +71,6 @@ class Outcome:
     def is_unchanged(self) -> bool:
         """Whether there was nothing to write."""
         return all(changes.is_empty for changes in self.changes.values())
-
-
-def staging_table(rollup: Rollup[W]) -> str:
-    """Where the rollup's rows are staged."""
-    return f"quality.staging_{rollup.name}"
 
 
 def _as_instant(moment: datetime | date) -> datetime:
@@ -235,6 +230,7 @@ def execute(
     try:
         phase("pin")
         versions = sources.pin(lake, rollup.sources)
+        drop_left_behind(lake, run.run_start)
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.attach(present)
         for table in present:
@@ -282,20 +278,19 @@ def _written(
     phase: Phase,
 ) -> Outcome:
     canonical = contract_of(rollup.targets[0])
-    staging = staging_table(rollup)
-    try:
+    with Staging(lake, run.run_id, run.run_start) as staging:
+        phase("read")
+        read = sources.read(lake, staging, rollup.sources, versions, settings.metrics)
         phase("quarantine")
-        read = sources.read(lake, rollup.sources, versions, run.run_id, settings.metrics)
-        found = lake.stage(STAGED_FINDINGS, read.findings, run.run_id)
-        quarantine.record(lake, found, read.versions, run.run_id, run.run_start)
-        phase("transform and stage")
+        quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start)
+        phase("transform")
         rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
-        staged = lake.stage(staging, identified(rows, rollup), run.run_id)
+        staged = staging.write("rows", identified(rows, rollup))
         phase("gate")
         targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
         volume = _volume(lake, rollup, window)
         verdict = _gate(rollup, window, run, staged, targets, volume, read, settings, allow_empty=allow_empty)
-        _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(found)))
+        _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(read.findings)))
         docs = _data_docs(lake, settings, run, verdict)
         for warning in verdict.warnings:
             log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
@@ -309,9 +304,6 @@ def _written(
             lake.create_missing(contract)
             changes[contract.table] = lake.publish(contract, rows, covered, rollup.among, run.run_start, provenance)
         return Outcome(run, changes, verdict, docs)
-    finally:
-        for table in (sources.STAGED_SESSIONS, STAGED_FINDINGS, staging):
-            lake.unstage(table, run.run_id)
 
 
 def _data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Path | None:

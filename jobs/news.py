@@ -25,11 +25,10 @@ from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
+from jobs.staging import Staging
 from transforms.columns import instant
 from transforms.usable_rows import RULES, SESSIONS, columns_read
 
-CHANGED = "quality.staging_changed"
-TOUCHED = "quality.staging_touched"
 TEACHERS = "users.teachers"
 OF_TEACHERS = {SESSIONS: "id", "ai_insights.teacher_guidance_metrics": "session_id"}
 """The sources with a `teacher_id`, and what names the session in them."""
@@ -148,7 +147,7 @@ def window_of_news(
         before = {s: v for s, v in followed.versions.items() if s in versions and v <= versions[s]}
         touched = partial(_touched_keys, lake, rollup, everything, changes, run_start=run_start, settings=settings)
         try:
-            keys = touched([before, versions], run_id=run_id)
+            keys = touched([before, versions], run_id=f"{run_id}.news")
         except JobError:
             raise
         except Exception as error:
@@ -157,7 +156,7 @@ def window_of_news(
                 "window",
                 reason=type(error).__name__,
             )
-            keys = touched([versions], run_id=f"{run_id}.now")
+            keys = touched([versions], run_id=f"{run_id}.news_now")
     return rollup.window_over(keys, followed.run_start, run_start)
 
 
@@ -174,21 +173,16 @@ def _touched_keys(
 ) -> set[Any]:
     """Where the sessions of the changed rows count, at each of these versions of the sources."""
     keys: set[Any] = set()
-    parts = [f"{run_id}.{number}" for number in range(len(versions_of))]
-    try:
-        changed = lake.stage(CHANGED, reduce(lambda a, b: a.unionByName(b), changes.values()), run_id)
+    with Staging(lake, run_id, run_start) as staging:
+        changed = staging.write("changed", reduce(lambda a, b: a.unionByName(b), changes.values()))
         sessions = [_touched_sessions(lake, rollup, changed, changes.keys(), versions) for versions in versions_of]
-        touched = lake.stage(TOUCHED, reduce(lambda a, b: a.unionByName(b), sessions).distinct(), run_id)
-        for part, versions in zip(parts, versions_of, strict=True):
-            only = sources.Only(changed, touched)
-            read = sources.read(lake, rollup.sources, versions, part, settings.metrics, only)
-            rows = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
-            keys |= _keys(rows, rollup.window_column)
-            if rollup.also_touched:
-                keys |= _keys(rollup.also_touched(read.sessions, read.usable), rollup.window_column)
-    finally:
-        for table in (CHANGED, TOUCHED):
-            lake.unstage(table, run_id)
-        for part in parts:
-            lake.unstage(sources.STAGED_SESSIONS, part)
+        touched = staging.write("touched", reduce(lambda a, b: a.unionByName(b), sessions).distinct())
+        only = sources.Only(changed, touched)
+        for number, versions in enumerate(versions_of):
+            with Staging(lake, f"{run_id}_{number}", run_start) as of_versions:
+                read = sources.read(lake, of_versions, rollup.sources, versions, settings.metrics, only)
+                rows = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
+                keys |= _keys(rows, rollup.window_column)
+                if rollup.also_touched:
+                    keys |= _keys(rollup.also_touched(read.sessions, read.usable), rollup.window_column)
     return keys

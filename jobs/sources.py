@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,6 +13,7 @@ from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.rollup import REQUIRED_SOURCES
+from jobs.staging import Staging
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
@@ -23,11 +24,16 @@ from transforms.usable_rows import (
     Measure,
     classified,
     columns_read,
+    copied_keys,
+    facts,
     findings,
     usable,
 )
 
-STAGED_SESSIONS = "quality.staging_sessions"
+LONG = 8_000_000
+"""Bytes of a source from which on its facts are staged in a table of their own."""
+MAX_COPIED = 1000
+"""Of a source with more keys that stand more than once all rows are ranked: a longer list would slow every row down."""
 
 
 @dataclass(frozen=True)
@@ -93,50 +99,63 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
     return tuple(Dimension(c.name, c.domain) for c in contract.columns if c.domain)
 
 
-def _judged(
-    lake: Lake, source: str, versions: Mapping[str, int], sessions: DataFrame | None, only: Only | None
-) -> DataFrame:
-    contract = contract_of(source)
-    raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
-    rows = raw.select(*columns_read(source, contract.public_columns))
-    if only is not None:
-        rows = only.of(source, rows)
-    return classified(source, rows, sessions if RULES[source].in_session else None)
+def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, Collection[int] | None]:
+    """Of each source the hashes of keys that stand more than once; None where there are more than `MAX_COPIED`."""
+    found: dict[str, list[int]] = {source: [] for source in versions}
+    ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
+    for row in copied_keys(ids, MAX_COPIED + 1).collect():
+        found[row["source"]].append(row["key_hash"])
+    return {source: sorted(hashes) if len(hashes) <= MAX_COPIED else None for source, hashes in found.items()}
 
 
-def _usable(source: str, judged: DataFrame) -> DataFrame:
-    contract = contract_of(source)
-    return usable(judged, _measures(contract), _dimensions(contract))
+def _staged_together(lake: Lake, versions: Mapping[str, int]) -> list[list[str]]:
+    """The sources in groups whose facts share a staging table: a long one has its own, all others share one.
+
+    A table less is a second less; but each row of a shared table takes time for the columns that it does not have.
+    """
+    is_long = {source: lake.place.bytes_of(lake.spark, source) > LONG for source in versions}
+    short = [source for source in versions if not is_long[source]]
+    return [*([source] for source in versions if is_long[source]), *([short] if short else [])]
 
 
 def read(
     lake: Lake,
+    staging: Staging,
     sources: tuple[str, ...],
     versions: Mapping[str, int],
-    run_id: str,
     settings: MetricSettings,
     only: Only | None = None,
 ) -> Sources:
-    """The sources at their pinned versions: plans, but for the sessions, which are staged.
+    """The sources at their pinned versions, judged once: what metrics read of them is staged, and so are the sessions.
 
     Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
-    these joins. A span takes the session's events: without them among the sources there is none.
+    these joins. A span takes the session's events: without them among the sources there is none. `only` some of the
+    rows are not worth staging: their facts are plans.
     """
-    judged = {SESSIONS: _judged(lake, SESSIONS, versions, None, only)}
-    clean = {SESSIONS: _usable(SESSIONS, judged[SESSIONS])}
-    sessions = clean[SESSIONS].withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
-    if EVENTS in sources:
-        judged[EVENTS] = _judged(lake, EVENTS, versions, sessions, only)
-        clean[EVENTS] = _usable(EVENTS, judged[EVENTS])
-        sessions = session_spans(clean[SESSIONS], clean[EVENTS], settings)
-    staged_sessions = lake.stage(STAGED_SESSIONS, sessions, run_id)
-    for source in sources:
-        if source != SESSIONS:
-            judged[source] = _judged(lake, source, versions, staged_sessions, only)
-            clean[source] = _usable(source, judged[source])
-    found = []
-    for source in versions:
+    # Of a few rows all are ranked: that takes less than finding out which have to be.
+    copied = _copied(lake, versions) if only is None else {}
+
+    def facts_of(source: str, known: DataFrame | None) -> DataFrame:
         contract = contract_of(source)
-        measures, dimensions = _measures(contract), _dimensions(contract)
-        found.append(findings(source, judged[source], contract.public_columns, measures, dimensions))
-    return Sources(versions, clean, staged_sessions, reduce(lambda a, b: a.unionByName(b), found))
+        raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
+        rows = raw.select(*columns_read(source, contract.public_columns))
+        if only is not None:
+            rows = only.of(source, rows)
+        judged = classified(source, rows, known if RULES[source].in_session else None, copied.get(source))
+        return facts(source, judged, contract.public_columns, _measures(contract), _dimensions(contract))
+
+    of_sources = {SESSIONS: facts_of(SESSIONS, None)}
+    clean = usable(SESSIONS, of_sources[SESSIONS])
+    sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
+    if EVENTS in sources:
+        sessions = session_spans(clean, usable(EVENTS, facts_of(EVENTS, sessions)), settings)
+    staged_sessions = staging.write("sessions", sessions)
+    of_sources |= {source: facts_of(source, staged_sessions) for source in sources if source != SESSIONS}
+    if only is None:
+        for number, group in enumerate(_staged_together(lake, versions)):
+            union = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), [of_sources[s] for s in group])
+            of_sources |= dict.fromkeys(group, staging.write(f"facts_{number}", union))
+    staged = {id(frame): frame for frame in of_sources.values()}  # some stand for several sources
+    found = reduce(lambda a, b: a.unionByName(b), map(findings, staged.values()))
+    clean_rows = {source: usable(source, of_sources[source]) for source in sources}
+    return Sources(versions, clean_rows, staged_sessions, found)

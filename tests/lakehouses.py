@@ -11,8 +11,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from jobs.command import Call, Job
-from jobs.lake import Lake, LocalFolder
+from jobs.lake import Lake
 from jobs.life_cycle import Outcome, Run, execute
+from jobs.places import LocalFolder
 from jobs.settings import Settings
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table

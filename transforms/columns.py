@@ -15,6 +15,11 @@ WHITE_SPACE = (
 )
 
 
+# What most texts are, told without a look at each kind of white space: nothing else takes as long on millions of keys.
+_BEGINS_VISIBLY_FROM, _BEGINS_VISIBLY_BEFORE = "!", "\x7f"
+_VISIBLE_AT_BOTH_ENDS = "^[!-~](.*[!-~])?$"
+
+
 def trimmed(text: Column) -> Column:
     """The text without white space at its ends, of any kind that Unicode knows."""
     return F.btrim(text, F.lit(WHITE_SPACE))
@@ -22,12 +27,13 @@ def trimmed(text: Column) -> Column:
 
 def blank_to_null(text: Column) -> Column:
     """The text exactly as it is, or null where it holds nothing but white space."""
-    return F.when(trimmed(text) != "", text)
+    begins_visibly = (text >= _BEGINS_VISIBLY_FROM) & (text < _BEGINS_VISIBLY_BEFORE)
+    return F.when(begins_visibly, text).when(trimmed(text) != "", text)
 
 
 def normalised(text: Column) -> Column:
     """The text trimmed of white space and in lower case: how the values of a text domain are compared."""
-    return F.lower(trimmed(text))
+    return F.lower(F.when(text.rlike(_VISIBLE_AT_BOTH_ENDS), text).otherwise(trimmed(text)))
 
 
 def instant(moment: datetime) -> Column:

@@ -15,9 +15,7 @@ from pyspark.sql import functions as F
 from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage
 from transforms.metric_settings import MetricSettings
 from transforms.parts import as_count, one_row_per_key
-from transforms.payloads import latency_ms
 from transforms.sessions import group_readiness, group_totals, session_quality
-from transforms.usable_rows import duration_seconds
 from transforms.windows import HourWindow
 
 KEY = ("school_id", "metric_hour")
@@ -79,19 +77,14 @@ def participant_intervals(participants: DataFrame, spans: DataFrame) -> DataFram
     """One row per usable participant of a school: `school_id`, `person`, `connection_quality` and its interval.
 
     `[present_from, present_until)`: from `join_time` to `leave_time`, else the session's end, else `join_time`; never
-    longer than `MAX_STAY_HOURS`. The person is the student, else the anonymous visitor, else the participant.
+    longer than `MAX_STAY_HOURS`.
     """
     join_time = F.col("join_time")
     until = clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
-    person = F.coalesce(
-        F.concat(F.lit("student:"), F.col("student_id")),
-        F.concat(F.lit("anonymous:"), F.col("anonymous_id")),
-        F.concat(F.lit("participant:"), F.col("id")),
-    )
     sessions = spans.where(F.col("school_id").isNotNull()).select("session_id", "school_id", "end")
     return participants.join(sessions, "session_id", how="inner").select(
         "school_id",
-        person.alias("person"),
+        "person",
         "connection_quality",
         join_time.alias("present_from"),
         until.alias("present_until"),
@@ -155,13 +148,13 @@ def session_events_by_hour(events: DataFrame, spans: DataFrame, window: HourWind
     return (
         at_hour(in_schools(events, spans), "event_time", window)
         .groupBy(*KEY)
-        .agg(mean(latency_ms(F.col("payload"))).alias("avg_latency_ms"), F.count("*").alias("facts"))
+        .agg(mean(F.col("latency_ms")).alias("avg_latency_ms"), F.count("*").alias("facts"))
     )
 
 
 def transcriptions_by_hour(transcriptions: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
     """Final transcriptions that start in the hour: minutes, and the recogniser's confidence weighted by duration."""
-    final = transcriptions.where(F.col("is_final")).withColumn("seconds", duration_seconds())
+    final = transcriptions.where(F.col("is_final"))
     confidence = F.col("confidence_score").cast("double")
     weight = F.when(confidence.isNotNull(), F.col("seconds"))
     return (

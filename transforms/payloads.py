@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 # The parser stops at the end of the first value and would take `{} junk` for an object. Inside of an array that a
 # sentinel closes, junk breaks the array or makes it longer.
 _SENTINEL = "end of payload"
+_JSON_WHITE_SPACE = " \t\n\r"
 
 
-def payload_object(payload: Column) -> Column:
-    """The payload as a VARIANT where it is one whole JSON object, else null."""
-    parsed = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
-    value = F.try_variant_get(parsed, "$[0]", "variant")
+def with_payload_object(rows: DataFrame) -> DataFrame:
+    """The rows with `payload_object`: their `payload` as a VARIANT where it is one whole JSON object, else null.
+
+    Of members of one name the last counts, as JSON parsers have it (`spark.sql.variant.allowDuplicateKeys`).
+    """
+    payload, parsed = F.col("payload"), F.col("parsed_payload")
+    # A column of its own, because an expression that is used three times would parse the text three times.
+    in_array = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
     is_closed = (F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL) & (
         F.try_variant_get(parsed, "$[2]", "variant").isNull()
     )
-    is_object = F.schema_of_variant(value).startswith("OBJECT")
-    return F.when(is_closed & is_object, value)
+    is_object = payload.startswith("{") | F.ltrim(payload, F.lit(_JSON_WHITE_SPACE)).startswith("{")
+    value = F.when(is_object & is_closed, F.try_variant_get(parsed, "$[0]", "variant"))
+    return rows.withColumn("parsed_payload", in_array).withColumn("payload_object", value).drop("parsed_payload")
 
 
 def _kind_of_member(payload: Column, path: str) -> Column:

@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 
 from transforms.columns import clamped, hours, mean_of, normalised
 from transforms.metric_settings import MetricSettings
-from transforms.payloads import group_id
 
 
 def _first_of_type(event_type: str) -> Column:
@@ -72,7 +71,6 @@ def ready_times(events: DataFrame) -> DataFrame:
     """One row per session and group that a `leader_ready` event of the session names: its earliest `ready_at`."""
     return (
         events.where(normalised(F.col("event_type")) == "leader_ready")
-        .withColumn("group_id", group_id(F.col("payload")))
         .where(F.col("group_id").isNotNull())
         .groupBy("session_id", "group_id")
         .agg(F.min("event_time").alias("ready_at"))

@@ -1,57 +1,126 @@
 """Which rows of a source take part in the metrics, and why the others do not.
 
-`RULES` is the one table of rules. `classified` judges each row of a source in one pass; `usable` and `findings` are
-two views of what it found.
+`RULES` is the one table of rules. `classified` judges each row of a source, `facts` takes from it what metrics read and
+what is wrong with it, in one pass; `usable` and `findings` are two views of the facts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, DoubleType, FloatType
 
 from transforms.columns import blank_to_null, normalised, seconds_between
-from transforms.payloads import payload_object
+from transforms.payloads import group_id, latency_ms, with_payload_object
+from transforms.people import person
 
 EVENT_TYPES = ("configured", "started", "leader_ready", "member_join", "member_leave", "ended")
 
 SESSIONS = "sessions.classroom_sessions"
 EVENTS = "analytics.session_events"
+PARTICIPANTS = "sessions.participants"
 
 
 @dataclass(frozen=True)
 class SourceRules:
     """What makes a row of one source unusable, beyond a missing key and a newer copy.
 
-    `placed_by`: the time without which the row belongs nowhere. `in_session`: whether it needs a usable session.
-    `measured_from`: the personal columns that metrics read; no other personal column is ever read.
+    `metric_columns`: what metrics read of a usable row. `placed_by`: the time without which the row belongs nowhere.
+    `in_session`: whether it needs a usable session. `personal`: the personal columns of which a metric reads something;
+    no other personal column is ever read, and of these only what `_cleaned` takes from them goes any further.
     """
 
+    metric_columns: tuple[str, ...]
     placed_by: str | None = None
     in_session: bool = False
     event_types: tuple[str, ...] = ()
     has_duration: bool = False
-    measured_from: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
 
 
 RULES: Mapping[str, SourceRules] = {
-    SESSIONS: SourceRules(),
-    "sessions.student_groups": SourceRules(in_session=True),
-    "sessions.participants": SourceRules(
-        placed_by="join_time", in_session=True, measured_from=("student_id", "anonymous_id")
+    SESSIONS: SourceRules(
+        (
+            "id",
+            "school_id",
+            "teacher_id",
+            "engagement_score",
+            "participation_rate",
+            "actual_duration_minutes",
+            "actual_start",
+            "actual_end",
+        )
     ),
-    "sessions.transcriptions": SourceRules(placed_by="start_time", in_session=True, has_duration=True),
-    EVENTS: SourceRules(placed_by="event_time", in_session=True, event_types=EVENT_TYPES, measured_from=("payload",)),
-    "analytics.session_analytics": SourceRules(in_session=True),
-    "ai_insights.teacher_guidance_metrics": SourceRules(placed_by="generated_at", in_session=True),
-    "ai_insights.intervention_suggestions": SourceRules(placed_by="created_at", in_session=True),
-    "ai_insights.analysis_results": SourceRules(placed_by="analysis_timestamp", in_session=True),
-    "audio.recordings": SourceRules(in_session=True),
-    "operational.api_metrics": SourceRules(placed_by="timestamp"),
-    "operational.system_events": SourceRules(placed_by="created_at"),
-    "users.teachers": SourceRules(),
+    "sessions.student_groups": SourceRules(
+        (
+            "id",
+            "session_id",
+            "status",
+            "collaboration_score",
+            "argumentation_quality",
+            "topical_cohesion",
+            "conceptual_density",
+        ),
+        in_session=True,
+    ),
+    PARTICIPANTS: SourceRules(
+        ("session_id", "person", "join_time", "leave_time", "connection_quality"),
+        placed_by="join_time",
+        in_session=True,
+        personal=("student_id", "anonymous_id"),
+    ),
+    "sessions.transcriptions": SourceRules(
+        ("session_id", "start_time", "seconds", "confidence_score", "is_final"),
+        placed_by="start_time",
+        in_session=True,
+        has_duration=True,
+    ),
+    EVENTS: SourceRules(
+        ("session_id", "event_type", "event_time", "group_id", "latency_ms"),
+        placed_by="event_time",
+        in_session=True,
+        event_types=EVENT_TYPES,
+        personal=("payload",),
+    ),
+    "analytics.session_analytics": SourceRules(("session_id", "status", "computed_at", "failed_at"), in_session=True),
+    "ai_insights.teacher_guidance_metrics": SourceRules(
+        (
+            "session_id",
+            "teacher_id",
+            "prompt_category",
+            "subject_area",
+            "session_phase",
+            "priority_level",
+            "generated_at",
+            "acknowledged_at",
+            "used_at",
+            "dismissed_at",
+            "response_time_seconds",
+            "effectiveness_score",
+            "feedback_rating",
+            "learning_outcome_improvement",
+        ),
+        placed_by="generated_at",
+        in_session=True,
+    ),
+    "ai_insights.intervention_suggestions": SourceRules(
+        ("session_id", "created_at", "acted_upon", "acted_at"), placed_by="created_at", in_session=True
+    ),
+    "ai_insights.analysis_results": SourceRules(
+        ("session_id", "analysis_timestamp", "processing_time_ms"), placed_by="analysis_timestamp", in_session=True
+    ),
+    "audio.recordings": SourceRules(("session_id", "created_at", "file_size_bytes"), in_session=True),
+    "operational.api_metrics": SourceRules(
+        ("school_id", "timestamp", "response_time_ms", "status_code"), placed_by="timestamp"
+    ),
+    "operational.system_events": SourceRules(
+        ("session_id", "school_id", "created_at", "severity"), placed_by="created_at"
+    ),
+    "users.teachers": SourceRules(("id", "school_id", "timezone")),
 }
 
 REASONS = (
@@ -83,16 +152,45 @@ class Dimension:
 
 def columns_read(source: str, public_columns: Iterable[str]) -> tuple[str, ...]:
     """The columns of a source that a run reads: the public ones and the personal ones that a metric needs."""
-    return (*public_columns, *RULES[source].measured_from)
+    return (*public_columns, *RULES[source].personal)
 
 
-def duration_seconds() -> Column:
+def _seconds() -> Column:
     """The duration of a transcription, seconds: `duration_seconds`, else `end_time - start_time`."""
     return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time")))
 
 
-def _is_superseded(rows: DataFrame) -> Column:
-    """Whether another row with the same key is newer.
+def _key_hash(source: str) -> Column:
+    return F.xxhash64(F.lit(source), "id")
+
+
+def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
+    """One row per source and hash of an `id` that stands in it more than once; at most `most` rows of each source.
+
+    Reads nothing but the `id`s. Two keys may share a hash: a hash says where to look, not what is a copy.
+    """
+    hashes = [
+        rows.where(F.col("id").isNotNull()).select(
+            F.lit(number).alias("source_number"), _key_hash(source).alias("key_hash")
+        )
+        for number, (source, rows) in enumerate(sources.items())
+    ]
+    # Grouped by one number, and numbers only: what passes over every row of every source must be narrow.
+    copied = (
+        reduce(lambda a, b: a.unionByName(b), hashes)
+        .groupBy("key_hash")
+        .agg(F.count("*").alias("copies"), F.max("source_number").alias("source_number"))
+        .where(F.col("copies") > 1)
+    )
+    of_source = F.row_number().over(Window.partitionBy("source_number").orderBy("key_hash"))
+    name = F.element_at(F.array(*map(F.lit, sources)), F.col("source_number") + 1)
+    return (
+        copied.withColumn("number", of_source).where(F.col("number") <= most).select(name.alias("source"), "key_hash")
+    )
+
+
+def _ranked(rows: DataFrame) -> DataFrame:
+    """The rows with `is_superseded`: whether another row with the same key is newer.
 
     Newest is the latest `updated_at`, then the latest `created_at` (null is earliest). What is still a tie is broken
     by the other columns' values, so that the order of the rows in their files never decides.
@@ -100,23 +198,37 @@ def _is_superseded(rows: DataFrame) -> Column:
     by_age = [name for name in ("updated_at", "created_at") if name in rows.columns]
     by_value = [name for name in rows.columns if name not in (*by_age, "id")]
     newest_first = Window.partitionBy("id").orderBy(*[F.col(name).desc_nulls_last() for name in (*by_age, *by_value)])
-    return F.row_number().over(newest_first) > 1
+    return rows.withColumn("is_superseded", F.row_number().over(newest_first) > 1)
+
+
+def _with_superseded(source: str, rows: DataFrame, copied: Collection[int] | None) -> DataFrame:
+    """The rows with `is_superseded`, of which only those are ranked whose key may stand more than once."""
+    if copied is None:
+        return _ranked(rows)
+    single = F.lit(False).alias("is_superseded")
+    if not copied:
+        return rows.select("*", single)
+    is_copied = F.col("id").isNotNull() & _key_hash(source).isin(*copied)
+    return rows.where(~is_copied).select("*", single).unionByName(_ranked(rows.where(is_copied)))
 
 
 def _is_unusable_duration() -> Column:
-    duration = duration_seconds()
-    return duration.isNull() | (duration < 0)
+    """Whether a transcription's duration is negative or null, told without a conversion to seconds."""
+    is_backwards = F.col("end_time").isNull() | (F.col("end_time") < F.col("start_time"))
+    return F.when(F.col("duration_seconds").isNotNull(), F.col("duration_seconds") < 0).otherwise(is_backwards)
 
 
-def classified(source: str, rows: DataFrame, sessions: DataFrame | None) -> DataFrame:
+def classified(
+    source: str, rows: DataFrame, sessions: DataFrame | None, copied: Collection[int] | None = None
+) -> DataFrame:
     """The source's rows with `rejected_because`: the first reason that fits, null for a usable row.
 
     `rows` holds the source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the
-    sources whose rules say `in_session`.
+    sources whose rules say `in_session`; `copied` all `copied_keys` of the source, None where they are not known.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))
-    judged = keyed.withColumn("is_superseded", _is_superseded(keyed))
+    judged = _with_superseded(source, keyed, copied)
     reasons = [
         F.when(F.col("id").isNull(), "missing_key"),
         F.when(F.col("is_superseded"), "duplicate_key"),
@@ -137,13 +249,14 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None) -> Data
     return judged.withColumn("rejected_because", F.coalesce(*reasons)).select(*keyed.columns, "rejected_because")
 
 
-def _is_out_of_range(measure: Measure) -> Column:
-    value = F.col(measure.name).cast("double")
-    low = float("-inf") if measure.minimum is None else measure.minimum
-    high = float("inf") if measure.maximum is None else measure.maximum
-    # Spark's NaN is greater than every number: it is out of every range, but one that ends at infinity.
-    is_finite = ~F.isnan(value) & (F.abs(value) < float("inf"))
-    return ~(is_finite & (value >= low) & (value <= high))
+def _is_out_of_range(measure: Measure, data_type: DataType) -> Column:
+    value = F.col(measure.name)
+    bounds = [value < F.lit(measure.minimum) if measure.minimum is not None else None]
+    bounds.append(value > F.lit(measure.maximum) if measure.maximum is not None else None)
+    if isinstance(data_type, FloatType | DoubleType):
+        # Spark's NaN is greater than every number: it is out of every range, but one that ends at infinity.
+        bounds.append(F.isnan(value) | (F.abs(value) == float("inf")))
+    return reduce(lambda a, b: a | b, [bound for bound in bounds if bound is not None])
 
 
 def _is_foreign(dimension: Dimension) -> Column:
@@ -151,52 +264,72 @@ def _is_foreign(dimension: Dimension) -> Column:
     return value.isNotNull() & ~normalised(value).isin(*dimension.values)
 
 
-def violations(columns: Iterable[str], measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> Column:
-    """The names of a row's columns whose value counts as null because the contract does not allow it."""
-    broken = [F.when(_is_out_of_range(m), m.name) for m in measures]
-    broken += [F.when(_is_foreign(d), d.name) for d in dimensions]
-    if "payload" in columns:
-        payload = F.col("payload")
-        broken.append(F.when(payload.isNotNull() & payload_object(payload).isNull(), "payload"))
-    return F.array_compact(F.array(*broken)) if broken else F.array().cast("array<string>")
-
-
-def usable(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> DataFrame:
-    """The usable rows of a classified source, clean: what counts as null is null.
-
-    Measures outside of their range, dimensions outside of their domain (which are trimmed and in lower case) and blank
-    keys and references are null; a payload is a VARIANT, null unless it is a JSON object.
-    """
-    cleaned = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
-    cleaned |= {m.name: F.when(~_is_out_of_range(m), F.col(m.name)) for m in measures}
-    cleaned |= {d.name: F.when(~_is_foreign(d), normalised(blank_to_null(F.col(d.name)))) for d in dimensions}
+def _violations(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> dict[str, Column]:
+    """Per column whether its value counts as null because the contract does not allow it."""
+    broken = {m.name: _is_out_of_range(m, rows.schema[m.name].dataType) for m in measures}
+    broken |= {d.name: _is_foreign(d) for d in dimensions}
     if "payload" in rows.columns:
-        cleaned["payload"] = payload_object(F.col("payload"))
-    return rows.where(F.col("rejected_because").isNull()).drop("rejected_because").withColumns(cleaned)
+        broken["payload"] = F.col("payload").isNotNull() & F.col("payload_object").isNull()
+    return broken
 
 
-def findings(
+def _cleaned(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> dict[str, Column]:
+    """The columns of a usable row that are not simply the source's own: what counts as null is null.
+
+    Blank keys and references, measures outside of their range, dimensions outside of their domain (which are trimmed
+    and in lower case). Instead of the personal columns there is what the metrics need of them.
+    """
+    clean = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
+    is_outside = {m.name: _is_out_of_range(m, rows.schema[m.name].dataType) for m in measures}
+    clean |= {name: F.when(~is_broken, F.col(name)) for name, is_broken in is_outside.items()}
+    clean |= {d.name: F.when(~_is_foreign(d), normalised(blank_to_null(F.col(d.name)))) for d in dimensions}
+    if "payload" in rows.columns:
+        clean |= {"group_id": group_id(F.col("payload_object")), "latency_ms": latency_ms(F.col("payload_object"))}
+    if "duration_seconds" in rows.columns:
+        clean["seconds"] = _seconds()
+    if "anonymous_id" in rows.columns:
+        clean["person"] = person()
+    return clean
+
+
+def facts(
     source: str,
     rows: DataFrame,
     public_columns: Iterable[str],
     measures: Iterable[Measure],
     dimensions: Iterable[Dimension],
 ) -> DataFrame:
-    """What is wrong with a classified source: its rejected rows, and its usable rows with a violation.
+    """One row per row of a classified source: its clean `metric_columns`, and what is wrong with it.
 
-    Columns: `source`, `row_key` (the id), `reason` (null for a usable row), `row_json` (a rejected row as JSON without
-    its personal columns), `violations` (names of a usable row's columns that count as null).
+    `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
+    the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,
+    null where there are none).
     """
+    if "payload" in rows.columns:
+        rows = with_payload_object(rows)
     is_rejected = F.col("rejected_because").isNotNull()
-    broken = F.when(~is_rejected, violations(rows.columns, measures, dimensions))
-    return (
-        rows.withColumn("violations", broken)
-        .where(is_rejected | (F.size("violations") > 0))
-        .select(
-            F.lit(source).alias("source"),
-            F.col("id").alias("row_key"),
-            F.col("rejected_because").alias("reason"),
-            F.when(is_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
-            "violations",
-        )
+    violations = _violations(rows, measures, dimensions)
+    is_violated = reduce(lambda a, b: a | b, violations.values(), F.lit(False))
+    # Names are made only for the few rows that need them.
+    names = F.array_compact(F.array(*[F.when(is_broken, name) for name, is_broken in violations.items()]))
+    clean = _cleaned(rows, measures, dimensions)
+    return rows.select(
+        F.lit(source).alias("source"),
+        F.col("rejected_because").alias("reason"),
+        F.when(is_rejected, F.col("id")).alias("row_key"),
+        F.when(is_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
+        F.when(~is_rejected & is_violated, names.cast("array<string>")).alias("violations"),
+        *[clean.get(name, F.col(name)).alias(name) for name in RULES[source].metric_columns],
     )
+
+
+def usable(source: str, facts: DataFrame) -> DataFrame:
+    """The `metric_columns` of the source's usable rows."""
+    is_usable = (F.col("source") == source) & F.col("reason").isNull()
+    return facts.where(is_usable).select(*RULES[source].metric_columns)
+
+
+def findings(facts: DataFrame) -> DataFrame:
+    """The rows with which something is wrong: rejected ones, and usable ones with a violation."""
+    is_finding = F.col("reason").isNotNull() | F.col("violations").isNotNull()
+    return facts.where(is_finding).select("source", "row_key", "reason", "row_json", "violations")

@@ -71,9 +71,6 @@ def source_totals(
     transcriptions = of_schools("sessions.transcriptions").where(
         F.col("is_final") & in_window(F.unix_micros("start_time"))
     )
-    seconds = F.coalesce(
-        F.col("duration_seconds").cast("double"), (F.unix_micros("end_time") - F.unix_micros("start_time")) / 1e6
-    )
     acted = of_schools("ai_insights.intervention_suggestions").where(F.col("acted_upon"))
     events = usable["operational.system_events"]
     placed = events.where(F.col("school_id").isNotNull()).unionByName(
@@ -104,6 +101,6 @@ def source_totals(
         totals_of(
             of_schools("ai_insights.analysis_results"), {"ai_analyses_completed": count_at("analysis_timestamp")}
         ),
-        totals_of(transcriptions, {"total_transcription_minutes": F.sum(seconds) / 60}),
+        totals_of(transcriptions, {"total_transcription_minutes": F.sum("seconds") / 60}),
     ]
     return reduce(lambda a, b: a.unionByName(b), totals)

@@ -55,15 +55,15 @@ USABLE = {
         without_school    | ended             | 2025-09-01 11:30:00
     """,
     "sessions.transcriptions": """
-        session_id string | is_final boolean | start_time timestamp  | end_time timestamp    | duration_seconds double
-        by_columns        | true             | 2025-09-01 09:00:00   | 2025-09-01 09:10:00   | 90.5
-        by_columns        | true             | 2025-09-01 11:59:59.9 | 2025-09-01 12:01:30.4 | null
-        over              | true             | 2025-09-01 10:00:00   | null                  | 0
-        by_columns        | false            | 2025-09-01 10:00:00   | 2025-09-01 10:10:00   | 1000
-        by_columns        | null             | 2025-09-01 10:00:00   | 2025-09-01 10:10:00   | 1000
-        by_columns        | true             | 2025-09-01 12:00:00   | 2025-09-01 12:10:00   | 1000
-        by_columns        | true             | 2025-09-01 08:59:59   | 2025-09-01 09:10:00   | 1000
-        without_school    | true             | 2025-09-01 10:00:00   | 2025-09-01 10:10:00   | 1000
+        session_id string | is_final boolean | start_time timestamp  | seconds double
+        by_columns        | true             | 2025-09-01 09:00:00   | 90.5
+        by_columns        | true             | 2025-09-01 11:59:59.9 | 90.5
+        over              | true             | 2025-09-01 10:00:00   | 0
+        by_columns        | false            | 2025-09-01 10:00:00   | 1000
+        by_columns        | null             | 2025-09-01 10:00:00   | 1000
+        by_columns        | true             | 2025-09-01 12:00:00   | 1000
+        by_columns        | true             | 2025-09-01 08:59:59   | 1000
+        without_school    | true             | 2025-09-01 10:00:00   | 1000
     """,
     "ai_insights.teacher_guidance_metrics": """
         session_id string | generated_at timestamp     | used_at timestamp

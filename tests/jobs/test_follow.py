@@ -14,8 +14,9 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.command import Job
-from jobs.lake import Lake, LocalFolder
+from jobs.lake import Lake
 from jobs.life_cycle import Outcome
+from jobs.places import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, version_of
 from tests.messy import messy_tables

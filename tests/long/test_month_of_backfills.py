@@ -14,10 +14,12 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.command import Call, Job
-from jobs.lake import Lake, LocalFolder
+from jobs.lake import Lake
 from jobs.life_cycle import identified, own_columns
+from jobs.places import LocalFolder
 from jobs.rollup import Rollup
 from jobs.sources import Sources
+from jobs.staging import Staging
 from tests.delta_io import write_lake
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, differences, rows_of
 from tests.messy import messy_tables
@@ -58,9 +60,10 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
         rollup = job.rollup_of(calls[0])
         for table in rollup.targets:
             lake.create_missing(contract_of(table))
-        read = sources.read(lake, rollup.sources, sources.pin(lake, rollup.sources), order, MetricSettings())
-        for call in calls:
-            publish(lake, rollup, read, job.window_of(call, NOW))
+        with Staging(lake, order, NOW) as staging:
+            read = sources.read(lake, staging, rollup.sources, sources.pin(lake, rollup.sources), MetricSettings())
+            for call in calls:
+                publish(lake, rollup, read, job.window_of(call, NOW))
         found[order] = {table: rows_of(lakehouse, table) for table in tables}
     for table in tables:
         columns = [column for column in contract_of(table).column_names if column not in STAMPS]

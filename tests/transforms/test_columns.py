@@ -40,6 +40,9 @@ def test_a_text_of_white_space_is_null_and_any_other_stays_exactly_as_it_is(tabl
         '\t\u00a0\u3000 ' | null
         ' a '             | ' a '
         '\t0'             | '\t0'
+        ~                 | ~
+        '\x7f'            | '\x7f'
+        é                 | é
     """)
     assert_values(cases, blank_to_null(F.col("value")))
 
@@ -50,6 +53,9 @@ def test_a_normalised_text_is_trimmed_and_in_lower_case(table: Table) -> None:
         ' Excellent\t'        | excellent
         '\u00a0LEADER_READY ' | leader_ready
         'In Progress'         | 'in progress'
+        X                     | x
+        'É '                  | é
+        'Ready\u3000'         | ready
         null                  | null
     """)
     assert_values(cases, normalised(F.col("value")))

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
-from tests.transforms.frames import groups_of, spans_of, with_columns
+from tests.transforms.frames import events_of, groups_of, participants_of, spans_of, with_columns
 from transforms.dashboard_metrics_hourly import (
     analysis_results_by_hour,
     api_requests_by_hour,
@@ -29,7 +29,6 @@ from transforms.dashboard_metrics_hourly import (
     transcriptions_by_hour,
 )
 from transforms.metric_settings import MetricSettings
-from transforms.payloads import payload_object
 from transforms.windows import HourWindow
 
 
@@ -190,38 +189,39 @@ def test_a_participant_is_present_from_joining_to_leaving_else_the_sessions_end(
         over_a_day    | s1                | 2025-09-01 09:00:00 | 2025-09-03 09:00:00
         no_school     | nowhere           | 2025-09-01 09:00:00 | 2025-09-01 09:30:00
     """)
-    whole = with_columns(
-        participants, {"student_id": "string", "anonymous_id": "string", "connection_quality": "string"}
-    )
+    whole = with_columns(participants, {"connection_quality": "string"}).withColumn("person", F.col("id"))
     assert_rows(
         participant_intervals(whole, spans).select("school_id", "person", "present_from", "present_until"),
         table("""
-            school_id string | person string           | present_from timestamp | present_until timestamp
-            oak              | participant:left        | 2025-09-01 09:00:00    | 2025-09-01 09:30:00
-            oak              | participant:stayed      | 2025-09-01 09:00:00    | 2025-09-01 10:00:00
-            oak              | participant:no_end      | 2025-09-01 09:00:00    | 2025-09-01 09:00:00
-            oak              | participant:left_early  | 2025-09-01 09:00:00    | 2025-09-01 09:00:00
-            oak              | participant:joined_late | 2025-09-01 11:00:00    | 2025-09-01 11:00:00
-            oak              | participant:over_a_day  | 2025-09-01 09:00:00    | 2025-09-02 09:00:00
+            school_id string | person string | present_from timestamp | present_until timestamp
+            oak              | left          | 2025-09-01 09:00:00    | 2025-09-01 09:30:00
+            oak              | stayed        | 2025-09-01 09:00:00    | 2025-09-01 10:00:00
+            oak              | no_end        | 2025-09-01 09:00:00    | 2025-09-01 09:00:00
+            oak              | left_early    | 2025-09-01 09:00:00    | 2025-09-01 09:00:00
+            oak              | joined_late   | 2025-09-01 11:00:00    | 2025-09-01 11:00:00
+            oak              | over_a_day    | 2025-09-01 09:00:00    | 2025-09-02 09:00:00
         """),
     )
 
 
 def test_a_student_a_visitor_and_a_participant_of_one_name_are_three_persons(table: Table) -> None:
-    participants = table("""
+    participants = participants_of(
+        table("""
         id string | student_id string | anonymous_id string | session_id string
         p1        | x                 | y                   | in_oak
         p2        | x                 | null                | in_oak
         p3        | null              | x                   | in_oak
         x         | null              | null                | in_oak
+        p4        | '  '              | x                   | in_oak
     """)
+    )
     times = {"join_time": F.lit(at(9)), "leave_time": F.lit(at(10)), "connection_quality": F.lit("good")}
     intervals = participant_intervals(participants.withColumns(times), three_sessions(table))
     assert_rows(
         presence_by_hour(intervals, WINDOW).select("students_active", "websocket_connections", "facts"),
         table("""
             students_active int | websocket_connections bigint | facts bigint
-            3                   | 4                            | 4
+            3                   | 5                            | 5
         """),
     )
 
@@ -293,7 +293,8 @@ def test_connection_stability_is_the_mean_over_the_participants_present_in_the_h
 
 
 def test_session_events_count_in_their_hour_and_latency_is_the_mean_of_those_that_report_it(table: Table) -> None:
-    events = table("""
+    events = events_of(
+        table("""
         session_id string | event_time timestamp       | payload string
         in_oak            | 2025-09-01 09:00:00        | {"latencyMs": 10}
         in_oak            | 2025-09-01 09:59:59.999999 | {"latencyMs": 20}
@@ -304,7 +305,8 @@ def test_session_events_count_in_their_hour_and_latency_is_the_mean_of_those_tha
         nowhere           | 2025-09-01 09:30:00        | {"latencyMs": 90}
         in_oak            | 2025-09-01 07:59:59.999999 | {"latencyMs": 90}
         in_oak            | 2025-09-01 12:00:00        | {"latencyMs": 90}
-    """).withColumn("payload", payload_object(F.col("payload")))
+    """)
+    )
     assert_rows(
         session_events_by_hour(events, three_sessions(table), WINDOW),
         table("""
@@ -318,12 +320,12 @@ def test_session_events_count_in_their_hour_and_latency_is_the_mean_of_those_tha
 
 def test_audio_quality_is_weighted_by_duration_and_null_where_the_weights_sum_to_0(table: Table) -> None:
     transcriptions = table("""
-        session_id string | is_final boolean | start_time timestamp | end_time timestamp  | duration_seconds decimal(10,3) | confidence_score decimal(5,4)
-        in_oak            | true             | 2025-09-01 08:00:00  | null                | 90.000                         | 0.5000
-        in_oak            | true             | 2025-09-01 08:59:00  | 2025-09-01 08:59:30 | null                           | 1.0000
-        in_oak            | true             | 2025-09-01 08:30:00  | null                | 60.000                         | null
-        in_oak            | true             | 2025-09-01 09:30:00  | null                | 0.000                          | 1.0000
-        in_oak            | true             | 2025-09-01 10:30:00  | null                | 60.000                         | null
+        session_id string | is_final boolean | start_time timestamp | seconds double | confidence_score decimal(5,4)
+        in_oak            | true             | 2025-09-01 08:00:00  | 90.0           | 0.5000
+        in_oak            | true             | 2025-09-01 08:59:00  | 30.0           | 1.0000
+        in_oak            | true             | 2025-09-01 08:30:00  | 60.0           | null
+        in_oak            | true             | 2025-09-01 09:30:00  | 0.0            | 1.0000
+        in_oak            | true             | 2025-09-01 10:30:00  | 60.0           | null
     """)
     assert_rows(
         transcriptions_by_hour(transcriptions, three_sessions(table), WINDOW),
@@ -338,11 +340,11 @@ def test_audio_quality_is_weighted_by_duration_and_null_where_the_weights_sum_to
 
 def test_only_final_transcriptions_count_in_the_hour_in_which_they_start(table: Table) -> None:
     transcriptions = table("""
-        session_id string | is_final boolean | start_time timestamp | end_time timestamp  | duration_seconds decimal(10,3) | confidence_score decimal(5,4)
-        in_oak            | true             | 2025-09-01 09:59:00  | 2025-09-01 10:01:00 | null                           | 1.0000
-        in_oak            | false            | 2025-09-01 09:00:00  | null                | 60.000                         | 0.0000
-        in_oak            | null             | 2025-09-01 09:00:00  | null                | 60.000                         | 0.0000
-        nowhere           | true             | 2025-09-01 09:00:00  | null                | 60.000                         | 0.0000
+        session_id string | is_final boolean | start_time timestamp | seconds double | confidence_score decimal(5,4)
+        in_oak            | true             | 2025-09-01 09:59:00  | 120.0          | 1.0000
+        in_oak            | false            | 2025-09-01 09:00:00  | 60.0           | 0.0000
+        in_oak            | null             | 2025-09-01 09:00:00  | 60.0           | 0.0000
+        nowhere           | true             | 2025-09-01 09:00:00  | 60.0           | 0.0000
     """)
     assert_rows(
         transcriptions_by_hour(transcriptions, three_sessions(table), WINDOW),
@@ -534,17 +536,21 @@ def whole_lake(table: Table) -> dict[str, DataFrame]:
             g1        | s1                | 50.00
         """)
         ).drop("ready_at"),
-        "sessions.participants": table("""
-            id string | session_id string | student_id string | anonymous_id string | join_time timestamp | leave_time timestamp | connection_quality string
-            p1        | s1                | null              | null                | 2025-09-01 09:10:00 | 2025-09-01 09:20:00  | good
-        """),
-        "analytics.session_events": table("""
+        "sessions.participants": participants_of(
+            table("""
+            id string | session_id string | join_time timestamp | leave_time timestamp | connection_quality string
+            p1        | s1                | 2025-09-01 09:10:00 | 2025-09-01 09:20:00  | good
+        """)
+        ),
+        "analytics.session_events": events_of(
+            table("""
             session_id string | event_type string | event_time timestamp | payload string
             s1                | leader_ready      | 2025-09-01 09:15:00  | {"groupId": "g1", "latencyMs": 30}
-        """).withColumn("payload", payload_object(F.col("payload"))),
+        """)
+        ),
         "sessions.transcriptions": table("""
-            session_id string | is_final boolean | start_time timestamp | end_time timestamp | duration_seconds decimal(10,3) | confidence_score decimal(5,4)
-            s1                | true             | 2025-09-01 09:15:00  | null               | 600.000                        | 0.5000
+            session_id string | is_final boolean | start_time timestamp | seconds double | confidence_score decimal(5,4)
+            s1                | true             | 2025-09-01 09:15:00  | 600.0          | 0.5000
         """),
         "ai_insights.teacher_guidance_metrics": table("""
             session_id string | generated_at timestamp | used_at timestamp

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_values
-from transforms.payloads import group_id, latency_ms, payload_object
+from transforms.payloads import group_id, latency_ms, with_payload_object
 
 
 def test_a_payload_is_one_whole_json_object_and_nothing_else(table: Table) -> None:
@@ -27,13 +27,16 @@ def test_a_payload_is_one_whole_json_object_and_nothing_else(table: Table) -> No
         {"a": 1                   | null
         {'a': 1}                  | null
         {"a": NaN}                | null
+        {"a": 1, "a": 2}          | {"a":2}
+        '\t{"a": 1}\t'            | {"a":1}
+        '\u00a0{"a": 1}'          | null
         {"a": 1} junk             | null
         {"a": 1} {"b": 2}         | null
         {"a": 1}, {"b": 2}        | null
         {"a": 1}],[{"b": 2}       | null
         {"a": 1},"end of payload" | null
     """)
-    assert_values(cases, F.to_json(payload_object(F.col("payload"))))
+    assert_values(with_payload_object(cases), F.to_json("payload_object"))
 
 
 def test_a_group_id_is_a_json_string(table: Table) -> None:
@@ -54,7 +57,7 @@ def test_a_group_id_is_a_json_string(table: Table) -> None:
         {}                         | null
         null                       | null
     """)
-    assert_values(cases, group_id(payload_object(F.col("payload"))))
+    assert_values(with_payload_object(cases), group_id(F.col("payload_object")))
 
 
 def test_a_latency_is_a_finite_json_number_of_at_least_0(table: Table) -> None:
@@ -76,4 +79,4 @@ def test_a_latency_is_a_finite_json_number_of_at_least_0(table: Table) -> None:
         {}                                  | null
         null                                | null
     """)
-    assert_values(cases, latency_ms(payload_object(F.col("payload"))))
+    assert_values(with_payload_object(cases), latency_ms(F.col("payload_object")))

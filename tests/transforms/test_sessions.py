@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
+from tests.transforms.frames import events_of
 from transforms.metric_settings import MetricSettings
-from transforms.payloads import payload_object
 from transforms.sessions import group_readiness, ready_times, session_quality, session_spans
 
 
@@ -136,7 +135,8 @@ def test_the_settings_say_how_long_a_session_lasts(table: Table) -> None:
 
 
 def test_a_group_is_ready_at_its_sessions_earliest_leader_ready_event_that_names_it(table: Table) -> None:
-    events = table("""
+    events = events_of(
+        table("""
         session_id string | event_type string | event_time timestamp | payload string
         s1                | leader_ready      | 2025-09-01 09:10:00  | {"groupId": "g1"}
         s1                | ' Leader_Ready'   | 2025-09-01 09:05:00  | {"groupId": "g1"}
@@ -144,7 +144,8 @@ def test_a_group_is_ready_at_its_sessions_earliest_leader_ready_event_that_names
         s1                | leader_ready      | 2025-09-01 09:02:00  | {"groupId": 1}
         s1                | leader_ready      | 2025-09-01 09:03:00  | null
         s2                | leader_ready      | 2025-09-01 09:00:00  | {"groupId": "g1"}
-    """).withColumn("payload", payload_object(F.col("payload")))
+    """)
+    )
     assert_rows(
         ready_times(events),
         table("""

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
-from tests.transforms.frames import groups_of, with_columns
+from tests.transforms.frames import events_of, groups_of, with_columns
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import (
     at_local_date,
@@ -238,9 +238,11 @@ def test_a_teachers_date_is_made_of_sessions_and_prompts(table: Table) -> None:
             cy        | elm              | null
         """),
         "sessions.student_groups": groups_of(table("id string | session_id string")).drop("ready_at"),
-        "analytics.session_events": table("""
+        "analytics.session_events": events_of(
+            table("""
             session_id string | event_type string | event_time timestamp | payload string
-        """).withColumn("payload", F.parse_json("payload")),
+        """)
+        ),
         "sessions.transcriptions": table("""
             session_id string | is_final boolean
             s2                | true

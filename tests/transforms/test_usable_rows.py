@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 
 import pytest
@@ -11,6 +13,7 @@ from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
+from transforms import usable_rows
 from transforms.usable_rows import (
     EVENTS,
     REASONS,
@@ -18,16 +21,29 @@ from transforms.usable_rows import (
     SESSIONS,
     Dimension,
     Measure,
+    SourceRules,
     classified,
     columns_read,
+    copied_keys,
+    facts,
     findings,
     usable,
-    violations,
 )
 
 TRANSCRIPTIONS = "sessions.transcriptions"
 MEASURES = (Measure("rating", 1, 5), Measure("seconds", 0), Measure("effect"))
 DIMENSIONS = (Dimension("phase", ("opening", "closure")),)
+
+
+SOURCE = "x.y"
+
+
+@contextmanager
+def rules_of(rules: SourceRules) -> Iterator[None]:
+    """Rules for `SOURCE`, which is no table of the catalog."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(usable_rows, "RULES", {**RULES, SOURCE: rules})
+        yield
 
 
 def sessions(table: Table) -> DataFrame:
@@ -266,35 +282,33 @@ def test_a_value_that_its_contract_does_not_allow_is_a_violation(table: Table) -
         3          | 1              | 0.5           | opening      | ''             | ["payload"]
         9          | -1             | Infinity      | middle       | {              | ["rating", "seconds", "effect", "phase", "payload"]
     """)
-    rows = cases.select("payload", "expected", violations(cases.columns, MEASURES, DIMENSIONS).alias("actual"))
-    assert_values(rows, F.col("actual"))
-
-
-def test_a_source_without_measures_dimensions_and_payload_has_no_violations(table: Table) -> None:
-    cases = table("""
-        id string | expected array<string>
-        t1        | []
-    """)
-    assert_values(cases, violations(cases.columns, (), ()))
+    rows = cases.withColumn("id", F.to_json("expected")).withColumn("rejected_because", F.lit(None).cast("string"))
+    with rules_of(SourceRules(("id",))):
+        found = facts(SOURCE, rows, ("id",), MEASURES, DIMENSIONS)
+        named = found.select(F.col("id"), F.coalesce("violations", F.array().cast("array<string>")).alias("violations"))
+        assert_values(named.withColumn("expected", F.from_json("id", "array<string>")), F.col("violations"))
 
 
 def test_a_usable_row_is_clean(table: Table) -> None:
     rows = table("""
-        id string | teacher_id string | rating int | seconds bigint | effect double | phase string | payload string | rejected_because string
-        a         | t1                | 5          | 0              | -1.5          | ' Closure\t' | {"a": 1}       | null
-        b         | ' t1 '            | 6          | -1             | NaN           | middle       | []             | null
-        c         | '\u00a0'          | 0          | null           | Infinity      | ' '          | 'null'         | null
-        d         | t1                | 5          | 0              | -1.5          | closure      | {"a": 1}       | orphan_session
+        id string | teacher_id string | rating int | seconds bigint | effect double | phase string | payload string             | rejected_because string
+        a         | t1                | 5          | 0              | -1.5          | ' Closure\t' | {"groupId": "g1"}          | null
+        b         | ' t1 '            | 6          | -1             | NaN           | middle       | []                         | null
+        c         | '\u00a0'          | 0          | null           | Infinity      | ' '          | {"latencyMs": 5}           | null
+        d         | t1                | 5          | 0              | -1.5          | closure      | {"groupId": "g1"}          | orphan_session
     """)
-    assert_rows(
-        usable(rows, MEASURES, DIMENSIONS).withColumn("payload", F.to_json("payload")),
-        table("""
-            id string | teacher_id string | rating int | seconds bigint | effect double | phase string | payload string
-            a         | t1                | 5          | 0              | -1.5          | closure      | {"a":1}
-            b         | ' t1 '            | null       | null           | null          | null         | null
-            c         | null              | null       | null           | null          | null         | null
+    columns = ("id", "teacher_id", "rating", "seconds", "effect", "phase", "group_id", "latency_ms")
+    with rules_of(SourceRules(columns)):
+        found = usable(SOURCE, facts(SOURCE, rows, ("id",), MEASURES, DIMENSIONS))
+        assert_rows(
+            found,
+            table("""
+            id string | teacher_id string | rating int | seconds bigint | effect double | phase string | group_id string | latency_ms double
+            a         | t1                | 5          | 0              | -1.5          | closure      | g1              | null
+            b         | ' t1 '            | null       | null           | null          | null         | null            | null
+            c         | null              | null       | null           | null          | null         | null            | 5.0
         """),
-    )
+        )
 
 
 def test_findings_are_rejected_rows_without_their_personal_columns_and_usable_rows_with_violations(
@@ -307,15 +321,52 @@ def test_findings_are_rejected_rows_without_their_personal_columns_and_usable_ro
         rejected  | s9                | 6          | Ada             | orphan_session
         null      | s1                | 5          | {"name": "Ada"} | missing_key
     """)
-    assert_rows(
-        findings("x.y", rows, ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ()),
-        table("""
+    with rules_of(SourceRules(("id",))):
+        found = findings(facts(SOURCE, rows, ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ()))
+        assert_rows(
+            found,
+            table("""
             source string | row_key string | reason string  | row_json string                                  | violations array<string>
-            x.y           | broken         | null           | null                                             | ["rating", "payload"]
+            x.y           | null           | null           | null                                             | ["rating", "payload"]
             x.y           | rejected       | orphan_session | {"id":"rejected","session_id":"s9","rating":6}   | null
             x.y           | null           | missing_key    | {"session_id":"s1","rating":5}                   | null
         """),
-    )
+        )
+
+
+def test_the_seconds_of_a_transcription_are_its_duration_else_from_its_start_to_its_end(table: Table) -> None:
+    cases = table("""
+        id string | session_id string | start_time timestamp | end_time timestamp    | duration_seconds decimal(10,3) | confidence_score decimal(5,4) | is_final boolean | expected double
+        both      | s1                | 2025-09-01 09:00:00  | 2025-09-01 09:10:00   | 90.500                         | 0.5000                        | true             | 90.5
+        times     | s1                | 2025-09-01 09:00:00  | 2025-09-01 09:00:30.5 | null                           | 0.5000                        | true             | 30.5
+        neither   | s1                | 2025-09-01 09:00:00  | null                  | null                           | 0.5000                        | true             | null
+    """)
+    rows = cases.withColumn("rejected_because", F.lit(None).cast("string"))
+    wanted = cases.select(F.col("id").alias("case_id"), "expected")
+    with rules_of(SourceRules(("id", "seconds"))):
+        found = facts(SOURCE, rows, ("id",), (), ())
+        assert_values(found.join(wanted, F.col("id") == F.col("case_id")), F.col("seconds"))
+
+
+def test_only_keys_that_stand_more_than_once_are_copied_at_most_so_many_of_each_source(table: Table) -> None:
+    once, twice = table("id string\na\nb\nnull\nnull"), table("id string\na\na\nb\nb\nb\nc")
+    assert copied_keys({"x.once": once, "x.twice": twice}, 10).groupBy("source").count().collect() == [("x.twice", 2)]
+    assert copied_keys({"x.once": once, "x.twice": twice}, 1).count() == 1
+
+
+@pytest.mark.parametrize("known", ["all of them", "not known", "of other sources"])
+def test_copies_are_found_out_however_much_is_known_of_the_keys(table: Table, known: str) -> None:
+    cases = table("""
+        id string | updated_at timestamp | created_at timestamp | expected string
+        a         | 2025-09-01 10:00:00  | 2025-09-01 09:00:00  | duplicate_key
+        a         | 2025-09-01 11:00:00  | 2025-09-01 08:00:00  | null
+        b         | null                 | null                 | null
+        ' '       | null                 | null                 | missing_key
+        null      | null                 | null                 | missing_key
+    """)
+    copied = {row.key_hash for row in copied_keys({SESSIONS: cases}, 10).collect()}
+    hashes = {"all of them": copied, "not known": None, "of other sources": copied | {1, 2}}[known]
+    assert_values(classified(SESSIONS, cases, None, hashes), F.col("rejected_because"))
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:

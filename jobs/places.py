@@ -1,0 +1,195 @@
+"""Places that a lake can be in: a local folder, or a catalog. What differs between them is here, and nothing else.
+
+For a local lakehouse the two-part names are attached to the folders when a run needs them; the files are the truth.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from pyspark.sql import SparkSession
+
+from jobs.errors import UsageError
+
+_ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def this_process() -> str:
+    """Names this process among those of all machines, in letters that a table's name may have."""
+    return f"{_host()}_{os.getpid()}"
+
+
+class Place(Protocol):
+    """Where a lake's tables are: what differs between a folder and a catalog."""
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Makes the existing tables among these known by their two-part names."""
+
+    def location(self, table: str) -> str | None:
+        """The location that a new table is created at; None lets the catalog choose."""
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the table is there."""
+
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """The number of the table's latest commit."""
+
+    def bytes_of(self, spark: SparkSession, table: str) -> int:
+        """About how many bytes the table's files have."""
+
+    def docs_folder(self) -> Path | None:
+        """Where static reports of runs belong by default."""
+
+    def drop(self, spark: SparkSession, table: str) -> None:
+        """Drops a table of ours with its files."""
+
+    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
+        """The two-part names of the schema's tables whose own names begin so."""
+
+    def is_gone(self, owner: str) -> bool | None:
+        """Whether the process that `owner` named has ended; None where this cannot be told."""
+
+
+class LocalFolder:
+    """A folder with the Delta table `schema.name` at `schema/name`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `UsageError` where the folder is not there or not to be written."""
+        self.folder = folder.absolute()
+        if not self.folder.is_dir():
+            raise UsageError(f"The lakehouse folder {folder} does not exist.")
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise UsageError(f"The lakehouse folder {folder} cannot be written.")
+
+    def location(self, table: str) -> str:
+        """The table's folder."""
+        return str(self.folder.joinpath(*table.split(".")))
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the table's folder has a Delta log."""
+        del spark
+        return Path(self.location(table), "_delta_log").is_dir()
+
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """Read off the names in the Delta log: a run asks for a dozen tables, and a Spark job for each takes longer."""
+        del spark
+        names = os.listdir(Path(self.location(table), "_delta_log"))
+        return max(int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name))
+
+    def bytes_of(self, spark: SparkSession, table: str) -> int:
+        """Files that no version holds any more are counted, too."""
+        del spark
+        return sum(path.stat().st_size for path in Path(self.location(table)).rglob("*.parquet"))
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Registers the folders of existing tables in the session's in-memory catalog."""
+        self._detach_other_folder(spark)
+        for table in tables:
+            if self.exists(spark, table):
+                self._create_schema(spark, table.split(".")[0])
+                location = self.location(table).replace("'", "\\'")
+                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION '{location}'")
+
+    def _create_schema(self, spark: SparkSession, schema: str) -> None:
+        location = self.location(schema).replace("'", "\\'")
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{location}'")
+
+    def _detach_other_folder(self, spark: SparkSession) -> None:
+        attached = spark.conf.get(_ATTACHED_FOLDER, None)
+        if attached == str(self.folder):
+            return
+        if attached is not None:
+            # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
+            for schema in spark.catalog.listDatabases():
+                for table in spark.catalog.listTables(schema.name):
+                    if table.tableType == "EXTERNAL":
+                        spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
+        spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
+
+    def docs_folder(self) -> Path:
+        """`_data_docs` in the lakehouse."""
+        return self.folder / "_data_docs"
+
+    def drop(self, spark: SparkSession, table: str) -> None:
+        """Forgets the table and deletes its folder, which the session's catalog leaves alone."""
+        if spark.catalog.databaseExists(table.split(".")[0]):
+            spark.sql(f"DROP TABLE IF EXISTS {table}")
+        shutil.rmtree(self.location(table), ignore_errors=True)
+
+    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
+        """By the names of folders, half-made tables among them."""
+        del spark
+        return [f"{schema}.{path.name}" for path in sorted((self.folder / schema).glob(f"{prefix}*"))]
+
+    def is_gone(self, owner: str) -> bool | None:
+        """Told for processes of this machine only."""
+        host, _, process = owner.partition("_")
+        if host != _host() or not process.isdecimal():
+            return None
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+
+class Catalog:
+    """A catalog of Unity Catalog, or any other that the session knows by name."""
+
+    def __init__(self, spark: SparkSession, name: str) -> None:
+        """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
+        try:
+            spark.catalog.setCurrentCatalog(name)
+        except Exception as error:
+            raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
+
+    def location(self, table: str) -> None:
+        """The catalog chooses."""
+        del table
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Whether the catalog has the table."""
+        return bool(spark.catalog.tableExists(table))
+
+    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        """Nothing to do: a catalog knows its tables."""
+        del spark, tables
+
+    def latest_version(self, spark: SparkSession, table: str) -> int:
+        """Asked of the table's history."""
+        return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
+
+    def bytes_of(self, spark: SparkSession, table: str) -> int:
+        """Asked of the table's detail."""
+        return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
+
+    def docs_folder(self) -> None:
+        """A catalog has no folder."""
+
+    def drop(self, spark: SparkSession, table: str) -> None:
+        """The catalog deletes the files of a table that it manages."""
+        spark.sql(f"DROP TABLE IF EXISTS {table}")
+
+    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
+        """By the catalog's list."""
+        if not spark.catalog.databaseExists(schema):
+            return []
+        found = spark.sql(f"SHOW TABLES IN {schema} LIKE '{prefix}*'").select("tableName").collect()
+        return [f"{schema}.{row['tableName']}" for row in found]
+
+    def is_gone(self, owner: str) -> None:
+        """Not told: the machines of a platform come and go, and their names with them."""
+        del owner

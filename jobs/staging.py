@@ -1,0 +1,68 @@
+"""The staging tables of a run: what was computed once and is read many times, dropped when the run ends."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+
+from pyspark.sql import DataFrame
+
+from jobs.lake import Lake
+from jobs.logs import log
+from jobs.places import this_process
+
+SCHEMA = "quality"
+PREFIX = "staging_"
+MAX_AGE = timedelta(days=1)
+"""No run takes as long: older staging tables were left behind, by whomever."""
+
+_NAME = re.compile(rf"{SCHEMA}\.{PREFIX}(?P<moment>\d{{8}}t\d{{6}}z)_(?P<owner>[0-9a-f]{{8}}_\d+)_.*")
+
+
+class Staging:
+    """Makes staging tables for one run; as a context manager it drops them in the end.
+
+    A table is named by the run's start, the process that makes it, and the run: so that a table which a killed process
+    left behind can be told from one that is in use.
+    """
+
+    def __init__(self, lake: Lake, run_id: str, run_start: datetime) -> None:
+        self._lake = lake
+        moment = f"{run_start.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}"
+        run = re.sub(r"[^a-z0-9]", "_", run_id.lower())
+        self._prefix = f"{SCHEMA}.{PREFIX}{moment}_{this_process()}_{run}"
+        self._made: list[str] = []
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in self._made:
+            self._lake.drop(table)
+
+    def write(self, name: str, rows: DataFrame) -> DataFrame:
+        """Writes rows to a new table and returns them as they were written."""
+        table = f"{self._prefix}_{name}"
+        self._made.append(table)
+        # Nothing is looked up in these tables: to collect statistics of their columns would be work for nothing.
+        self._lake.create(table, rows.schema, {"delta.dataSkippingNumIndexedCols": "0"})
+        rows.writeTo(table).append()
+        return self._lake.spark.table(table).select(*rows.columns)
+
+
+def drop_left_behind(lake: Lake, now: datetime) -> list[str]:
+    """Drops the staging tables of runs that were killed, and returns their names."""
+    dropped = []
+    for table in lake.place.tables_like(lake.spark, SCHEMA, PREFIX):
+        told = _NAME.fullmatch(table)
+        if told is None:
+            continue
+        made = datetime.strptime(told["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
+        if lake.place.is_gone(told["owner"]) or now - made > MAX_AGE:
+            lake.drop(table)
+            log.warning("dropped what a run that died had left", table=table)
+            dropped.append(table)
+    return dropped
