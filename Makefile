@@ -16,8 +16,9 @@ setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta ja
 .venv/ready: requirements.lock pyproject.toml conf/spark.properties
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 to 3.12 is needed: call make with PYTHON=python3.11") if not (3, 10) <= sys.version_info[:2] <= (3, 12) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	ln -sf $(CURDIR)/conf/spark.properties "$$($(BIN)/python -c 'import os, pyspark; d = os.path.join(pyspark.__path__[0], "conf"); os.makedirs(d, exist_ok=True); print(d)')/spark-defaults.conf"
 	$(BIN)/classwaves prepare
 	touch .venv/ready

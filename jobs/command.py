@@ -18,6 +18,7 @@ from transforms.windows import PeriodLength
 if TYPE_CHECKING:
     from jobs.lake import Lake
     from jobs.life_cycle import Outcome, Run
+    from jobs.settings import Settings
 
 W = TypeVar("W", bound=RunWindow)
 DEFAULT_CATALOG = "classwaves"
@@ -38,6 +39,7 @@ class Call:
     start: str | None
     end: str | None
     allow_empty: bool = False
+    dry_run: bool = False
     period: PeriodLength | None = None
 
     @property
@@ -74,30 +76,12 @@ def read_call(job: Job[W], arguments: Sequence[str]) -> Call:
     parser.add_argument("--start", metavar="T", help="first instant or date of the window, ISO 8601, UTC")
     parser.add_argument("--end", metavar="T", help="end of the window, exclusive")
     parser.add_argument("--allow-empty", action="store_true", help="let the run empty a window that holds rows")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     if job.periods:
         parser.add_argument(
             "--period", choices=job.periods, default="week", help="length of a period (default: %(default)s)"
         )
     return Call(**vars(parser.parse_args(arguments)))
-
-
-def _insistently(work: Callable[[Run], Outcome], run: Run) -> Outcome:
-    """The whole run again, a few times and ever later, where another run wrote the same table at the same time."""
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-    from jobs.lake import ConflictError
-
-    attempts = Retrying(
-        retry=retry_if_exception_type(ConflictError),
-        stop=stop_after_attempt(MAX_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=2, max=60),
-        before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
-        reraise=True,
-    )
-    for attempt in attempts:
-        with attempt:
-            return work(run if attempt.retry_state.attempt_number == 1 else run.again())
-    raise AssertionError("the attempts end in a result or an error")
 
 
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
@@ -114,38 +98,60 @@ def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> 
     return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
 
 
-def _sentence(table: str, outcome: Outcome) -> str:
-    if outcome.is_unchanged:
-        return f"{table}: nothing changed."
+def sentence_on(table: str, outcome: Outcome, *, is_dry: bool = False) -> str:
+    """What a run did to the table, or would do."""
     changes = outcome.changes[table]
-    return (
-        f"{table}: {changes.new} rows new, {changes.changed} changed, {changes.gone} gone, "
-        f"{changes.unchanged} unchanged."
+    if changes.is_empty:
+        return f"{table}: nothing {'would change' if is_dry else 'changed'}."
+    told = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
+    return f"{table}: {told}{'; this is a dry run, nothing was written' if is_dry else ''}."
+
+
+def carry_out(
+    job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
+) -> Outcome:
+    """One run of a job in an open lake, and the whole of it again where another run was faster, with newer sources."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+    from jobs.life_cycle import Execution, Mode
+    from jobs.publish import OutrunError
+
+    rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
+    mode = Mode(follow=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
+    told = "what is new" if mode.follow else f"{window.start} to {window.end}"
+    log.info("run", run_id=run.run_id, window=told, dry_run=call.dry_run)
+    attempts = Retrying(
+        retry=retry_if_exception_type(OutrunError),
+        stop=stop_after_attempt(MAX_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=2, max=60),
+        before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
+        reraise=True,
     )
+    for attempt in attempts:
+        with attempt:
+            this = run if attempt.retry_state.attempt_number == 1 else run.again()
+            return Execution(rollup, lake, this, settings, mode, phase).over(window)
+    raise AssertionError("the attempts end in a result or an error")
 
 
 def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
-    from jobs.life_cycle import Run, execute
+    from jobs.life_cycle import Run
     from jobs.settings import load_settings
 
     settings = load_settings()
     rollup = job.rollup_of(call)
     run = Run.begin(rollup.job_name)
-    window = job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
+    job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
     phase("start Spark")
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
-    follow = not call.names_a_window
-    log.info("run", run_id=run.run_id, window="what is new" if follow else f"{window.start} to {window.end}")
-    outcome = _insistently(
-        lambda attempt: execute(
-            rollup, lake, window, attempt, settings, follow=follow, allow_empty=call.allow_empty, phase=phase
-        ),
-        run,
-    )
+    outcome = carry_out(job, call, lake, run, settings, phase)
     if outcome.data_docs:
         log.info("data docs", path=str(outcome.data_docs))
-    return _sentence(rollup.targets[0], outcome)
+    canonical = rollup.targets[0]
+    if call.dry_run and (columns := outcome.changes[canonical].columns):
+        log.info("columns that would change, and in how many rows", **columns)
+    return sentence_on(canonical, outcome, is_dry=call.dry_run)
 
 
 def answered(work: Callable[[], str | None]) -> int:

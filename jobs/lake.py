@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from expectations.contract import Contract
 from jobs.errors import BrokenContractError, JobError
 from jobs.logs import log
 from jobs.places import Place
-from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, compared, content_after
 
 RUN_ID = "run_id"
+MAX_ATTEMPTS = 10
+"""How often a write is tried where others write the same table."""
 
 
 class ConflictError(JobError):
-    """Another run wrote the same table in between: the whole run has to start again."""
+    """Another run wrote the same table at the same time: nothing was written, and may be tried again."""
 
 
 @contextmanager
@@ -41,23 +42,11 @@ def _conflicts_named(table: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Changes:
-    """How many rows of a window publishing changed."""
+class Commit:
+    """A commit of a table: its version, and what it was made from where it is one of ours."""
 
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    gone: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return self.new + self.changed + self.gone == 0
-
-    @property
-    def rows(self) -> int:
-        """The rows that the window holds afterwards."""
-        return self.new + self.changed + self.unchanged
+    version: int
+    provenance: Mapping[str, object] | None
 
 
 def _reason(error: Exception) -> str:
@@ -92,13 +81,27 @@ class Lake:
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
 
-    def provenances(self, table: str, commits: int) -> list[dict[str, object]]:
-        """What the latest commits were made from, the newest first; those that are not ours are left out."""
-        history = (
-            self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {commits}").select("version", "userMetadata").collect()
+    def commits(self, table: str, most: int) -> list[Commit]:
+        """The latest commits that what the table holds now was made by, the newest first.
+
+        What a RESTORE undid does not count: after it come the commits up to the restored version.
+        """
+        rows = (
+            self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
+            .select("version", "operation", F.col("operationParameters")["version"].alias("restored"), "userMetadata")
+            .collect()
         )
-        told = [row["userMetadata"] for row in sorted(history, key=lambda row: -row["version"])]
-        return [dict(json.loads(text)) for text in told if text and text.startswith("{")]
+        found: list[Commit] = []
+        below: float = float("inf")
+        for row in sorted(rows, key=lambda row: -row["version"]):
+            if row["version"] > below:
+                continue
+            if row["operation"] == "RESTORE":
+                # Restored to a moment, no version is told: it is not known what still counts.
+                below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
+            told = row["userMetadata"]
+            found.append(Commit(row["version"], json.loads(told) if told and told.startswith("{") else None))
+        return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
         """Rows as they were inserted, and as they were before and after an update, by the table's Change Data Feed.
@@ -152,11 +155,15 @@ class Lake:
     def create_missing(self, contract: Contract) -> None:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
         self.attach([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
-        if self.exists(contract.table):
-            self.check(contract, exactly=True)
-            return
-        self._create_schema(contract.table)
-        self.spark.sql(contract.create_statement(self.place.location(contract.table)))
+        if not self.exists(contract.table):
+            self._create_schema(contract.table)
+            statement = contract.create_statement(self.place.location(contract.table))
+            self.insistently(contract.table, lambda: self._create(contract.table, statement))
+        self.check(contract, exactly=True)
+
+    def _create(self, table: str, statement: str) -> None:
+        self.attach([table])  # another run may have made it in the meantime
+        self.spark.sql(statement)
 
     def _create_schema(self, table: str) -> None:
         schema = table.split(".")[0]
@@ -181,47 +188,39 @@ class Lake:
         """Drops a table of ours with its files."""
         self.place.drop(self.spark, table)
 
-    def publish(
-        self,
-        contract: Contract,
-        rows: DataFrame,
-        covered: str,
-        among: str,
-        run_start: datetime,
-        provenance: Mapping[str, object],
-    ) -> Changes:
-        """Replaces the covered rows among the table's own kind by these, in one commit; none where nothing changed.
+    def overwrite(
+        self, table: str, rows: DataFrame, condition: str, provenance: Mapping[str, object], based_on: int
+    ) -> None:
+        """Replaces the rows that satisfy the condition in one commit on top of the version that it is `based_on`.
 
-        `rows` have the table's columns but its stamps. `covered` must be a range of one column: Delta overwrites by
-        nothing that is not a comparison with a literal. So what it covers but is not `among` the rows of this kind is
-        carried over. The commit's user metadata is the provenance as JSON. Raises `ConflictError` where another run
-        wrote the table since it was compared.
+        `condition` must be a range of one column: Delta overwrites by nothing that is not a comparison with a literal.
+        The commit's user metadata is the provenance as JSON. Raises `ConflictError` where the table has moved on.
         """
-        version = self.version(contract.table)
-        current = self.read(contract.table, version).where(covered)
-        is_among = F.coalesce(F.expr(among), F.lit(False))
-        comparison = compared(current.where(is_among), rows, contract.key)
-        counts = {row["change"]: row["count"] for row in comparison.groupBy("change").count().collect()}
-        changes = Changes(*(counts.get(change, 0) for change in (NEW, CHANGED, UNCHANGED, GONE)))
-        if changes.is_empty:
-            return changes
-        content = content_after(comparison, contract.column_names, run_start).unionByName(current.where(~is_among))
-        # Delta skips a transaction whose number it has seen, without a word: numbered by the version that the rows
-        # were compared with, a commit on top of any other publication does not happen, which the check below notices.
-        fence = {"txnAppId": f"classwaves:{contract.table}", "txnVersion": str(version + 1)}
-        writer = content.writeTo(contract.table).options(**fence).option("userMetadata", json.dumps(provenance))
-        with _conflicts_named(contract.table):
-            writer.overwrite(F.expr(covered))
-        latest = self.provenances(contract.table, 1)
-        if not latest or latest[0].get(RUN_ID) != provenance[RUN_ID]:
-            raise ConflictError(f"Another run wrote {contract.table} at the same time.")
-        log.info("published", table=contract.table, **changes.__dict__)
-        return changes
+        # Delta skips a transaction whose number it has seen, without a word: numbered by the version that it is based
+        # on, a commit on top of any other publication does not happen, which the check below notices.
+        fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(based_on + 1)}
+        writer = rows.writeTo(table).options(**fence).option("userMetadata", json.dumps(provenance))
+        with _conflicts_named(table):
+            writer.overwrite(F.expr(condition))
+        latest = self.commits(table, 1)[0].provenance
+        if latest is None or latest.get(RUN_ID) != provenance[RUN_ID]:
+            raise ConflictError(f"Another run wrote {table} at the same time.")
+
+    def insistently(self, table: str, write: Callable[[], None]) -> None:
+        """Writes a table of ours, and again a few times where another run does so at the same time."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(ConflictError),
+            stop=stop_after_attempt(MAX_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.5, max=20),
+            reraise=True,
+        )
+        for attempt in attempts:
+            with attempt, self.place.lock(table), _conflicts_named(table):
+                write()
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""
-        with _conflicts_named(table):
-            rows.select(*self.spark.table(table).columns).writeTo(table).append()
+        self.insistently(table, lambda: rows.select(*self.spark.table(table).columns).writeTo(table).append())
 
     def overwrite_all(self, contract: Contract, rows: DataFrame) -> None:
         """Replaces the whole content of a table that may be missing: for sample data."""
@@ -230,8 +229,8 @@ class Lake:
 
     def replace(self, table: str, rows: DataFrame, condition: str) -> None:
         """Replaces the rows of a table of ours that satisfy the condition, in one commit."""
-        with _conflicts_named(table):
-            rows.select(*self.spark.table(table).columns).writeTo(table).overwrite(F.expr(condition))
+        own = rows.select(*self.spark.table(table).columns)
+        self.insistently(table, lambda: own.writeTo(table).overwrite(F.expr(condition)))
 
     def merge(
         self,
@@ -248,15 +247,18 @@ class Lake:
         from delta.tables import DeltaTable
 
         same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
-        merge = (
-            DeltaTable.forName(self.spark, table)
-            .alias("t")
-            .merge(rows.alias("s"), same_key)
-            .whenMatchedUpdate(set=dict(updates))
-            .whenNotMatchedInsertAll()
-        )
-        if unmatched:
-            condition, sets = unmatched
-            merge = merge.whenNotMatchedBySourceUpdate(condition=condition, set=dict(sets))
-        with _conflicts_named(table):
-            merge.execute()
+
+        def merge() -> None:
+            merged = (
+                DeltaTable.forName(self.spark, table)
+                .alias("t")
+                .merge(rows.alias("s"), same_key)
+                .whenMatchedUpdate(set=dict(updates))
+                .whenNotMatchedInsertAll()
+            )
+            if unmatched:
+                condition, sets = unmatched
+                merged = merged.whenNotMatchedBySourceUpdate(condition=condition, set=dict(sets))
+            merged.execute()
+
+        self.insistently(table, merge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -55,6 +56,27 @@ class Ledger:
         created_at = _instant_of(row["created_at"]) or entry.run_start
         self.record(entry, "running", created_at)
         return created_at
+
+    def repair(self, entry: Entry, has_published: Callable[[datetime], bool]) -> None:
+        """Ends the rows that earlier runs of the job left `running` when they died, in whatever window.
+
+        `has_published` says of a run's start whether it published before it died: only the record was left to do.
+        """
+        rows = (
+            self._lake.spark.table(TABLE)
+            .where(f"job_name = '{entry.job_name}' AND status = 'running'")
+            .selectExpr(*(f"unix_micros({name}) AS {name}" for name in ("processing_period", "last_run", "created_at")))
+            .collect()
+        )
+        for row in rows:
+            period, last_run, created_at = map(_instant_of, row)
+            if period is None or last_run is None or last_run >= entry.run_start:
+                continue
+            is_done = has_published(last_run)
+            log.warning("an earlier run died", job=entry.job_name, window=str(period), had_published=is_done)
+            status: Status = "succeeded" if is_done else "failed"
+            told = None if is_done else "The run died."
+            self.record(Entry(entry.job_name, period, last_run), status, created_at or last_run, error=told)
 
     def record(
         self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None

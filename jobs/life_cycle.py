@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
-from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
-from expectations.reconciliation.twins import rows_unlike
-from expectations.suites import Volume, reconciliation_suite, rollup_suite
-from jobs import quarantine, sources
+from expectations.gate import Verdict
+from jobs import quarantine, run_log, sources, verdicts
 from jobs.errors import GateRefusedError, JobError
-from jobs.lake import Changes, Lake
-from jobs.ledger import Entry, Ledger, Status
+from jobs.lake import Lake
+from jobs.ledger import Entry, Ledger
 from jobs.logs import log
-from jobs.news import Followed, window_of_news
+from jobs.news import COMMITS_LOOKED_AT, Followed, followed_by, window_of_news
+from jobs.publish import Changes, Replacement, preview, publish
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
 from transforms.changes import STAMPS
 from transforms.identity import row_id
 
-VALIDATION_RESULTS = "quality.validation_results"
-COMMITS_LOOKED_AT = 100
-"""How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
-
-WINDOWS_OF_THE_PAST = 4
-"""How many windows before this one say what volume is usual."""
+OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 
 Phase = Callable[[str], None]
 W = TypeVar("W", bound=RunWindow)
@@ -59,13 +52,27 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """How a run is carried out.
+
+    `follow`: over what is new in the sources instead of the whole window. `allow_empty`: even if that empties a window
+    that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is written.
+    """
+
+    follow: bool = False
+    allow_empty: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a run that ended well did: changes per table, rejected rows, the verdict and the page that shows it."""
+    """What a run that ended well did: the window it covered (None: nothing was new), and changes per table."""
 
     run: Run
+    window: RunWindow | None
     changes: Mapping[str, Changes]
-    verdict: Verdict
-    data_docs: Path | None
+    verdict: Verdict = field(default_factory=lambda: Verdict(()))
+    data_docs: Path | None = None
 
     @property
     def is_unchanged(self) -> bool:
@@ -75,6 +82,11 @@ class Outcome:
 
 def _as_instant(moment: datetime | date) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), timezone.utc)
+
+
+def span_of(window: RunWindow) -> tuple[datetime, datetime]:
+    """The window's start and end as instants, a date as its midnight."""
+    return _as_instant(window.start), _as_instant(window.end)
 
 
 def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
@@ -89,245 +101,226 @@ def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
     return staged.select(*[name for name in contract.column_names if name not in STAMPS])
 
 
-def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
-    canonical = rollup.targets[0]
-    if not lake.exists(canonical):
-        return Volume(0)
-    counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
-    for number in range(1, WINDOWS_OF_THE_PAST + 1):
-        counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
-    row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
-    past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
-    # Picked hours are not comparable with all hours before them.
-    is_comparable = window.picked is None and all(past)
-    return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
-
-
-def _totals(rows: DataFrame) -> dict[str, float]:
-    return {row["name"]: row["total"] for row in rows.collect()}
-
-
-def _gate(
-    rollup: Rollup[W],
-    window: W,
-    run: Run,
-    staged: DataFrame,
-    targets: Mapping[Contract, DataFrame],
-    volume: Volume,
-    source_rows: sources.Sources,
-    settings: Settings,
-    *,
-    allow_empty: bool,
-) -> Verdict:
-    contracts = list(targets)
-    suite = rollup_suite(
-        contracts,
-        staged.columns,
-        rollup.covered(window),
-        rollup.ordered,
-        volume,
-        allow_empty=allow_empty,
-        drift_tolerance=settings.drift_tolerance,
-    )
-    canonical, *twins = contracts
-    expressions = [
-        F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(name) for name, sql in rollup.staged_totals.items()
-    ]
-    of_staged = staged.agg(*expressions).collect()[0].asDict()
-    of_sources = _totals(rollup.source_totals(source_rows.usable, window, run.run_start, settings.metrics))
-    unlike = {
-        f"rows_unlike_{twin.table}": float(rows_unlike(targets[canonical], targets[twin], canonical.key))
-        for twin in twins
-    }
-    differences = {**relative_differences(of_staged, of_sources), **unlike}
-    return judge(staged, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
-
-
-def _checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
-    """How many rows of each source were rejected, by reason, and how many values counted as null, by column."""
-    by_reason = (
-        found.where(F.col("reason").isNotNull())
-        .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))
-        .count()
-    )
-    by_column = (
-        found.select("source", F.explode("violations").alias("what"), F.lit(False).alias("is_rejected"))
-        .groupBy("source", "what", "is_rejected")
-        .count()
-    )
-    return tuple(
-        Check(
-            kind="quarantine" if row["is_rejected"] else "source_measure",
-            name=row["what"] if row["is_rejected"] else "out_of_range",
-            subject=row["source"] if row["is_rejected"] else f"{row['source']}.{row['what']}",
-            severity="info",
-            success=False,
-            observed=float(row["count"]),
-        )
-        for row in by_reason.unionByName(by_column).orderBy("source", "what").collect()
-    )
-
-
-def _record_checks(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
-    now = datetime.now(timezone.utc)
-    rows = [
-        (
-            run.run_id,
-            run.job_name,
-            table,
-            now,
-            c.kind,
-            c.name,
-            c.subject,
-            c.severity,
-            c.success,
-            c.observed,
-            c.expected,
-            c.detail,
-        )
-        for c in checks
-    ]
-    lake.append(VALIDATION_RESULTS, lake.spark.createDataFrame(rows, contract_of(VALIDATION_RESULTS).spark_schema))
-
-
-def _refusal(rollup: Rollup[W], verdict: Verdict) -> GateRefusedError:
+def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
     told = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
     more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
-    return GateRefusedError(f"The gate refused the rows for {rollup.targets[0]}: {told}{more}; nothing was written.")
+    return GateRefusedError(f"The gate refused the rows for {table}: {told}{more}; nothing was written.")
 
 
-def _followed(lake: Lake, rollup: Rollup[W]) -> Followed | None:
-    """How far the rollup has followed its sources: as its latest commit to the target says that is written last.
+@dataclass(frozen=True)
+class _Pinned:
+    """Versions when the run began: of the sources, of the targets that are there, and how far sources were followed."""
 
-    Only its own commits count: the rollups of several period lengths share a table.
-    """
-    table = rollup.targets[-1]
-    if not lake.exists(table):
-        return None
-    own = (p for p in lake.provenances(table, COMMITS_LOOKED_AT) if p.get("job_name") == rollup.job_name)
-    return next(filter(None, map(Followed.read, own)), None)
+    sources: Mapping[str, int]
+    targets: Mapping[str, int]
+    followed: Followed | None
 
 
-def execute(
-    rollup: Rollup[W],
-    lake: Lake,
-    window: W,
-    run: Run,
-    settings: Settings,
-    *,
-    follow: bool = False,
-    allow_empty: bool = False,
-    phase: Phase = lambda name: None,
-) -> Outcome:
-    """Carries out one run over one window, or, where it is to `follow` the sources, over what is new in it.
+class Execution(Generic[W]):
+    """One run of a rollup: what stays the same from its first phase to its last."""
 
-    Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
-    whatever else went wrong; the ledger says so in each case, once it exists.
-    """
-    ledger = Ledger(lake)
-    entry = Entry(rollup.job_name, _as_instant(window.start), run.run_start)
-    created_at: datetime | None = None
-    try:
-        phase("pin")
+    def __init__(
+        self,
+        rollup: Rollup[W],
+        lake: Lake,
+        run: Run,
+        settings: Settings,
+        mode: Mode = Mode(),
+        phase: Phase = lambda name: None,
+    ) -> None:
+        self._rollup, self._lake, self._run = rollup, lake, run
+        self._settings, self._mode, self._phase = settings, mode, phase
+        self._ledger = Ledger(lake)
+        self._checked = Verdict(())
+
+    def over(self, window: W) -> Outcome:
+        """Carries the run out over the window, or over what is new in it.
+
+        Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
+        whatever else went wrong; ledger and log of runs say so in each case, once they exist.
+        """
+        entry = self._entry(window)
+        pinned = _Pinned({}, {}, None)
+        created_at: datetime | None = None
+        try:
+            self._phase("pin")
+            pinned = self._pin()
+            covered = self._covered(window, pinned)
+            if covered is None:
+                return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
+            entry, window = self._entry(covered), covered
+            if self._mode.dry_run:
+                return self._computed(window, pinned)
+            self._ledger.prepare()
+            created_at = self._ledger.begin(entry)
+            outcome = self._computed(window, pinned)
+            self._phase("record")
+            canonical = outcome.changes[self._rollup.targets[0]]
+            self._ledger.record(entry, "succeeded", created_at, canonical.rows)
+            self._log(window, pinned, "succeeded", changes=canonical)
+            return outcome
+        except Exception as error:
+            if not self._mode.dry_run:
+                self._record_failure(error, entry, created_at, window, pinned)
+            raise
+
+    def _entry(self, window: W) -> Entry:
+        return Entry(self._rollup.job_name, _as_instant(window.start), self._run.run_start)
+
+    def _pin(self) -> _Pinned:
+        lake, rollup = self._lake, self._rollup
         versions = sources.pin(lake, rollup.sources)
-        drop_left_behind(lake, run.run_start)
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.attach(present)
         for table in present:
             lake.check(contract_of(table), exactly=True)
-        for table in (quarantine.TABLE, VALIDATION_RESULTS):
-            lake.create_missing(contract_of(table))
-        followed = _followed(lake, rollup)
-        if follow and followed is not None:
-            phase("look for what is new")
-            news = window_of_news(lake, rollup, window, followed, versions, run.run_id, run.run_start, settings)
-            if news is None:
-                return Outcome(run, {table: Changes() for table in rollup.targets}, Verdict(()), None)
-            window = news
-            entry = Entry(rollup.job_name, _as_instant(window.start), run.run_start)
-            log.info("what is new", start=str(window.start), end=str(window.end), picked=len(window.picked or ()))
-        if follow:
-            followed = Followed(versions, run.run_start)
-        ledger.prepare()
-        created_at = ledger.begin(entry)
-        outcome = _written(
-            rollup, lake, window, run, settings, versions, followed, allow_empty=allow_empty, phase=phase
+        if not self._mode.dry_run:
+            drop_left_behind(lake, self._run.run_start)
+            for table in OWN_TABLES:
+                lake.create_missing(contract_of(table))
+        return _Pinned(versions, {table: lake.version(table) for table in present}, followed_by(lake, rollup))
+
+    def _covered(self, window: W, pinned: _Pinned) -> W | None:
+        """The window that this run makes anew; None where nothing is new."""
+        if not self._mode.follow:
+            return window
+        if self._ledger.exists and not self._mode.dry_run:
+            self._ledger.prepare()
+            self._ledger.repair(self._entry(window), self._has_published)
+        if pinned.followed is None:
+            return window
+        self._phase("look for what is new")
+        run = self._run
+        news = window_of_news(
+            self._lake, self._rollup, window, pinned.followed, pinned.sources, run.run_id, run.run_start, self._settings
         )
-        phase("record")
-        ledger.record(entry, "succeeded", created_at, outcome.changes[rollup.targets[0]].rows)
-        return outcome
-    except Exception as error:
-        if ledger.exists:
-            status: Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
-            told = str(error) if isinstance(error, JobError) else type(error).__name__
-            ledger.prepare()
-            ledger.record(entry, status, created_at or run.run_start, error=told)
-        raise
+        if news is not None:
+            log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
+        return news
 
+    def _has_published(self, run_start: datetime) -> bool:
+        table = self._rollup.targets[-1]
+        if not self._lake.exists(table):
+            return False
+        own = [commit.provenance or {} for commit in self._lake.commits(table, COMMITS_LOOKED_AT)]
+        told = run_start.isoformat()
+        return any(p.get("job_name") == self._rollup.job_name and p.get("run_start") == told for p in own)
 
-def _written(
-    rollup: Rollup[W],
-    lake: Lake,
-    window: W,
-    run: Run,
-    settings: Settings,
-    versions: Mapping[str, int],
-    followed: Followed | None,
-    *,
-    allow_empty: bool,
-    phase: Phase,
-) -> Outcome:
-    canonical = contract_of(rollup.targets[0])
-    with Staging(lake, run.run_id, run.run_start) as staging:
-        phase("read")
-        read = sources.read(lake, staging, rollup.sources, versions, settings.metrics)
-        phase("quarantine")
-        quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start)
-        phase("transform")
-        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
-        staged = staging.write("rows", identified(rows, rollup))
-        phase("gate")
-        targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
-        volume = _volume(lake, rollup, window)
-        verdict = _gate(rollup, window, run, staged, targets, volume, read, settings, allow_empty=allow_empty)
-        _record_checks(lake, run, canonical.table, (*verdict.checks, *_checks_of_findings(read.findings)))
-        docs = _data_docs(lake, settings, run, verdict)
-        for warning in verdict.warnings:
-            log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
-        if verdict.refused:
-            raise _refusal(rollup, verdict)
-        phase("publish")
+    def _computed(self, window: W, pinned: _Pinned) -> Outcome:
+        rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
+        canonical = rollup.targets[0]
+        with Staging(lake, run.run_id, run.run_start) as staging:
+            self._phase("read")
+            read = sources.read(lake, staging, rollup.sources, pinned.sources, settings.metrics)
+            if not self._mode.dry_run:
+                self._phase("quarantine")
+                quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start)
+            self._phase("transform")
+            rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
+            staged = staging.write("rows", identified(rows, rollup))
+            self._phase("gate")
+            targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
+            verdict = verdicts.verdict_on(
+                rollup,
+                window,
+                run.run_start,
+                staged,
+                targets,
+                read,
+                lake,
+                settings,
+                allow_empty=self._mode.allow_empty,
+            )
+            self._checked = verdict
+            docs = None
+            if not self._mode.dry_run:
+                checks = (*verdict.checks, *verdicts.checks_of_findings(read.findings))
+                verdicts.record(lake, run.run_id, run.job_name, canonical, checks)
+                docs = verdicts.data_docs(lake, settings, run.run_id, run.job_name, verdict)
+            for warning in verdict.warnings:
+                log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
+            if verdict.refused:
+                raise _refusal(canonical, verdict)
+            covered = rollup.covered(window).sql
+            replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
+            return Outcome(run, window, self._published(window, pinned, replacements, verdict), verdict, docs)
+
+    def _published(
+        self, window: W, pinned: _Pinned, replacements: list[Replacement], verdict: Verdict
+    ) -> dict[str, Changes]:
+        lake, run_start = self._lake, self._run.run_start
         changes = {}
-        provenance = _provenance(rollup, window, run, versions, followed, verdict)
-        covered = rollup.covered(window).sql
-        for contract, rows in targets.items():
-            lake.create_missing(contract)
-            changes[contract.table] = lake.publish(contract, rows, covered, rollup.among, run.run_start, provenance)
-        return Outcome(run, changes, verdict, docs)
+        provenance = self._provenance(window, pinned, verdict)
+        for replacement in replacements:
+            table = replacement.contract.table
+            if self._mode.dry_run:
+                self._phase("compare")
+                changes[table] = preview(lake, replacement)
+                continue
+            self._phase(f"publish {table}")
+            lake.create_missing(replacement.contract)
+            since = pinned.targets.get(table, -1)
+            changes[table] = publish(lake, replacement, run_start, provenance, since)
+        return changes
 
+    def _provenance(self, window: W, pinned: _Pinned, verdict: Verdict) -> dict[str, object]:
+        """What a commit was made from.
 
-def _data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Path | None:
-    folder = settings.data_docs_dir or lake.place.docs_folder()
-    return write_data_docs(verdict, folder / run.job_name / run.run_id) if folder else None
+        A run with a window of its own hands on how far the sources were followed before.
+        """
+        followed = Followed(pinned.sources, self._run.run_start) if self._mode.follow else pinned.followed
+        return {
+            "run_id": self._run.run_id,
+            "job_name": self._run.job_name,
+            "run_start": self._run.run_start.isoformat(),
+            "window": [window.start.isoformat(), window.end.isoformat()],
+            "source_versions": dict(pinned.sources),
+            "followed": followed.as_json() if followed else None,
+            "suite": self._rollup.targets[0],
+            "verdict": "passed",
+            "checks": len(verdict.checks),
+            "warnings": len(verdict.warnings),
+        }
 
+    def _log(
+        self,
+        window: W,
+        pinned: _Pinned,
+        status: run_log.Status,
+        *,
+        changes: Changes | None = None,
+        message: str | None = None,
+    ) -> None:
+        failed = sum(not check.success for check in self._checked.checks)
+        run_log.record(
+            self._lake,
+            run_log.Entry(
+                self._run.run_id,
+                self._run.job_name,
+                span_of(window),
+                self._run.run_start,
+                status,
+                self._mode.follow,
+                pinned.sources,
+                changes,
+                len(self._checked.checks),
+                failed,
+                message,
+            ),
+        )
 
-def _provenance(
-    rollup: Rollup[W],
-    window: W,
-    run: Run,
-    versions: Mapping[str, int],
-    followed: Followed | None,
-    verdict: Verdict,
-) -> dict[str, object]:
-    """What a commit was made from. A run with a window of its own hands on how far the sources were followed before."""
-    return {
-        "run_id": run.run_id,
-        "job_name": run.job_name,
-        "run_start": run.run_start.isoformat(),
-        "window": [window.start.isoformat(), window.end.isoformat()],
-        "source_versions": dict(versions),
-        "followed": followed.as_json() if followed else None,
-        "suite": rollup.targets[0],
-        "checks": len(verdict.checks),
-        "warnings": len(verdict.warnings),
-    }
+    def _record_failure(
+        self, error: Exception, entry: Entry, created_at: datetime | None, window: W, pinned: _Pinned
+    ) -> None:
+        """Best effort: what went wrong may keep this from being written, and is what the user must hear of."""
+        status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
+        told = str(error) if isinstance(error, JobError) else type(error).__name__
+        try:
+            if self._ledger.exists:
+                self._ledger.prepare()
+                self._ledger.record(entry, status, created_at or self._run.run_start, error=told)
+            if self._lake.exists(run_log.TABLE):
+                self._lake.attach([run_log.TABLE])
+                self._log(window, pinned, status, message=told)
+        except Exception as another:
+            log.warning("the failure could not be recorded", reason=type(another).__name__)

@@ -30,6 +30,8 @@ from transforms.columns import instant
 from transforms.usable_rows import RULES, SESSIONS, columns_read
 
 TEACHERS = "users.teachers"
+COMMITS_LOOKED_AT = 1000
+"""How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
 OF_TEACHERS = {SESSIONS: "id", "ai_insights.teacher_guidance_metrics": "session_id"}
 """The sources with a `teacher_id`, and what names the session in them."""
 
@@ -52,6 +54,18 @@ class Followed:
     def as_json(self) -> dict[str, object]:
         """As a commit's provenance holds it."""
         return {"versions": dict(self.versions), "run_start": self.run_start.isoformat()}
+
+
+def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
+    """How far the rollup has followed its sources: as its latest commit to the target says that is written last.
+
+    Only its own commits count: the rollups of several period lengths share a table.
+    """
+    table = rollup.targets[-1]
+    if not lake.exists(table):
+        return None
+    own = (commit.provenance for commit in lake.commits(table, COMMITS_LOOKED_AT) if commit.provenance)
+    return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
 
 
 def _by_stamps(rows: DataFrame, source: str, since: datetime) -> DataFrame:

@@ -5,12 +5,14 @@ For a local lakehouse the two-part names are attached to the folders when a run 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import socket
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +49,9 @@ class Place(Protocol):
 
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """About how many bytes the table's files have."""
+
+    def lock(self, table: str) -> AbstractContextManager[None]:
+        """Held while a table of ours is written, where the place itself does not order the commits of processes."""
 
     def docs_folder(self) -> Path | None:
         """Where static reports of runs belong by default."""
@@ -117,6 +122,18 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
         spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
 
+    @contextmanager
+    def lock(self, table: str) -> Iterator[None]:
+        """A lock of the operating system: Delta's own commits to a local folder exclude each other in one JVM only.
+
+        It ends with the process that holds it, however that ends.
+        """
+        folder = self.folder / "_locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / table).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def docs_folder(self) -> Path:
         """`_data_docs` in the lakehouse."""
         return self.folder / "_data_docs"
@@ -175,6 +192,11 @@ class Catalog:
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """Asked of the table's detail."""
         return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
+
+    def lock(self, table: str) -> AbstractContextManager[None]:
+        """None: a catalog's storage lets one of two equal commits fail."""
+        del table
+        return nullcontext()
 
     def docs_folder(self) -> None:
         """A catalog has no folder."""

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from jobs.command import Call, Job
 from jobs.lake import Lake
-from jobs.life_cycle import Outcome, Run, execute
+from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
 from jobs.places import LocalFolder
 from jobs.settings import Settings
 from tests.conftest import EXAMPLE
@@ -53,15 +53,17 @@ def run(
     *,
     period: PeriodLength = "week",
     run_start: datetime | None = None,
-    **options: Any,
+    allow_empty: bool = False,
+    dry_run: bool = False,
+    phase: Phase = lambda name: None,
 ) -> Outcome:
     """One run of a job over a window, or over what is new, in the test's own session."""
     call = Call(lakehouse, None, start, end, period=period)
     rollup = job.rollup_of(call)
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))
-    window, follow = job.window_of(call, begun.run_start), not call.names_a_window
-    return execute(rollup, lake, window, begun, Settings(), follow=follow, **options)
+    mode = Mode(follow=not call.names_a_window, allow_empty=allow_empty, dry_run=dry_run)
+    return Execution(rollup, lake, begun, Settings(), mode, phase).over(job.window_of(call, begun.run_start))
 
 
 def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], columns: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType
+from pyspark.sql.types import DoubleType, StructType
 
 from transforms.columns import instant
 
@@ -60,6 +60,18 @@ def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataF
         .otherwise(UNCHANGED)
     )
     return old.join(new, matches, how="full").select("old", "new", change.alias("change"))
+
+
+def changed_columns(changes: DataFrame, staged: StructType, key: Sequence[str]) -> DataFrame:
+    """One row: per column of the staged rows in how many changed rows, from `compared`, it differs."""
+    is_changed = F.col("change") == CHANGED
+    return changes.agg(
+        *[
+            F.count_if(is_changed & _differs(field.name, isinstance(field.dataType, DoubleType))).alias(field.name)
+            for field in staged.fields
+            if field.name not in key
+        ]
+    )
 
 
 def content_after(changes: DataFrame, columns: Sequence[str], run_start: datetime) -> DataFrame:

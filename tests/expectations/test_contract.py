@@ -32,6 +32,7 @@ ROLLUPS = (
     f"users.{DAILY}",
     "ai_insights.teacher_prompt_effectiveness",
 )
+OF_QUALITY = ("quality.quarantine", "quality.runs", "quality.validation_results")
 NOT_FROM_SOURCES = {
     "id",
     "metric_hour",
@@ -65,7 +66,7 @@ def test_a_table_of_the_dictionary_has_its_names_order_and_types(table: str) -> 
 
 def test_the_only_tables_beyond_the_dictionary_are_ours() -> None:
     assert len(DICTIONARY) == 46
-    assert set(contract_names()) - set(DICTIONARY) == {"quality.quarantine", "quality.validation_results"}
+    assert set(contract_names()) - set(DICTIONARY) == set(OF_QUALITY)
     assert list(contract_names()) == sorted(contract_names())
 
 
@@ -109,7 +110,7 @@ def test_columns_that_two_schemas_share_are_the_same(name: str) -> None:
     assert [column for column in shared if one.column(column) != other.column(column)] == []
 
 
-@pytest.mark.parametrize("table", ["quality.quarantine", "quality.validation_results"])
+@pytest.mark.parametrize("table", OF_QUALITY)
 def test_the_key_of_a_table_of_ours_is_never_null(table: str) -> None:
     read = contract_of(table)
     assert read.key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from jobs.errors import GateRefusedError
 from jobs.lake import ConflictError, Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
+from jobs.publish import Replacement, publish
 from tests.conftest import EXAMPLE
-from tests.delta_io import read_lake, read_table, write_lake, write_table
+from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run, version_of
 from tests.messy import messy_tables
 from tests.oracle import common, hourly
@@ -146,7 +148,7 @@ def test_no_staging_table_outlives_its_run(
     first_run: tuple[Path, Outcome], second_run: tuple[dict[str, int], Outcome]
 ) -> None:
     lakehouse, _ = first_run
-    assert sorted(path.name for path in (lakehouse / "quality").iterdir()) == ["quarantine", "validation_results"]
+    assert {path.name for path in (lakehouse / "quality").iterdir()} == {"quarantine", "runs", "validation_results"}
 
 
 def test_a_commit_on_top_of_anothers_is_noticed(
@@ -165,9 +167,17 @@ def test_a_commit_on_top_of_anothers_is_noticed(
         def version(self, table: str) -> int:
             return version - 1 if table == HOURLY else super().version(table)
 
+        def insistently(self, table: str, write: Callable[[], None]) -> None:
+            write()
+
+    behind, late = Behind(spark, LocalFolder(lakehouse)), {"run_id": "late", "job_name": "x"}
     with pytest.raises(ConflictError, match="Another run wrote analytics"):
-        Behind(spark, LocalFolder(lakehouse)).publish(
-            contract, stale.drop(*STAMPS), condition, "true", datetime.now(timezone.utc), {"run_id": "late"}
+        publish(
+            behind,
+            Replacement(contract, stale.drop(*STAMPS), condition, "true"),
+            datetime.now(timezone.utc),
+            late,
+            version,
         )
     assert lake.version(HOURLY) == version
 
@@ -243,7 +253,8 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
     kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
     nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*STAMPS)
     now = datetime.now(timezone.utc)
-    changes = lake.publish(contract, nothing, inside, "true", now, {"run_id": "emptied"})
+    emptied = Replacement(contract, nothing, inside, "true")
+    changes = publish(lake, emptied, now, {"run_id": "emptied", "job_name": "x"}, lake.version(HOURLY))
     assert changes.gone > 0
     assert sorted(r["id"] for r in rows_of(lakehouse, HOURLY)) == sorted(r["id"] for r in kept)
 

@@ -17,6 +17,8 @@ from jobs.command import Call, Job
 from jobs.lake import Lake
 from jobs.life_cycle import identified, own_columns
 from jobs.places import LocalFolder
+from jobs.publish import Replacement
+from jobs.publish import publish as publish_rows
 from jobs.rollup import Rollup
 from jobs.sources import Sources
 from jobs.staging import Staging
@@ -42,7 +44,9 @@ def publish(lake: Lake, rollup: Rollup[Any], read: Sources, window: Any) -> None
     rows = identified(rollup.rows(read.sessions, read.usable, window, NOW, MetricSettings()), rollup)
     for contract in map(contract_of, rollup.targets):
         own = own_columns(rows, contract)
-        lake.publish(contract, own, rollup.covered(window).sql, rollup.among, NOW, {"run_id": uuid.uuid4().hex})
+        replacement = Replacement(contract, own, rollup.covered(window).sql, rollup.among)
+        made_from = {"run_id": uuid.uuid4().hex, "job_name": rollup.job_name}
+        publish_rows(lake, replacement, NOW, made_from, lake.version(contract.table))
 
 
 @pytest.mark.parametrize("name", CASES)

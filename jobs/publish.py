@@ -1,0 +1,149 @@
+"""Publishing: what staged rows would change in a table, and the one commit that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contract import Contract
+from jobs.errors import JobError
+from jobs.lake import Lake
+from jobs.logs import log
+from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
+
+HISTORY_LOOKED_AT = 1000
+
+
+class OutrunError(JobError):
+    """Another run published the same rows from newer sources since this one began: the whole run has to start again."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many rows of a window publishing changes, and in how many changed rows each column differs."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    gone: int = 0
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return self.new + self.changed + self.gone == 0
+
+    @property
+    def rows(self) -> int:
+        """The rows that the window holds afterwards."""
+        return self.new + self.changed + self.unchanged
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Rows that take the place of a table's own.
+
+    `rows` have the columns of the contract's table but its stamps. They replace what is `covered` (a range of one
+    column, in SQL) and `among` the rows of their kind; what is covered but of another kind is carried over.
+    """
+
+    contract: Contract
+    rows: DataFrame
+    covered: str
+    among: str
+
+    def compared_with(self, current: DataFrame) -> DataFrame:
+        """One row per key: see `compared`."""
+        return compared(current.where(self._is_among()), self.rows, self.contract.key)
+
+    def carried_over(self, current: DataFrame) -> DataFrame:
+        """The covered rows of other kinds."""
+        return current.where(~self._is_among())
+
+    def _is_among(self) -> Column:
+        return F.coalesce(F.expr(self.among), F.lit(False))
+
+
+def _counted(comparison: DataFrame) -> Changes:
+    counts = {row["change"]: row["count"] for row in comparison.groupBy("change").count().collect()}
+    return Changes(*(counts.get(change, 0) for change in (NEW, CHANGED, UNCHANGED, GONE)))
+
+
+def preview(lake: Lake, replacement: Replacement) -> Changes:
+    """What publishing would change, column by column too; nothing is written."""
+    contract = replacement.contract
+    current = (
+        lake.read(contract.table, lake.version(contract.table)).where(replacement.covered)
+        if lake.exists(contract.table)
+        else lake.empty(contract.spark_schema)
+    )
+    comparison = replacement.compared_with(current)
+    counted = _counted(comparison)
+    differing = changed_columns(comparison, replacement.rows.schema, contract.key).collect()[0].asDict()
+    columns = {name: count for name, count in sorted(differing.items(), key=lambda item: -item[1]) if count}
+    return Changes(counted.new, counted.changed, counted.unchanged, counted.gone, columns)
+
+
+def publish(
+    lake: Lake, replacement: Replacement, run_start: datetime, provenance: Mapping[str, object], since: int
+) -> Changes:
+    """Writes the rows in one commit; none where nothing changed.
+
+    `since` is the table's version when the run began. Raises `OutrunError` where another run has published the same
+    rows from newer sources since.
+    """
+    table = replacement.contract.table
+    done = Changes()
+
+    def attempt() -> None:
+        nonlocal done
+        version = lake.version(table)
+        if version > since:
+            _check_not_outrun(lake, table, provenance, since)
+        current = lake.read(table, version).where(replacement.covered)
+        comparison = replacement.compared_with(current)
+        done = _counted(comparison)
+        if done.is_empty:
+            return
+        content = content_after(comparison, replacement.contract.column_names, run_start)
+        whole = content.unionByName(replacement.carried_over(current))
+        lake.overwrite(table, whole, replacement.covered, provenance, version)
+
+    lake.insistently(table, attempt)
+    if not done.is_empty:
+        told = {"new": done.new, "changed": done.changed, "gone": done.gone, "unchanged": done.unchanged}
+        log.info("published", table=table, **told)
+    return done
+
+
+def _check_not_outrun(lake: Lake, table: str, provenance: Mapping[str, object], since: int) -> None:
+    """The versions of the sources only grow: who read later ones was later, whatever the clocks say."""
+    for commit in lake.commits(table, HISTORY_LOOKED_AT):
+        other = commit.provenance
+        if commit.version <= since or other is None or other.get("job_name") != provenance["job_name"]:
+            continue
+        if _overlap(other["window"], provenance["window"]) and _is_newer(
+            other["source_versions"], provenance["source_versions"]
+        ):
+            raise OutrunError(f"Another run has published {table} from newer sources in the meantime.")
+
+
+def _overlap(one: object, other: object) -> bool:
+    (start, end), (other_start, other_end) = _pair(one), _pair(other)
+    return start < other_end and other_start < end
+
+
+def _pair(window: object) -> tuple[str, str]:
+    if not isinstance(window, list | tuple):
+        return "", "~"  # not told: it may be anything
+    return str(window[0]), str(window[1])
+
+
+def _is_newer(one: object, other: object) -> bool:
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return True
+    return any(version > other.get(source, -1) for source, version in one.items())

@@ -1,0 +1,78 @@
+"""The log of runs, `quality.runs`: one row per run that ended, whatever it published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+from expectations.contract import contract_of
+from jobs.lake import Lake
+from jobs.publish import Changes
+
+TABLE = "quality.runs"
+
+Status = Literal["succeeded", "rejected", "failed"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run that ended: what the columns of the table say."""
+
+    run_id: str
+    job_name: str
+    window: tuple[datetime, datetime]
+    run_start: datetime
+    status: Status
+    is_automatic: bool
+    source_versions: Mapping[str, int]
+    changes: Changes | None = None
+    checks: int = 0
+    failed_checks: int = 0
+    message: str | None = None
+
+
+def record(lake: Lake, entry: Entry) -> None:
+    """Appends the run."""
+    changes = entry.changes
+    row = (
+        entry.run_id,
+        entry.job_name,
+        *entry.window,
+        entry.run_start,
+        datetime.now(timezone.utc),
+        entry.status,
+        entry.is_automatic,
+        json.dumps(dict(sorted(entry.source_versions.items()))),
+        *((changes.new, changes.changed, changes.gone, changes.unchanged) if changes else (None,) * 4),
+        entry.checks,
+        entry.failed_checks,
+        entry.message,
+    )
+    lake.append(TABLE, lake.spark.createDataFrame([row], contract_of(TABLE).spark_schema))
+
+
+def has_succeeded(
+    lake: Lake,
+    job_name: str,
+    window: tuple[datetime, datetime],
+    source_versions: Mapping[str, int],
+    since: datetime,
+) -> bool:
+    """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`."""
+    if not lake.exists(TABLE):
+        return False
+    lake.attach([TABLE])
+    start, end, earliest = map(_literal, (*window, since))
+    versions = json.dumps(dict(sorted(source_versions.items())))
+    found = lake.read(TABLE, lake.version(TABLE)).where(
+        f"job_name = '{job_name}' AND status = 'succeeded' AND source_versions = '{versions}' "
+        f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
+    )
+    return not found.isEmpty()
+
+
+def _literal(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}+00:00'"

@@ -1,0 +1,128 @@
+"""What the gate is asked about a rollup's staged rows, and where its answers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contract import Contract, contract_of
+from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.reconciliation.twins import rows_unlike
+from expectations.suites import Volume, reconciliation_suite, rollup_suite
+from jobs.lake import Lake
+from jobs.rollup import Rollup, W
+from jobs.settings import Settings
+from jobs.sources import Sources
+
+TABLE = "quality.validation_results"
+WINDOWS_OF_THE_PAST = 4
+"""How many windows before this one say what volume is usual."""
+
+
+def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
+    canonical = rollup.targets[0]
+    if not lake.exists(canonical):
+        return Volume(0)
+    counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
+    for number in range(1, WINDOWS_OF_THE_PAST + 1):
+        counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
+    row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
+    past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
+    # Picked hours are not comparable with all hours before them.
+    is_comparable = window.picked is None and all(past)
+    return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
+
+
+def verdict_on(
+    rollup: Rollup[W],
+    window: W,
+    run_start: datetime,
+    staged: DataFrame,
+    targets: Mapping[Contract, DataFrame],
+    read: Sources,
+    lake: Lake,
+    settings: Settings,
+    *,
+    allow_empty: bool,
+) -> Verdict:
+    """The gate's verdict on staged rows. `targets` maps each table's contract, the canonical first, to its rows."""
+    suite = rollup_suite(
+        list(targets),
+        staged.columns,
+        rollup.covered(window),
+        rollup.ordered,
+        _volume(lake, rollup, window),
+        allow_empty=allow_empty,
+        drift_tolerance=settings.drift_tolerance,
+    )
+    canonical, *twins = targets
+    expressions = [
+        F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(name) for name, sql in rollup.staged_totals.items()
+    ]
+    of_staged = staged.agg(*expressions).collect()[0].asDict()
+    totals = rollup.source_totals(read.usable, window, run_start, settings.metrics)
+    of_sources = {row["name"]: row["total"] for row in totals.collect()}
+    unlike = {
+        f"rows_unlike_{twin.table}": float(rows_unlike(targets[canonical], targets[twin], canonical.key))
+        for twin in twins
+    }
+    differences = {**relative_differences(of_staged, of_sources), **unlike}
+    return judge(staged, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
+
+
+def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
+    """How many rows of each source were rejected, by reason, and how many values counted as null, by column."""
+    by_reason = (
+        found.where(F.col("reason").isNotNull())
+        .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))
+        .count()
+    )
+    by_column = (
+        found.select("source", F.explode("violations").alias("what"), F.lit(False).alias("is_rejected"))
+        .groupBy("source", "what", "is_rejected")
+        .count()
+    )
+    return tuple(
+        Check(
+            kind="quarantine" if row["is_rejected"] else "source_measure",
+            name=row["what"] if row["is_rejected"] else "out_of_range",
+            subject=row["source"] if row["is_rejected"] else f"{row['source']}.{row['what']}",
+            severity="info",
+            success=False,
+            observed=float(row["count"]),
+        )
+        for row in by_reason.unionByName(by_column).orderBy("source", "what").collect()
+    )
+
+
+def record(lake: Lake, run_id: str, job_name: str, table: str, checks: tuple[Check, ...]) -> None:
+    """Appends the checks of a run to the validation results."""
+    now = datetime.now(timezone.utc)
+    rows = [
+        (
+            run_id,
+            job_name,
+            table,
+            now,
+            c.kind,
+            c.name,
+            c.subject,
+            c.severity,
+            c.success,
+            c.observed,
+            c.expected,
+            c.detail,
+        )
+        for c in checks
+    ]
+    lake.append(TABLE, lake.spark.createDataFrame(rows, contract_of(TABLE).spark_schema))
+
+
+def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdict: Verdict) -> Path | None:
+    """Writes the pages that show the verdict where there is a place for them, and returns the first."""
+    folder = settings.data_docs_dir or lake.place.docs_folder()
+    return write_data_docs(verdict, folder / job_name / run_id) if folder else None
