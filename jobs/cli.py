@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command import answered, open_lake
+from jobs.command import Job, answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import log, set_up_logs
 
@@ -116,20 +116,78 @@ def run(
     """Run a job once, with the options of its script.
 
     --lakehouse DIR or --catalog NAME says where; --start T and --end T (exclusive, ISO 8601, UTC) which window;
-    --allow-empty lets the run empty a window that holds rows; --period day, week or month is how
-    teacher_prompt_effectiveness sums up.
+    --allow-empty lets the run empty a window that holds rows; --dry-run shows what would change and writes nothing;
+    --period day, week or month is how teacher_prompt_effectiveness sums up.
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
     from jobs.command import read_call, run_job
 
-    if job not in JOBS:
-        raise _nearest(job, JOBS, "job")
-    declared = import_module(f"jobs.{job}").JOB
+    declared = _job(job)
     call = read_call(declared, context.args)
     with _phases() as phase:
         sentence = run_job(declared, call, phase)
     typer.echo(sentence, err=True)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def backfill(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+    chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
+    again: Annotated[bool, typer.Option("--again", help="Also the chunks that are done with these sources.")] = False,
+) -> None:
+    """Run a job over a long window in chunks, with the options of its script; --start and --end must be given.
+
+    A chunk that has succeeded with the sources as they are is skipped, so that a backfill that stopped goes on where it
+    was. It stops at the first chunk that fails. With --dry-run it shows what would change and publishes nothing.
+
+    Example: classwaves backfill dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-10-01
+    """
+    from datetime import datetime, timezone
+
+    from jobs.backfill import backfill as run_chunks
+    from jobs.backfill import chunks_of, read_chunk
+    from jobs.command import read_call
+    from jobs.settings import load_settings
+
+    declared = _job(job)
+    call, settings = read_call(declared, context.args), load_settings()
+    calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
+    lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
+    table = declared.rollup_of(call).targets[0]
+    rows = []
+    with _progress(len(calls), f"backfill {job}") as (advance, phase):
+        for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
+            changes = done.outcome.changes[table] if done.outcome else None
+            told = [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
+            rows.append([f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(told or ["done before"])])
+            advance()
+    columns = ["start", "end", "new", "changed", "gone", "unchanged"]
+    _print(f"{table}{', dry run' if call.dry_run else ''}", columns, [row + [None] * (6 - len(row)) for row in rows])
+    skipped = sum(len(row) == 3 for row in rows)
+    typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
+
+
+@app.command()
+def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+    """Keep our tables small: old checks go, rows are brought together in few files, files nobody needs are deleted.
+
+    Example: classwaves maintain --lakehouse demo-lakehouse
+    """
+    from datetime import datetime, timezone
+
+    from jobs.maintenance import maintain as maintain_tables
+    from jobs.settings import load_settings
+
+    settings = load_settings()
+    lake = open_lake(lakehouse, catalog, "classwaves maintain")
+    rows: list[list[str | None]] = []
+    with _phases() as phase:
+        for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
+            phase(done.table)
+            rows.append([done.table, str(done.files_before), str(done.files_after), str(done.bytes_after)])
+    _print("Maintained", ["table", "files before", "files after", "bytes after"], rows)
 
 
 @app.command()
@@ -189,6 +247,28 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
         .orderBy("source", "reason")
     )
     _print("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+
+
+def _job(name: str) -> Job[Any]:
+    if name not in JOBS:
+        raise _nearest(name, JOBS, "job")
+    declared: Job[Any] = import_module(f"jobs.{name}").JOB
+    return declared
+
+
+@contextmanager
+def _progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """A bar with the time left on a terminal, log lines elsewhere: what to call after a step, and at a phase of it."""
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        done = iter(range(1, steps + 1))
+        yield (lambda: log.info("progress", done=next(done), of=steps)), lambda name: log.info("phase", phase=name)
+        return
+    with Progress(console=console) as progress:
+        task = progress.add_task(title, total=steps)
+        yield (lambda: progress.advance(task)), lambda name: progress.update(task, description=f"{title}: {name}")
 
 
 def _contract(table: str) -> Contract:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from jobs.errors import JobError, UsageError
+from jobs.failures import explained
 from jobs.logs import log, say, set_up_logs
 from jobs.rollup import Rollup, RunWindow
 from transforms.windows import PeriodLength
@@ -165,8 +166,12 @@ def answered(work: Callable[[], str | None]) -> int:
     except JobError as error:
         sentence, status = str(error), error.exit_code
     except Exception as error:
-        log.error("unexpected", exc_info=True)
-        sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+        told = explained(error)
+        if isinstance(told, JobError):
+            sentence, status = str(told), told.exit_code
+        else:
+            log.error("unexpected", exc_info=True)
+            sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
     if sentence:
         say(" ".join(sentence.split()))
     return status

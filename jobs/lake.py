@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -43,9 +44,11 @@ def _conflicts_named(table: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit of a table: its version, and what it was made from where it is one of ours."""
+    """A commit of a table: its version, when and how it was made, and what from where it is one of ours."""
 
     version: int
+    at: datetime
+    operation: str
     provenance: Mapping[str, object] | None
 
 
@@ -88,7 +91,13 @@ class Lake:
         """
         rows = (
             self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
-            .select("version", "operation", F.col("operationParameters")["version"].alias("restored"), "userMetadata")
+            .select(
+                "version",
+                F.unix_micros("timestamp").alias("micros"),
+                "operation",
+                F.col("operationParameters")["version"].alias("restored"),
+                "userMetadata",
+            )
             .collect()
         )
         found: list[Commit] = []
@@ -100,7 +109,9 @@ class Lake:
                 # Restored to a moment, no version is told: it is not known what still counts.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
             told = row["userMetadata"]
-            found.append(Commit(row["version"], json.loads(told) if told and told.startswith("{") else None))
+            provenance = json.loads(told) if told and told.startswith("{") else None
+            at = datetime.fromtimestamp(row["micros"] / 1e6, timezone.utc)
+            found.append(Commit(row["version"], at, row["operation"], provenance))
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
@@ -217,6 +228,26 @@ class Lake:
         for attempt in attempts:
             with attempt, self.place.lock(table), _conflicts_named(table):
                 write()
+
+    def size(self, table: str) -> tuple[int, int]:
+        """How many files the table's latest version has, and how many bytes."""
+        row = self.spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles", "sizeInBytes").collect()[0]
+        return row["numFiles"], row["sizeInBytes"]
+
+    def delete(self, table: str, condition: str) -> None:
+        """Deletes rows of a table of ours."""
+        self.insistently(table, lambda: self._sql(f"DELETE FROM {table} WHERE {condition}"))
+
+    def optimize(self, table: str) -> None:
+        """Brings the table's rows together in few files, by its clustering."""
+        self.insistently(table, lambda: self._sql(f"OPTIMIZE {table}"))
+
+    def vacuum(self, table: str, retain_hours: int) -> None:
+        """Deletes files that no version younger than that needs."""
+        self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS")
+
+    def _sql(self, statement: str) -> None:
+        self.spark.sql(statement).collect()
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""

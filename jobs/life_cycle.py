@@ -15,6 +15,7 @@ from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict
 from jobs import quarantine, run_log, sources, verdicts
 from jobs.errors import GateRefusedError, JobError
+from jobs.failures import explained
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
@@ -160,9 +161,12 @@ class Execution(Generic[W]):
             self._log(window, pinned, "succeeded", changes=canonical)
             return outcome
         except Exception as error:
+            told = explained(error)
             if not self._mode.dry_run:
-                self._record_failure(error, entry, created_at, window, pinned)
-            raise
+                self._record_failure(told, entry, created_at, window, pinned)
+            if told is error:
+                raise
+            raise told from error
 
     def _entry(self, window: W) -> Entry:
         return Entry(self._rollup.job_name, _as_instant(window.start), self._run.run_start)

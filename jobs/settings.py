@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     drift_tolerance: float = Field(
         0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning."
     )
+    vacuum_retain_hours: int = Field(
+        720, ge=168, description="Files that no younger version needs are deleted by `classwaves maintain`."
+    )
+    keep_checks_days: int = Field(
+        90, ge=1, description="Checks, runs and their pages older than this are deleted by `classwaves maintain`."
+    )
     data_docs_dir: Path | None = Field(
         None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog."
     )

@@ -1,0 +1,101 @@
+"""Backfills: a long window in chunks, each a run of its own, so that what is done is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+from jobs import run_log, sources
+from jobs.command import Call, Job, W, carry_out
+from jobs.errors import JobError, UsageError
+from jobs.lake import Lake
+from jobs.life_cycle import Outcome, Run, span_of
+from jobs.logs import log
+from jobs.rollup import Rollup
+from jobs.settings import Settings
+
+KEEPS_ROWS = ("CREATE TABLE", "OPTIMIZE", "SET TBLPROPERTIES", "CLUSTER BY", "VACUUM START", "VACUUM END")
+"""Operations that leave all rows of a table as they are."""
+
+_CHUNK = re.compile(r"(\d+)([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def read_chunk(text: str) -> timedelta:
+    """A length such as `12h`, `7d` or `2w`; raises `UsageError`."""
+    told = _CHUNK.fullmatch(text)
+    if told is None or int(told[1]) == 0:
+        raise UsageError(f"--chunk must be a number of hours, days or weeks, such as 12h, 7d or 2w: {text!r}.")
+    return int(told[1]) * _UNITS[told[2]]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One part of a backfill, and its run's outcome; None where the chunk was done already."""
+
+    start: datetime
+    end: datetime
+    outcome: Outcome | None = None
+
+
+def chunks_of(job: Job[W], call: Call, length: timedelta, now: datetime) -> list[Call]:
+    """The calls that cover the window, one after another, each widened to whole hours, dates or periods.
+
+    Raises `UsageError` for a call that does not name both ends of its window.
+    """
+    if call.start is None or call.end is None:
+        raise UsageError("A backfill needs --start and --end.")
+    start, end = span_of(job.window_of(call, now))
+    found = []
+    while start < end:
+        part = replace(call, start=start.isoformat(), end=min(start + length, end).isoformat())
+        found.append(part)
+        start = span_of(job.window_of(part, now))[1]
+    return found
+
+
+def backfill(
+    job: Job[W],
+    calls: list[Call],
+    lake: Lake,
+    settings: Settings,
+    *,
+    again: bool = False,
+    phase: Callable[[str], None] = lambda name: None,
+) -> Iterator[Chunk]:
+    """Runs the calls in their order and yields each chunk when it is done.
+
+    A chunk that has succeeded before with the sources as they are is skipped, unless it is to be done `again`. Raises
+    the `JobError` of the first chunk that fails, naming it: what comes before it is published, what comes after it is
+    not tried.
+    """
+    rollup = job.rollup_of(calls[0])
+    for call in calls:
+        run = Run.begin(rollup.job_name)
+        window = span_of(job.window_of(call, run.run_start))
+        if not (again or call.dry_run) and _is_done(lake, rollup, window):
+            log.info("the chunk was done before with these sources", start=str(window[0]), end=str(window[1]))
+            yield Chunk(*window)
+            continue
+        try:
+            outcome = carry_out(job, call, lake, run, settings, phase)
+        except JobError as error:
+            error.args = (f"The backfill stopped at {call.start} to {call.end}: {error}",)
+            raise
+        yield Chunk(*window, outcome)
+
+
+def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -> bool:
+    """Whether a run over the window has succeeded with the sources as they are, and its rows still stand."""
+    versions = sources.pin(lake, rollup.sources)
+    since = datetime(1900, 1, 1, tzinfo=timezone.utc)
+    for table in rollup.targets:
+        if not lake.exists(table):
+            return False
+        lake.attach([table])
+        commits = lake.commits(table, run_log.LOOKED_AT)
+        # A RESTORE or a hand at the table may have undone what an earlier run wrote.
+        since = max([since, *(c.at for c in commits if c.provenance is None and c.operation not in KEEPS_ROWS)])
+    return run_log.has_succeeded(lake, rollup.job_name, window, versions, since)

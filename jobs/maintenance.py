@@ -1,0 +1,79 @@
+"""Maintenance: the tables of ours stay small, and what nobody needs any more goes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from expectations.contract import contract_names, contract_of
+from jobs import run_log, verdicts
+from jobs.failures import explained
+from jobs.lake import Lake
+from jobs.ledger import TABLE as LEDGER
+from jobs.logs import log
+from jobs.settings import Settings
+from jobs.staging import drop_left_behind
+
+AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end"}
+"""The tables that only grow, and the column by which their old rows are deleted."""
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """A table's files and bytes before and after; None for what the place does not let us do."""
+
+    table: str
+    files_before: int
+    files_after: int
+    bytes_after: int
+
+
+def own_tables() -> tuple[str, ...]:
+    """The tables that the jobs write: rollups, quality, ledger."""
+    ours = [name for name in contract_names() if contract_of(name).kind in ("rollup", "quality")]
+    return (*ours, LEDGER)
+
+
+def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
+    """Deletes old checks, brings each table's rows together in few files, deletes files that no version needs.
+
+    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`).
+    """
+    drop_left_behind(lake, now)
+    _delete_old_pages(lake, settings, now)
+    for table in own_tables():
+        if lake.exists(table):
+            lake.attach([table])
+            yield _maintain(lake, table, settings, now)
+
+
+def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Maintained:
+    files_before, _ = lake.size(table)
+    if table in AGES:
+        oldest = now.astimezone(timezone.utc) - timedelta(days=settings.keep_checks_days)
+        lake.delete(table, f"{AGES[table]} < TIMESTAMP '{oldest:%Y-%m-%d %H:%M:%S}+00:00'")
+    operations: dict[str, Callable[[], None]] = {
+        "OPTIMIZE": lambda: lake.optimize(table),
+        "VACUUM": lambda: lake.vacuum(table, settings.vacuum_retain_hours),
+    }
+    for name, work in operations.items():
+        try:
+            work()
+        except Exception as error:
+            # Some catalogs do this on their own account and let nobody else.
+            reason = type(explained(error)).__name__
+            log.warning("the table could not be maintained", table=table, operation=name, reason=reason)
+    return Maintained(table, files_before, *lake.size(table))
+
+
+def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
+    folder: Path | None = settings.data_docs_dir or lake.place.docs_folder()
+    if folder is None:
+        return
+    oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()
+    for pages in folder.glob("*/*"):
+        if pages.is_dir() and pages.stat().st_mtime < oldest:
+            shutil.rmtree(pages, ignore_errors=True)

@@ -1,0 +1,227 @@
+"""What can happen to a run and its tables: each ends in a clear error or in a correct result."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from jobs import teacher_prompt_effectiveness
+from jobs.backfill import backfill, chunks_of, read_chunk
+from jobs.command import Call
+from jobs.errors import GateRefusedError, UsageError
+from jobs.failures import OutsideError
+from jobs.lake import Lake
+from jobs.places import LocalFolder
+from jobs.settings import Settings
+from tests.delta_io import read_lake, write_lake, write_table
+from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
+from tests.messy import messy_tables
+from tests.oracle import prompts
+from transforms.changes import STAMPS
+
+JOB = teacher_prompt_effectiveness.JOB
+SOURCE = "ai_insights.teacher_guidance_metrics"
+WINDOW = ("2025-10-27", "2025-11-10")
+NOW = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
+    """The two sources of prompt effectiveness, and nothing of ours."""
+    tables = {
+        name: rows
+        for name, rows in messy_tables(8, sessions=60).items()
+        if name in (SOURCE, "sessions.classroom_sessions")
+    }
+    folder = tmp_path_factory.mktemp("pristine") / "lake"
+    write_lake(folder, tables)
+    return folder, tables
+
+
+@pytest.fixture
+def lakehouse(pristine: tuple[Path, Tables], tmp_path: Path) -> Path:
+    """A copy of the sources."""
+    return Path(shutil.copytree(pristine[0], tmp_path / "lake"))
+
+
+def wrong(lakehouse: Path, tables: Tables, start: str, end: str) -> list[str]:
+    """Where the weeks of the window differ from what the oracle makes of the sources."""
+    first, last = (datetime.fromisoformat(text).date() for text in (start, end))
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    return differences(rows_of(lakehouse, PROMPTS), prompts.rows(tables, first, last, "week"), columns)
+
+
+def at(name: str, act: Callable[[], object]) -> Callable[[str], None]:
+    """A phase callback that acts when the run comes to that phase."""
+    return lambda phase: act() and None if phase == name else None
+
+
+def parquet_files(lakehouse: Path, table: str) -> list[Path]:
+    return sorted(lakehouse.joinpath(*table.split(".")).glob("*.parquet"))
+
+
+def nothing_of_ours(lakehouse: Path) -> bool:
+    """Whether no target and no staging table is there."""
+    staging = list((lakehouse / "quality").glob("staging_*"))
+    return version_of(lakehouse, PROMPTS) == -1 and staging == []
+
+
+def test_a_dry_run_shows_what_would_change_and_writes_nothing(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
+) -> None:
+    _, tables = pristine
+    rehearsed = run(spark, lakehouse, JOB, *WINDOW, dry_run=True)
+    assert sorted(path.parent.name for path in lakehouse.glob("*/*/_delta_log")) == sorted(
+        n.split(".")[1] for n in tables
+    )
+    first = run(spark, lakehouse, JOB, *WINDOW)
+    assert rehearsed.changes[PROMPTS].new == first.changes[PROMPTS].new == len(rows_of(lakehouse, PROMPTS)) > 10
+    published = rows_of(lakehouse, PROMPTS)
+    prompt = next(row for row in tables[SOURCE] if row["session_id"] and row["generated_at"] and row["id"])
+    versions = {table: version_of(lakehouse, table) for table in read_lake(lakehouse)}
+    changed = [row | {"used_at": None, "dismissed_at": None} for row in tables[SOURCE]]
+    write_table(lakehouse, SOURCE, changed)
+    again = run(spark, lakehouse, JOB, *WINDOW, dry_run=True).changes[PROMPTS]
+    assert again.changed > 5
+    assert (again.new, again.gone) == (0, 0)
+    assert {"total_used", "total_dismissed", "usage_rate"} <= set(again.columns)
+    assert again.columns["total_used"] <= again.changed
+    assert "total_generated" not in again.columns
+    assert rows_of(lakehouse, PROMPTS) == published
+    assert prompt is not None
+    assert {t: version_of(lakehouse, t) for t in versions} == versions | {SOURCE: versions[SOURCE] + 1}
+
+
+def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
+) -> None:
+    lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
+    call = Call(lakehouse, None, "2025-10-20", "2025-11-10", period="week")
+    calls = chunks_of(JOB, call, read_chunk("7d"), NOW)
+    assert [(part.start, part.end) for part in calls][0] == ("2025-10-20T00:00:00+00:00", "2025-10-27T00:00:00+00:00")
+    assert len(calls) == 3
+    done = backfill(JOB, calls, lake, settings)
+    first = next(done)
+    assert first.outcome is not None
+    done.close()  # the engineer's machine went to sleep
+    resumed = list(backfill(JOB, calls, lake, settings))
+    assert [chunk.outcome is None for chunk in resumed] == [True, False, False]
+    assert wrong(lakehouse, pristine[1], "2025-10-20", "2025-11-10") == []
+    lake.spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF 1")
+    assert [chunk.outcome is None for chunk in backfill(JOB, calls[:1], lake, settings)] == [False]
+
+
+def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSession, lakehouse: Path) -> None:
+    lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
+    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk("7d"), NOW)
+    assert len(list(backfill(JOB, calls, lake, settings))) == 2
+    kept = rows_of(lakehouse, PROMPTS)
+    write_table(lakehouse, SOURCE, [])
+    with pytest.raises(
+        GateRefusedError, match=r"The backfill stopped at 2025-10-27.* to 2025-11-03.*: The gate refused"
+    ):
+        list(backfill(JOB, calls, lake, settings))
+    assert rows_of(lakehouse, PROMPTS) == kept
+
+
+@pytest.mark.parametrize("text", ["", "7", "0d", "d7", "-1d", "7 days"])
+def test_a_chunk_is_a_number_of_hours_days_or_weeks(text: str) -> None:
+    with pytest.raises(UsageError, match="--chunk must be a number of hours, days or weeks"):
+        read_chunk(text)
+
+
+def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None:
+    call = Call(None, None, "2025-01-15", "2025-04-10", period="month")
+    ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk("7d"), NOW)]
+    assert ends == ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"]
+    with pytest.raises(UsageError, match="A backfill needs --start and --end"):
+        chunks_of(JOB, Call(None, None, "2025-01-15", None, period="month"), read_chunk("7d"), NOW)
+
+
+def test_a_source_that_is_rewritten_under_a_run_is_read_as_it_was(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
+) -> None:
+    run(spark, lakehouse, JOB, *WINDOW, phase=at("read", lambda: write_table(lakehouse, SOURCE, [])))
+    assert wrong(lakehouse, pristine[1], *WINDOW) == []
+
+
+def test_a_source_that_is_vacuumed_under_a_run_is_said_and_nothing_is_written(
+    spark: SparkSession, lakehouse: Path
+) -> None:
+    def vacuum() -> None:
+        for file in parquet_files(lakehouse, SOURCE):
+            file.unlink()
+
+    with pytest.raises(OutsideError, match=rf"^A file of {SOURCE} cannot be read"):
+        run(spark, lakehouse, JOB, *WINDOW, phase=at("read", vacuum))
+    assert nothing_of_ours(lakehouse)
+    (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
+    assert entry["status"] == "failed"
+    assert SOURCE in entry["error_message"]
+
+
+def test_a_half_written_file_of_a_source_is_said(spark: SparkSession, lakehouse: Path) -> None:
+    (file,) = parquet_files(lakehouse, SOURCE)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OutsideError, match=rf"^A file of {SOURCE} cannot be read"):
+        run(spark, lakehouse, JOB, *WINDOW)
+    file.write_bytes(whole)
+    assert run(spark, lakehouse, JOB, *WINDOW).changes[PROMPTS].new > 10
+
+
+@pytest.fixture
+def small_files_only(spark: SparkSession) -> Iterator[Callable[[], None]]:
+    """Lets the JVM write no file of more than some kilobytes: to it as good as a full disk."""
+    process = spark.sparkContext._gateway.proc.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    yield lambda: resource.prlimit(process, resource.RLIMIT_FSIZE, (3000, before[1])) and None
+    resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_the_next_run_makes_up_for_it(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], small_files_only: Callable[[], None]
+) -> None:
+    process = spark.sparkContext._gateway.proc.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    with pytest.raises(OutsideError, match="^There is no room left to write"):
+        run(spark, lakehouse, JOB, *WINDOW, phase=at("transform", small_files_only))
+    resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+    run(spark, lakehouse, JOB, *WINDOW)
+    assert wrong(lakehouse, pristine[1], *WINDOW) == []
+
+
+def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
+) -> None:
+    tables = pristine[1]
+    run(spark, lakehouse, JOB, run_start=NOW)
+    good = version_of(lakehouse, PROMPTS)
+    session = next(row for row in tables["sessions.classroom_sessions"] if row["id"])
+    late = {"id": "late", "session_id": session["id"], "generated_at": datetime(2025, 10, 29, tzinfo=timezone.utc)}
+    write_table(lakehouse, SOURCE, [late], mode="append")
+    assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=1)).is_unchanged
+    published = rows_of(lakehouse, PROMPTS)
+    spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF {good}")
+    assert rows_of(lakehouse, PROMPTS) != published
+    assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    assert differences(rows_of(lakehouse, PROMPTS), published, columns) == []
+
+
+def test_a_clock_that_goes_back_takes_nothing_away(spark: SparkSession, lakehouse: Path) -> None:
+    run(spark, lakehouse, JOB, run_start=NOW)
+    published = rows_of(lakehouse, PROMPTS)
+    assert run(spark, lakehouse, JOB, run_start=NOW - timedelta(days=400)).is_unchanged
+    assert rows_of(lakehouse, PROMPTS) == published
