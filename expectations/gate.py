@@ -75,15 +75,11 @@ def _context() -> Any:
 
 
 def _subject(kwargs: Mapping[str, Any]) -> str:
-    if "column_list" in kwargs:
-        return ", ".join(kwargs["column_list"])
-    if "column_A" in kwargs:
-        return f"{kwargs['column_A']}, {kwargs['column_B']}"
     return str(kwargs.get("column", "rows"))
 
 
 def _expected(kwargs: Mapping[str, Any]) -> str:
-    told = ("min_value", "max_value", "strict_max", "or_equal", "value_set")
+    told = ("min_value", "max_value", "strict_max", "value_set")
     return ", ".join(f"{name}={kwargs[name]}" for name in told if kwargs.get(name) is not None)
 
 

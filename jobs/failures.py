@@ -19,8 +19,8 @@ _KNOWN = (
     (
         r"FAILED_READ_FILE|FileNotFoundException|DELTA_FILE_NOT_FOUND|PATH_NOT_FOUND|DELTA_CHANGE_DATA_FILE|"
         r"DELTA_TRUNCATED_TRANSACTION|is not a Parquet file|Could not read footer",
-        "A file{where} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the table "
-        "or run again over its latest version.",
+        "A file{where} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
+        "table or run again over its latest version.",
     ),
 )
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from expectations.contract import Contract, contract_of
 from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
 from expectations.reconciliation.twins import rows_unlike
-from expectations.suites import Volume, reconciliation_suite, rollup_suite
+from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
 from jobs.lake import Lake
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
@@ -71,7 +71,8 @@ def verdict_on(
         for twin in twins
     }
     differences = {**relative_differences(of_staged, of_sources), **unlike}
-    return judge(staged, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
+    rows = prepared(staged, canonical.key, rollup.ordered)
+    return judge(rows, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
 
 
 def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:

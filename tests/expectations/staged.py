@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.contract import Column, Contract, contract_of
-from expectations.suites import Range, Volume, rollup_suite
+from expectations.suites import ROWS_OF_THE_ID, ROWS_OF_THE_KEY, Range, Volume, prepared, rollup_suite
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.rollup import Rollup
 from transforms.changes import STAMPS
@@ -25,9 +25,6 @@ Cells = Mapping[str, object]
 BETWEEN = "expect_column_values_to_be_between"
 NOT_NULL_CHECK = "expect_column_values_to_not_be_null"
 IN_SET = "expect_column_values_to_be_in_set"
-UNIQUE = "expect_column_values_to_be_unique"
-COMPOUND = "expect_compound_columns_to_be_unique"
-PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
 ROW_COUNT = "expect_table_row_count_to_be_between"
 
 Failed = tuple[str, str]
@@ -136,10 +133,11 @@ class Staged:
         )
 
     def frame(self, spark: SparkSession, rows: Iterable[Cells]) -> DataFrame:
-        """The rows as a run stages them, with a personal text that no check asks about."""
+        """The rows as the gate gets them, with a personal text that no check asks about."""
         types = {column.name: column.type for column in self.columns}
         named = [{**cells, "display_name": PERSONAL} for cells in rows]
-        return frame(spark, named, {**types, "display_name": "string"})
+        whole = frame(spark, named, {**types, "display_name": "string"})
+        return prepared(whole, self.canonical.key, self.rollup.ordered)
 
     def suite(
         self, columns: Iterable[str] | None = None, volume: Volume = FOUR_AS_USUAL, *, allow_empty: bool = False
@@ -161,10 +159,17 @@ class Staged:
         column, doubles = self.window.column, [column.name for column in self.doubles]
         in_pairs = {name for pair in self.rollup.ordered for name in (pair.smaller, pair.greater)} & set(doubles)
         each_double = [(BETWEEN, name) for name in doubles]
-        key = ", ".join(self.canonical.key)
         made = [
-            Break("two rows of one key", (self.row(10, id="twin-1"), self.row(10, id="twin-2")), {(COMPOUND, key): 2}),
-            Break("two rows of one id", (self.row(11, id="shared"), self.row(12, id="shared")), {(UNIQUE, "id"): 2}),
+            Break(
+                "two rows of one key",
+                (self.row(10, id="twin-1"), self.row(10, id="twin-2")),
+                {(BETWEEN, ROWS_OF_THE_KEY): 2},
+            ),
+            Break(
+                "two rows of one id",
+                (self.row(11, id="shared"), self.row(12, id="shared")),
+                {(BETWEEN, ROWS_OF_THE_ID): 2},
+            ),
             Break("a null in each column", ({},), {(NOT_NULL_CHECK, name): 1 for name in self.not_null}),
             Break(
                 "each count below its minimum",
@@ -205,7 +210,7 @@ class Staged:
                 Break(
                     f"{pair.smaller} above {pair.greater}",
                     (self.row(30 + number, **cells),),
-                    {(PAIR, f"{pair.greater}, {pair.smaller}"): 1},
+                    {(BETWEEN, pair.name): 1},
                 )
             )
         return tuple(made)

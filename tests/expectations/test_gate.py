@@ -17,17 +17,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.gate import Check, Verdict, _answers, judge, relative_differences, write_data_docs
-from expectations.suites import Volume, reconciliation_suite
+from expectations.suites import ROWS_OF_THE_ID, Volume, reconciliation_suite
 from tests.expectations.staged import (
     ALL,
     BETWEEN,
     HOURLY,
     IN_SET,
     NOT_NULL_CHECK,
-    PAIR,
     PERSONAL,
     ROW_COUNT,
-    UNIQUE,
     Cells,
     Failed,
     Staged,
@@ -114,10 +112,10 @@ def test_the_pairs_that_must_order_are_declared() -> None:
 
 def test_a_failure_tells_the_rows_by_their_keys_in_utc_and_never_their_values(broken: Verdict) -> None:
     details = {(check.name, check.subject): check.detail for check in broken.failures}
-    assert details[UNIQUE, "id"] == "oak | 2025-09-01 20:00:00; oak | 2025-09-01 21:00:00"
+    assert details[BETWEEN, ROWS_OF_THE_ID] == "oak | 2025-09-01 20:00:00; oak | 2025-09-01 21:00:00"
     assert details[IN_SET, "calculation_method"] == "oak | 2025-09-02 06:00:00; oak | 2025-09-02 07:00:00"
     assert details[NOT_NULL_CHECK, "school_id"] == "null | null"
-    assert details[PAIR, "total_groups, ready_groups"] == "oak | 2025-09-02 15:00:00"
+    assert details[BETWEEN, "total_groups_less_ready_groups"] == "oak | 2025-09-02 15:00:00"
     assert len(details[BETWEEN, "error_rate"].split("; ")) == 5
     assert PERSONAL not in str(broken.checks)
 
@@ -136,7 +134,9 @@ def test_the_pages_show_what_failed_and_nothing_personal(broken: Verdict, tmp_pa
     page = first.read_text(encoding="utf-8")
     other = first.with_name("analytics.dashboard_metrics_hourly.reconciliation.html").read_text(encoding="utf-8")
     assert "<html" in page
-    assert all(told in page for told in ("Failed", "error_rate", "values must be unique", "1 unexpected values found"))
+    assert all(
+        told in page for told in ("Failed", "error_rate", "total_groups_less_ready_groups", "1 unexpected values found")
+    )
     assert "sessions_active" in other
     assert "unexpected values found" not in other
     assert PERSONAL not in page + other

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from expectations.contract import contract_of
-from expectations.suites import AtMost, Range, Volume, reconciliation_suite, rollup_suite
-from tests.expectations.staged import BETWEEN, HOURLY, NOT_NULL_CHECK, PAIR, ROW_COUNT
+from expectations.suites import (
+    ROWS_OF_THE_ID,
+    ROWS_OF_THE_KEY,
+    AtMost,
+    Range,
+    Volume,
+    reconciliation_suite,
+    rollup_suite,
+)
+from tests.expectations.staged import BETWEEN, HOURLY, NOT_NULL_CHECK, ROW_COUNT
 from transforms.changes import STAMPS
 
 if TYPE_CHECKING:
@@ -35,7 +43,8 @@ def test_each_number_has_its_range_and_a_double_never_an_open_one() -> None:
     numbers = {column.name: column for column in (*HOURLY.counts, *HOURLY.doubles)}
     bounded = {column.name for column in HOURLY.bounded}
     open_ended = {column.name for column in HOURLY.doubles} - bounded
-    assert set(made) == {*numbers, "metric_hour"}
+    pairs = {pair.name for pair in HOURLY.rollup.ordered}
+    assert set(made) == {*numbers, *pairs, "metric_hour", ROWS_OF_THE_ID, ROWS_OF_THE_KEY}
     assert {made[name]["max_value"] for name in bounded} == {100.0}
     assert {made[name]["max_value"] for name in open_ended} == {sys.float_info.max}
     assert {name: made[name]["min_value"] for name in numbers} == {n: c.minimum for n, c in numbers.items()}
@@ -62,17 +71,15 @@ def test_the_window_is_half_open() -> None:
 
 
 def test_the_id_and_the_key_are_unique() -> None:
-    assert columns_of(HOURLY.suite(), "expect_column_values_to_be_unique") == ["id"]
-    (compound,) = asked(HOURLY.suite(), "expect_compound_columns_to_be_unique")
-    assert compound["column_list"] == ["school_id", "metric_hour"]
+    made = {kwargs["column"]: kwargs for kwargs in asked(HOURLY.suite(), BETWEEN)}
+    assert made[ROWS_OF_THE_ID]["max_value"] == made[ROWS_OF_THE_KEY]["max_value"] == 1
 
 
 def test_the_declared_pairs_are_ordered() -> None:
     assert AtMost("ready_groups", "total_groups") in HOURLY.rollup.ordered
     assert AtMost("total_errors", "total_alerts") in HOURLY.rollup.ordered
-    assert {AtMost(kwargs["column_B"], kwargs["column_A"]) for kwargs in asked(HOURLY.suite(), PAIR)} == set(
-        HOURLY.rollup.ordered
-    )
+    made = {kwargs["column"]: kwargs for kwargs in asked(HOURLY.suite(), BETWEEN)}
+    assert {made[pair.name]["min_value"] for pair in HOURLY.rollup.ordered} == {0}
 
 
 @pytest.mark.parametrize(
