@@ -82,15 +82,21 @@ class LocalFolder:
         return str(self.folder.joinpath(*table.split(".")))
 
     def exists(self, spark: SparkSession, table: str) -> bool:
-        """Whether the table's folder has a Delta log."""
+        """Whether the table's folder has a Delta log with a commit: it may be about to get its first."""
         del spark
-        return Path(self.location(table), "_delta_log").is_dir()
+        return bool(self._commits(table))
 
     def latest_version(self, spark: SparkSession, table: str) -> int:
         """Read off the names in the Delta log: a run asks for a dozen tables, and a Spark job for each takes longer."""
         del spark
-        names = os.listdir(Path(self.location(table), "_delta_log"))
-        return max(int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name))
+        return max(self._commits(table))
+
+    def _commits(self, table: str) -> list[int]:
+        try:
+            names = os.listdir(Path(self.location(table), "_delta_log"))
+        except OSError:
+            return []
+        return [int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name)]
 
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """Files that no version holds any more are counted, too."""

@@ -19,12 +19,17 @@ EXAMPLE = ROOT / "tests" / "fixtures" / "example"
 Table = Callable[[str], DataFrame]
 
 
+def combined_properties(file: Path) -> Path:
+    """Writes what conf/spark.properties says, but for what tests/spark.properties says otherwise, to the file."""
+    parts = (spark_session.properties_file(), ROOT / "tests" / "spark.properties")
+    file.write_text("\n".join(Path(part).read_text(encoding="utf-8") for part in parts), encoding="utf-8")
+    return file
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session that conf/spark.properties describes, but for what tests/spark.properties says otherwise."""
-    combined = tmp_path_factory.mktemp("conf") / "spark.properties"
-    parts = (spark_session.properties_file(), ROOT / "tests" / "spark.properties")
-    combined.write_text("\n".join(Path(part).read_text(encoding="utf-8") for part in parts), encoding="utf-8")
+    combined = combined_properties(tmp_path_factory.mktemp("conf") / "spark.properties")
     os.environ["TZ"] = "America/New_York"  # a driver's own zone must never show in a result
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_session, "properties_file", lambda: combined)

@@ -1,0 +1,57 @@
+"""A run in a process of its own, that tells its phases and may be told at which to die.
+
+Called as `python -m tests.faults.process JOB LAKEHOUSE START END [PHASE]`; at the phase it kills its whole process
+group, the JVM with it, as the kernel would: nothing is flushed, closed or told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from jobs import spark_session
+from jobs.command import answered, read_call, run_job
+from jobs.logs import set_up_logs
+from tests.conftest import ROOT, combined_properties
+
+
+def start(job: str, lakehouse: Path, window: tuple[str, str], die_at: str | None = None) -> subprocess.Popen[str]:
+    """Starts the run in a process group of its own; its phases are the lines of its output."""
+    arguments = [job, str(lakehouse), *window, *([die_at] if die_at else [])]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "COV_"))}
+    log = (lakehouse.parent / f"{lakehouse.name}-{job}-{os.urandom(4).hex()}.log").open("w")
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.process", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def main() -> None:
+    job, lakehouse, first, end, *die_at = sys.argv[1:]
+    properties = combined_properties(Path(lakehouse).parent / f"{os.getpid()}.properties")
+    spark_session.properties_file = lambda: properties
+    set_up_logs()
+    declared = import_module(f"jobs.{job}").JOB
+
+    def phase(name: str) -> None:
+        print(name, flush=True)
+        if name in die_at:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    call = read_call(declared, ["--lakehouse", lakehouse, "--start", first, "--end", end])
+    status = answered(lambda: run_job(declared, call, phase))
+    print("ended", flush=True)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()
