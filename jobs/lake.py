@@ -58,6 +58,10 @@ def _reason(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
+def _assignments(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
 class Lake:
     """Reads, stages and publishes tables. Every read is of one version, every write is one commit."""
 
@@ -246,8 +250,8 @@ class Lake:
         """Deletes files that no version younger than that needs."""
         self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS")
 
-    def _sql(self, statement: str) -> None:
-        self.spark.sql(statement).collect()
+    def _sql(self, statement: str, **frames: DataFrame) -> None:
+        self.spark.sql(statement, **frames).collect()
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""
@@ -275,21 +279,15 @@ class Lake:
 
         `unmatched` is a condition over `t` and the updates for those of its rows that are not among `rows`.
         """
-        from delta.tables import DeltaTable
-
+        columns = rows.columns
         same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
-
-        def merge() -> None:
-            merged = (
-                DeltaTable.forName(self.spark, table)
-                .alias("t")
-                .merge(rows.alias("s"), same_key)
-                .whenMatchedUpdate(set=dict(updates))
-                .whenNotMatchedInsertAll()
-            )
-            if unmatched:
-                condition, sets = unmatched
-                merged = merged.whenNotMatchedBySourceUpdate(condition=condition, set=dict(sets))
-            merged.execute()
-
-        self.insistently(table, merge)
+        clauses = [
+            f"WHEN MATCHED THEN UPDATE SET {_assignments(updates)}",
+            f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{n}' for n in columns)})",
+        ]
+        if unmatched:
+            condition, sets = unmatched
+            clauses.append(f"WHEN NOT MATCHED BY SOURCE AND {condition} THEN UPDATE SET {_assignments(sets)}")
+        # In SQL: the Python interface of Delta needs a plug-in of its own where the session is a remote one.
+        statement = f"MERGE INTO {table} t USING {{rows}} s ON {same_key} {' '.join(clauses)}"
+        self.insistently(table, lambda: self._sql(statement, rows=rows))
