@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -250,7 +251,7 @@ class Lake:
         """Deletes files that no version younger than that needs."""
         self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS")
 
-    def _sql(self, statement: str, **frames: DataFrame) -> None:
+    def _sql(self, statement: str, **frames: Any) -> None:
         self.spark.sql(statement, **frames).collect()
 
     def append(self, table: str, rows: DataFrame) -> None:

@@ -115,9 +115,11 @@ def base(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 
 LONG = pytest.mark.long
+SHORTEST = "teacher_prompt_effectiveness"
+"""The job whose runs the short form makes."""
 
 
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == SHORTEST else LONG) for name in JOBS])
 @pytest.mark.parametrize(
     ("change", "commits", "earlier", "parts"),
     [

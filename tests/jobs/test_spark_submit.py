@@ -46,10 +46,14 @@ CALLS: dict[str, tuple[list[str], str, str, set[str]]] = {
 """Per job its options, the table that it writes, and the values that its window widens to in the table's column."""
 
 
-SLOWEST = pytest.param("teacher_analytics_summary", marks=pytest.mark.long)
-
-
-@pytest.mark.parametrize("job", ["dashboard_metrics_hourly", SLOWEST, "teacher_prompt_effectiveness"])
+@pytest.mark.parametrize(
+    "job",
+    [
+        "dashboard_metrics_hourly",
+        pytest.param("teacher_analytics_summary", marks=pytest.mark.long),
+        pytest.param("teacher_prompt_effectiveness", marks=pytest.mark.long),
+    ],
+)
 def test_spark_submit_writes_what_delta_rs_reads(tmp_path: Path, job: str) -> None:
     options, table, column, values = CALLS[job]
     lakehouse = copy_of_example(tmp_path / "lake")

@@ -1,0 +1,115 @@
+"""What many runs leave, and what maintenance makes of it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from expectations.gate import Check
+from jobs import run_log, verdicts
+from jobs.lake import Lake
+from jobs.ledger import Entry, Ledger
+from jobs.maintenance import maintain
+from jobs.places import LocalFolder
+from jobs.publish import Changes, Replacement, publish
+from jobs.settings import Settings
+from tests.lakehouses import PROMPTS, rows_of, version_of
+from transforms.changes import STAMPS
+
+RUNS = 12
+FILES_PER_COMMIT = 2
+"""The most files that a commit adds to a table: docs/operations.md says so."""
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LEDGER = "users.analytics_job_metadata"
+
+
+def shortened_run(lake: Lake, number: int) -> None:
+    """What a run leaves in the tables, without reading any source: one more week of prompts, and its records."""
+    contract, begun = contract_of(PROMPTS), NOW + timedelta(hours=number)
+    week = datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=number)
+    row = {
+        "id": f"row-{number}",
+        "prompt_category": "engagement",
+        "total_generated": number,
+        "calculation_period_start": week,
+        "calculation_period_end": week + timedelta(weeks=1),
+    }
+    own = [field for field in contract.spark_schema if field.name not in STAMPS]
+    rows = lake.spark.createDataFrame([tuple(row.get(field.name) for field in own)], type(contract.spark_schema)(own))
+    lake.create_missing(contract)
+    covered = f"calculation_period_start >= TIMESTAMP '{week:%Y-%m-%d} 00:00:00+00:00'"
+    entry, name = Entry("shortened", week, begun), f"run-{number}"
+    ledger = Ledger(lake)
+    ledger.prepare()
+    created_at = ledger.begin(entry)
+    made_from = {"run_id": uuid.uuid4().hex, "job_name": "shortened"}
+    publish(lake, Replacement(contract, rows, covered, "true"), begun, made_from, lake.version(PROMPTS))
+    for table in (verdicts.TABLE, run_log.TABLE):
+        lake.create_missing(contract_of(table))
+    check = Check("expectation", "expect_something", "a column", "critical", success=True)
+    verdicts.record(lake, name, "shortened", PROMPTS, (check,))
+    window = (week, week + timedelta(weeks=1))
+    run_log.record(lake, run_log.Entry(name, "shortened", window, begun, "succeeded", False, {}, Changes(new=1)))
+    ledger.record(entry, "succeeded", created_at, rows=1)
+
+
+def files_of(lakehouse: Path, table: str) -> int:
+    return len(list(lakehouse.joinpath(*table.split(".")).rglob("*.parquet")))
+
+
+@pytest.fixture
+def no_retention_check(spark: SparkSession) -> Iterator[None]:
+    """Lets a VACUUM delete files that were needed until a moment ago."""
+    name = "spark.databricks.delta.retentionDurationCheck.enabled"
+    spark.conf.set(name, "false")
+    yield
+    spark.conf.unset(name)
+
+
+def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
+    spark: SparkSession, tmp_path: Path, no_retention_check: None
+) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    for number in range(RUNS):
+        shortened_run(lake, number)
+    ours = (PROMPTS, verdicts.TABLE, run_log.TABLE, LEDGER)
+    for table in ours:
+        commits = version_of(tmp_path, table)
+        assert RUNS <= commits <= 2 * RUNS + 1, f"{table}: {commits} commits"
+        assert lake.size(table)[0] <= commits * FILES_PER_COMMIT
+    assert list(tmp_path.joinpath(*PROMPTS.split("."), "_delta_log").glob("*.checkpoint*.parquet")) != []
+
+    old, young = tmp_path / "_data_docs" / "shortened" / "old", tmp_path / "_data_docs" / "shortened" / "young"
+    for pages in (old, young):
+        pages.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    rows = {table: rows_of(tmp_path, table) for table in ours}
+    eager = Settings().model_copy(update={"vacuum_retain_hours": 0})
+    done = {one.table: one for one in maintain(lake, eager, datetime.now(timezone.utc))}
+    assert set(done) == set(ours)
+    for table in ours:
+        assert (done[table].files_before, done[table].files_after) >= (2, 1)
+        assert done[table].files_after == 1
+        checkpoints = len(list(tmp_path.joinpath(*table.split("."), "_delta_log").glob("*.parquet")))
+        assert files_of(tmp_path, table) == 1 + checkpoints
+        assert sorted(rows_of(tmp_path, table), key=str) == sorted(rows[table], key=str)
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(verdicts.TABLE))
+    verdicts.record(lake, "run", "job", PROMPTS, (Check("expectation", "a", "b", "critical", success=True),))
+    now = datetime.now(timezone.utc)
+    list(maintain(lake, Settings(), now + timedelta(days=89)))
+    assert len(rows_of(tmp_path, verdicts.TABLE)) == 1
+    list(maintain(lake, Settings(), now + timedelta(days=91)))
+    assert rows_of(tmp_path, verdicts.TABLE) == []
