@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from jobs.cli import JOBS
 from jobs.command import Call, Job, answered, read_call, run_job
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
-
-ROLLUPS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
 
 
 def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
@@ -28,8 +27,8 @@ def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
     parser.add_argument("--rollup", default="")
     parser.add_argument("--chunks", default="")
     own, rest = parser.parse_known_args(arguments)
-    if own.rollup not in ROLLUPS:
-        raise UsageError(f"--rollup must be one of {', '.join(ROLLUPS)}: {own.rollup!r}.")
+    if own.rollup not in JOBS:
+        raise UsageError(f"--rollup must be one of {', '.join(JOBS)}: {own.rollup!r}.")
     job: Job[Any] = import_module(f"jobs.{own.rollup}").JOB
     call = read_call(job, [argument for argument in rest if argument != "--period="])
     if call.start is None or call.end is None:
