@@ -21,7 +21,11 @@ SECOND = ["--start=2025-09-08", "--end=2025-09-15"]
     [
         (HOURLY, ["--catalog=", "--start=", "--end="], Call(None, None, None, None)),
         (HOURLY, ["--allow_empty=false", "--dry_run="], Call(None, None, None, None)),
-        (HOURLY, ["--allow_empty=true", "--dry_run=True"], Call(None, None, None, None, allow_empty=True, dry_run=True)),
+        (
+            HOURLY,
+            ["--allow_empty=true", "--dry_run=True"],
+            Call(None, None, None, None, allow_empty=True, dry_run=True),
+        ),
         (HOURLY, ["--allow-empty", "--catalog=c"], Call(None, "c", None, None, allow_empty=True)),
         (HOURLY, ["--catalog=a", "--catalog=a", "--end=2025-01-01"], Call(None, "a", None, "2025-01-01")),
         (PROMPTS, ["--period="], Call(None, None, None, None, period="week")),
@@ -65,9 +69,7 @@ def test_a_chunk_is_a_call_of_the_rollup_that_is_named() -> None:
         (["--rollup=dashboard_metrics_hourly", CHUNKS, *SECOND[:1], "--end=2025-10-01"], "The chunk 2025-09-08 to"),
     ],
 )
-def test_a_wrong_chunk_ends_with_2(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_chunk_ends_with_2(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
