@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 W = TypeVar("W", bound=RunWindow)
 DEFAULT_CATALOG = "classwaves"
+DEFAULT_PERIOD = "week"
 MAX_ATTEMPTS = 5
 
 
@@ -63,24 +64,47 @@ class Job(Generic[W]):
     periods: tuple[str, ...] = ()
 
 
+def _given(text: str) -> str | None:
+    return text or None
+
+
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """`--lakehouse` and `--catalog`, of which a call has at most one."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--lakehouse", type=Path, metavar="DIR", help="the folder of a local lakehouse")
-    place.add_argument("--catalog", metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
+    place.add_argument("--catalog", type=_given, metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false", ""):
+        raise argparse.ArgumentTypeError(f"true or false is expected: {text!r}")
+    return text.lower() == "true"
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str, told: str) -> None:
+    """`--name` alone, or as a platform's parameter has it: with `true` or `false`, and `_` for `-`."""
+    also = [f"--{name.replace('-', '_')}"]
+    parser.add_argument(f"--{name}", *also, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=told)
 
 
 def read_call(job: Job[W], arguments: Sequence[str]) -> Call:
-    """The call that the arguments spell; raises `UsageError` for an option that the job does not have."""
+    """The call that the arguments spell; raises `UsageError` for an option that the job does not have.
+
+    `--start=`, with nothing after it, is not given: a parameter of a Databricks job is always sent, empty by default.
+    """
     parser = _Parser(prog=job.name, allow_abbrev=False, description=f"Writes {job.name}: see docs/jobs.md.")
     add_place_options(parser)
-    parser.add_argument("--start", metavar="T", help="first instant or date of the window, ISO 8601, UTC")
-    parser.add_argument("--end", metavar="T", help="end of the window, exclusive")
-    parser.add_argument("--allow-empty", action="store_true", help="let the run empty a window that holds rows")
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+    parser.add_argument("--start", type=_given, metavar="T", help="first instant or date of the window, ISO 8601, UTC")
+    parser.add_argument("--end", type=_given, metavar="T", help="end of the window, exclusive")
+    _add_flag(parser, "allow-empty", "let the run empty a window that holds rows")
+    _add_flag(parser, "dry-run", "show what would change, and write nothing")
     if job.periods:
         parser.add_argument(
-            "--period", choices=job.periods, default="week", help="length of a period (default: %(default)s)"
+            "--period",
+            type=lambda text: text or DEFAULT_PERIOD,
+            choices=job.periods,
+            default=DEFAULT_PERIOD,
+            help="length of a period (default: %(default)s)",
         )
     return Call(**vars(parser.parse_args(arguments)))
 

@@ -1,0 +1,58 @@
+"""The entry point of a backfill's tasks on Databricks: one chunk of the rollup that a parameter names.
+
+The parameters of the backfill job say what all of its tasks have in common; the loop adds the window of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from jobs.cli import JOBS
+from jobs.command import Call, Job, answered, read_call, run_job
+from jobs.errors import UsageError
+from jobs.logs import set_up_logs
+
+
+def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
+    """The job and its call; raises `UsageError` where a chunk has no window, or none of the list that it is from.
+
+    `--period=`, with nothing after it, is not given: only one of the rollups has periods.
+    """
+    parser = argparse.ArgumentParser(prog="backfill_chunk", allow_abbrev=False, add_help=False)
+    parser.add_argument("--rollup", default="")
+    parser.add_argument("--chunks", default="")
+    own, rest = parser.parse_known_args(arguments)
+    if own.rollup not in JOBS:
+        raise UsageError(f"--rollup must be one of {', '.join(JOBS)}: {own.rollup!r}.")
+    job: Job[Any] = import_module(f"jobs.{own.rollup}").JOB
+    call = read_call(job, [argument for argument in rest if argument != "--period="])
+    if call.start is None or call.end is None:
+        raise UsageError("A chunk needs --start and --end.")
+    if own.chunks and (call.start, call.end) not in _windows(own.chunks):
+        raise UsageError(f"The chunk {call.start} to {call.end} is not among --chunks.")
+    return job, call
+
+
+def _windows(chunks: str) -> list[tuple[str, str]]:
+    try:
+        return [(chunk["start"], chunk["end"]) for chunk in json.loads(chunks)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError('--chunks must be JSON such as [{"start": "2025-09-01", "end": "2025-09-08"}].') from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the chunk, and ends as the job itself does."""
+    set_up_logs()
+    given = sys.argv[1:] if arguments is None else arguments
+    status = answered(lambda: run_job(*read_chunk(given)))
+    if status:
+        raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""SQL that tells a Unity Catalog what the contracts say: grants, comments, tags, and views for those who see a part.
+
+It is text only, one statement a line, for whoever may run it: `python -m jobs.unity_sql grants --catalog classwaves`.
+
+Row filters and column masks are views here. Set on a table, they would bar the runs, which read their sources and
+targets as of a version: a table with a filter or a mask has no time travel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from expectations.contract import Contract, contract_names, contract_of
+from jobs.cli import JOBS
+from jobs.command import Job, read_call
+from jobs.maintenance import own_tables
+
+QUARANTINE = "quality.quarantine"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The catalog, and who gets what: the service principal runs the jobs, operators look after them."""
+
+    catalog: str
+    service_principal: str = "classwaves-jobs"
+    operators: str = "classwaves-operators"
+    analysts: str = "classwaves-analysts"
+    support: str = "classwaves-support"
+    school_staff: str = "classwaves-school-staff"
+    school_group_prefix: str = "classwaves-school-"
+
+
+def _name(text: str) -> str:
+    """A name in backticks, its parts between the dots each."""
+    return ".".join(f"`{part.replace('`', '``')}`" for part in text.split("."))
+
+
+def _principal(text: str) -> str:
+    return f"`{text.replace('`', '``')}`"
+
+
+def _text(text: str) -> str:
+    return "'" + " ".join(text.split()).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def sources() -> tuple[str, ...]:
+    """The tables that the jobs read and others write."""
+    found: set[str] = set()
+    for name in JOBS:
+        job: Job[Any] = import_module(f"jobs.{name}").JOB
+        found.update(job.rollup_of(read_call(job, [])).sources)
+    return tuple(sorted(found))
+
+
+def targets() -> tuple[str, ...]:
+    """The tables that analysts read and the jobs write."""
+    return tuple(name for name in contract_names() if contract_of(name).kind == "rollup")
+
+
+def grants(names: Names) -> Iterator[str]:
+    """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else."""
+    own, catalog = sorted(own_tables()), _principal(names.catalog)
+    for_analysts = sorted({*targets(), *own} - {QUARANTINE})
+    reads = {
+        names.service_principal: [*sources(), *own],
+        names.operators: own,
+        names.analysts: for_analysts,
+    }
+    for principal, tables in reads.items():
+        who = _principal(principal)
+        yield f"GRANT USE CATALOG ON CATALOG {catalog} TO {who}"
+        for schema in sorted({table.split(".")[0] for table in tables}):
+            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{_name(schema)} TO {who}"
+    runner = _principal(names.service_principal)
+    yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}"
+    for schema in sorted({table.split(".")[0] for table in own}):
+        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{_name(schema)} TO {runner}"
+    for principal, tables in reads.items():
+        for table in dict.fromkeys(tables):
+            writes = principal == names.service_principal and table in own
+            privileges = "SELECT, MODIFY" if writes else "SELECT"
+            yield f"GRANT {privileges} ON TABLE {catalog}.{_name(table)} TO {_principal(principal)}"
+
+
+def comments(names: Names) -> Iterator[str]:
+    """What each table and column of ours is."""
+    for contract in _own_contracts():
+        table = f"{_principal(names.catalog)}.{_name(contract.table)}"
+        yield f"COMMENT ON TABLE {table} IS {_text(contract.description)}"
+        for column in contract.columns:
+            yield f"COMMENT ON COLUMN {table}.{_name(column.name)} IS {_text(column.description)}"
+
+
+def tags(names: Names) -> Iterator[str]:
+    """The kind of each table that the jobs touch, the unit of its columns, and which of them are personal."""
+    for contract in [*_own_contracts(), *map(contract_of, sources())]:
+        table = f"{_principal(names.catalog)}.{_name(contract.table)}"
+        yield f"ALTER TABLE {table} SET TAGS ('classwaves_kind' = {_text(contract.kind)})"
+        for column in contract.columns:
+            told = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
+            given = ", ".join(f"'{key}' = {_text(value)}" for key, value in told.items() if value)
+            if given:
+                yield f"ALTER TABLE {table} ALTER COLUMN {_name(column.name)} SET TAGS ({given})"
+
+
+def row_filters(names: Names) -> Iterator[str]:
+    """Views of the targets in which the staff of a school see its rows: its group is the prefix and the school's id."""
+    yield from _may_enter(names, names.school_staff)
+    for table in targets():
+        contract = contract_of(table)
+        if "school_id" not in contract.column_names or not table.startswith("users."):
+            continue
+        view = f"{_principal(names.catalog)}.`quality`.{_name(table.split('.')[1] + '_of_my_school')}"
+        columns = ", ".join(map(_name, contract.column_names))
+        yield (
+            f"CREATE OR REPLACE VIEW {view} COMMENT {_text(f'The rows of {table} of the schools of who asks.')} "
+            f"AS SELECT {columns} FROM {_principal(names.catalog)}.{_name(table)} "
+            f"WHERE is_account_group_member(concat({_text(names.school_group_prefix)}, `school_id`)) "
+            f"OR is_account_group_member({_text(names.operators)})"
+        )
+        yield f"GRANT SELECT ON VIEW {view} TO {_principal(names.school_staff)}"
+
+
+def column_masks(names: Names) -> Iterator[str]:
+    """Views of the sources for the support, in which personal columns are null for all but operators."""
+    yield from _may_enter(names, names.support)
+    for contract in map(contract_of, sources()):
+        if all(not column.personal for column in contract.columns):
+            continue
+        view = f"{_principal(names.catalog)}.`quality`.{_name(contract.table.replace('.', '_') + '_masked')}"
+        is_operator = f"is_account_group_member({_text(names.operators)})"
+        columns = [
+            f"CASE WHEN {is_operator} THEN {_name(c.name)} END AS {_name(c.name)}" if c.personal else _name(c.name)
+            for c in contract.columns
+        ]
+        told = _text(f"{contract.table} without its personal values, but for operators.")
+        yield (
+            f"CREATE OR REPLACE VIEW {view} COMMENT {told} "
+            f"AS SELECT {', '.join(columns)} FROM {_principal(names.catalog)}.{_name(contract.table)}"
+        )
+        for reader in (names.support, names.operators):
+            yield f"GRANT SELECT ON VIEW {view} TO {_principal(reader)}"
+
+
+def _may_enter(names: Names, principal: str) -> Iterator[str]:
+    yield f"GRANT USE CATALOG ON CATALOG {_principal(names.catalog)} TO {_principal(principal)}"
+    yield f"GRANT USE SCHEMA ON SCHEMA {_principal(names.catalog)}.`quality` TO {_principal(principal)}"
+
+
+def _own_contracts() -> list[Contract]:
+    return [contract_of(table) for table in sorted(set(own_tables()))]
+
+
+STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {
+    "grants": grants,
+    "comments": comments,
+    "tags": tags,
+    "row-filters": row_filters,
+    "column-masks": column_masks,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the statements that are asked for."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.unity_sql", allow_abbrev=False, description=__doc__)
+    parser.add_argument("what", choices=list(STATEMENTS))
+    parser.add_argument("--catalog", required=True, metavar="NAME", help="the catalog")
+    defaults = Names("")
+    for option in ("service_principal", "operators", "analysts", "support", "school_staff", "school_group_prefix"):
+        parser.add_argument(
+            f"--{option.replace('_', '-')}", default=getattr(defaults, option), metavar="NAME", help="(%(default)s)"
+        )
+    given = vars(parser.parse_args(arguments))
+    statements = STATEMENTS[given.pop("what")](Names(**given))
+    sys.stdout.writelines(f"{statement};\n" for statement in statements)
+
+
+if __name__ == "__main__":
+    main()

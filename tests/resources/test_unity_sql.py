@@ -1,0 +1,94 @@
+"""What is told to a Unity Catalog says what the contracts say, and grants nothing beyond."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from expectations.contract import contract_names, contract_of
+from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, sources, tags, targets
+
+NAMES = Names("ours", "runner", "operators", "analysts", "support", "staff", "school-")
+_TABLE = re.compile(r"`ours`\.`(\w+)`\.`(\w+)`")
+
+
+def tables_of(statements: list[str]) -> set[str]:
+    return {".".join(found) for statement in statements for found in _TABLE.findall(statement)}
+
+
+def granted(principal: str, kind: str = "ON TABLE") -> dict[str, str]:
+    """The tables that the principal is granted, with the privileges."""
+    mine = [one for one in grants(NAMES) if kind in one and one.endswith(f"TO `{principal}`")]
+    return {next(iter(tables_of([one]))): one.removeprefix("GRANT ").split(f" {kind}")[0] for one in mine}
+
+
+def test_the_service_principal_reads_sources_and_writes_what_is_ours() -> None:
+    privileges = granted("runner")
+    written = {table for table, given in privileges.items() if given == "SELECT, MODIFY"}
+    assert written == {name for name in contract_names() if contract_of(name).kind != "source"}
+    assert {table for table, given in privileges.items() if given == "SELECT"} == set(sources())
+
+
+def test_analysts_read_targets_and_verdicts_and_no_source() -> None:
+    privileges = granted("analysts")
+    assert set(privileges.values()) == {"SELECT"}
+    assert set(targets()) < set(privileges)
+    assert not [table for table in privileges if contract_of(table).kind == "source" or table == "quality.quarantine"]
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+def test_only_tables_with_a_contract_are_named(what: str) -> None:
+    named = tables_of([re.sub(r"VIEW \S+", "", one) for one in STATEMENTS[what](NAMES)])
+    assert named <= set(contract_names())
+
+
+def test_each_column_of_ours_has_its_comment() -> None:
+    statements = set(comments(NAMES))
+    assert len(statements) == len(list(comments(NAMES)))
+    for name in contract_names():
+        contract = contract_of(name)
+        if contract.kind != "source":
+            schema, table = name.split(".")
+            for column in contract.column_names:
+                start = f"COMMENT ON COLUMN `ours`.`{schema}`.`{table}`.`{column}` IS '"
+                assert [one for one in statements if one.startswith(start)]
+
+
+def test_each_personal_column_has_its_tag_and_its_mask() -> None:
+    tagged, masked = list(tags(NAMES)), list(column_masks(NAMES))
+    for name in sources():
+        schema, table = name.split(".")
+        for column in contract_of(name).columns:
+            is_tagged = (
+                f"ALTER TABLE `ours`.`{schema}`.`{table}` ALTER COLUMN `{column.name}` SET TAGS ('classwaves_personal'"
+            )
+            assert bool([one for one in tagged if one.startswith(is_tagged)]) == column.personal
+            if column.personal:
+                view = next(one for one in masked if f"`{schema}_{table}_masked` COMMENT" in one)
+                assert (
+                    f"CASE WHEN is_account_group_member('operators') THEN `{column.name}` END AS `{column.name}`"
+                    in view
+                )
+                assert len(re.findall(f"`{column.name}`", view)) == 2
+
+
+def test_the_staff_of_a_school_see_their_own_school() -> None:
+    views = [one for one in row_filters(NAMES) if one.startswith("CREATE")]
+    assert len(views) == 2
+    for view in views:
+        assert view.endswith(
+            "WHERE is_account_group_member(concat('school-', `school_id`)) OR is_account_group_member('operators')"
+        )
+
+
+def test_no_table_gets_a_filter_or_a_mask_which_would_bar_the_runs() -> None:
+    statements = [one for what in STATEMENTS.values() for one in what(NAMES)]
+    assert not [one for one in statements if re.search(r"SET (ROW FILTER|MASK)", one)]
+
+
+def test_names_and_texts_cannot_end_what_they_stand_in(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["row-filters", "--catalog", "a`b", "--operators", "it's"])
+    written = capsys.readouterr().out
+    assert "`a``b`.`quality`" in written
+    assert "is_account_group_member('it\\'s');" in written
