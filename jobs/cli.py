@@ -14,6 +14,7 @@ from jobs.command import Job, answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
 from jobs.screen import phases, print_table, progress
+from jobs.workspace import app as workspace
 
 if TYPE_CHECKING:
     from expectations.contract import Contract
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
 )
+app.add_typer(workspace, name="workspace")
 
 LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
 CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
