@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from jobs.command import Job, answered, open_lake
 from jobs.errors import UsageError
-from jobs.logs import log, set_up_logs
+from jobs.logs import set_up_logs
+from jobs.screen import phases, print_table, progress
+from jobs.workspace import app as workspace
 
 if TYPE_CHECKING:
     from expectations.contract import Contract
@@ -31,26 +29,17 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
 )
+app.add_typer(workspace, name="workspace")
 
 LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
 CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
 
 
-def _nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
+def nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
+    """The error for a name that is none of the names, with the one that may be meant."""
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}."
     return UsageError(f"There is no {what} {name}: {hint}")
-
-
-@contextmanager
-def _phases() -> Iterator[Callable[[str], None]]:
-    """Shows what a run is at: a spinner on a terminal, log lines elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda name: log.info("phase", phase=name)
-        return
-    with console.status("starting") as status:
-        yield lambda name: status.update(name)
 
 
 @app.command()
@@ -101,7 +90,7 @@ def sample(
     lake = Lake(spark, place)
     density = PILOT_DENSITY if sessions is None else BUSY_DENSITY
     tables = sample_tables(spark, sessions=sessions or PILOT_SESSIONS, days=days, seed=seed, density=density)
-    with _phases() as phase:
+    with phases() as phase:
         for name, rows in tables.items():
             phase(f"writing {name}")
             lake.overwrite_all(contract_of(name), rows)
@@ -123,9 +112,9 @@ def run(
     """
     from jobs.command import read_call, run_job
 
-    declared = _job(job)
+    declared = job_named(job)
     call = read_call(declared, context.args)
-    with _phases() as phase:
+    with phases() as phase:
         sentence = run_job(declared, call, phase)
     typer.echo(sentence, err=True)
 
@@ -151,20 +140,22 @@ def backfill(
     from jobs.command import read_call
     from jobs.settings import load_settings
 
-    declared = _job(job)
+    declared = job_named(job)
     call, settings = read_call(declared, context.args), load_settings()
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
     rows = []
-    with _progress(len(calls), f"backfill {job}") as (advance, phase):
+    with progress(len(calls), f"backfill {job}") as (advance, phase):
         for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
             changes = done.outcome.changes[table] if done.outcome else None
             told = [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
             rows.append([f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(told or ["done before"])])
             advance()
     columns = ["start", "end", "new", "changed", "gone", "unchanged"]
-    _print(f"{table}{', dry run' if call.dry_run else ''}", columns, [row + [None] * (6 - len(row)) for row in rows])
+    print_table(
+        f"{table}{', dry run' if call.dry_run else ''}", columns, [row + [None] * (6 - len(row)) for row in rows]
+    )
     skipped = sum(len(row) == 3 for row in rows)
     typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
 
@@ -183,11 +174,11 @@ def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves maintain")
     rows: list[list[str | None]] = []
-    with _phases() as phase:
+    with phases() as phase:
         for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
             phase(done.table)
             rows.append([done.table, str(done.files_before), str(done.files_after), str(done.bytes_after)])
-    _print("Maintained", ["table", "files before", "files after", "bytes after"], rows)
+    print_table("Maintained", ["table", "files before", "files after", "bytes after"], rows)
 
 
 @app.command()
@@ -215,7 +206,7 @@ def show(
     newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
     frame = lake.read(table, lake.version(table)).orderBy(*newest).limit(rows)
     shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
-    _print(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
+    print_table(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
     if columns is None and len(chosen) < len(contract.public_columns):
         typer.echo(f"{len(contract.public_columns) - len(chosen)} more columns: name them with --columns.", err=True)
 
@@ -246,29 +237,15 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
         )
         .orderBy("source", "reason")
     )
-    _print("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+    print_table("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
 
 
-def _job(name: str) -> Job[Any]:
+def job_named(name: str) -> Job[Any]:
+    """The job of that name; raises `UsageError` where there is none."""
     if name not in JOBS:
-        raise _nearest(name, JOBS, "job")
+        raise nearest(name, JOBS, "job")
     declared: Job[Any] = import_module(f"jobs.{name}").JOB
     return declared
-
-
-@contextmanager
-def _progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """A bar with the time left on a terminal, log lines elsewhere: what to call after a step, and at a phase of it."""
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        done = iter(range(1, steps + 1))
-        yield (lambda: log.info("progress", done=next(done), of=steps)), lambda name: log.info("phase", phase=name)
-        return
-    with Progress(console=console) as progress:
-        task = progress.add_task(title, total=steps)
-        yield (lambda: progress.advance(task)), lambda name: progress.update(task, description=f"{title}: {name}")
 
 
 def _contract(table: str) -> Contract:
@@ -276,7 +253,7 @@ def _contract(table: str) -> Contract:
 
     names = contract_names()
     if table not in names:
-        raise _nearest(table, names, "table")
+        raise nearest(table, names, "table")
     return contract_of(table)
 
 
@@ -290,28 +267,8 @@ def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:
     chosen = [name.strip() for name in columns.split(",")]
     for name in chosen:
         if name not in public:
-            raise _nearest(name, public, f"column that may be shown in {contract.table} named")
+            raise nearest(name, public, f"column that may be shown in {contract.table} named")
     return chosen
-
-
-def _print(title: str, columns: list[str], rows: list[list[str | None]]) -> None:
-    drawn = Table(title=title, header_style="bold")
-    for name in columns:
-        drawn.add_column(name, overflow="fold")
-    for row in rows:
-        drawn.add_row(*["" if value is None else _short(value) for value in row])
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a file has no edge to wrap at
-    console.print(drawn)
-
-
-def _short(value: str) -> str:
-    """A number with at most three decimals; anything else as it is."""
-    try:
-        return f"{float(value):.3f}".rstrip("0").rstrip(".") if "." in value else value
-    except ValueError:
-        return value
 
 
 def main() -> None:

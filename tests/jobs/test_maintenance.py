@@ -74,6 +74,7 @@ def no_retention_check(spark: SparkSession) -> Iterator[None]:
     spark.conf.unset(name)
 
 
+@pytest.mark.long
 def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
     spark: SparkSession, tmp_path: Path, no_retention_check: None
 ) -> None:
@@ -93,11 +94,11 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
     os.utime(old, (0, 0))
     rows = {table: rows_of(tmp_path, table) for table in ours}
     eager = Settings().model_copy(update={"vacuum_retain_hours": 0})
-    done = {one.table: one for one in maintain(lake, eager, datetime.now(timezone.utc))}
-    assert set(done) == set(ours)
+    maintained = list(maintain(lake, eager, datetime.now(timezone.utc)))
+    done = {one.table: one for one in maintained}
+    assert sorted(one.table for one in maintained) == sorted(ours)
     for table in ours:
-        assert (done[table].files_before, done[table].files_after) >= (2, 1)
-        assert done[table].files_after == 1
+        assert (done[table].files_before >= RUNS, done[table].files_after) == (True, 1)
         checkpoints = len(list(tmp_path.joinpath(*table.split("."), "_delta_log").glob("*.parquet")))
         assert files_of(tmp_path, table) == 1 + checkpoints
         assert sorted(rows_of(tmp_path, table), key=str) == sorted(rows[table], key=str)

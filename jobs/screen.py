@@ -1,0 +1,60 @@
+"""What the command line shows on the way and at the end: phases, a bar, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs.logs import log
+
+
+@contextmanager
+def phases() -> Iterator[Callable[[str], None]]:
+    """Shows what a run is at: a spinner on a terminal, log lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name: log.info("phase", phase=name)
+        return
+    with console.status("starting") as status:
+        yield lambda name: status.update(name)
+
+
+@contextmanager
+def progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """A bar with the time left on a terminal, log lines elsewhere: what to call after a step, and at a phase of it."""
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        done = iter(range(1, steps + 1))
+        yield (lambda: log.info("progress", done=next(done), of=steps)), lambda name: log.info("phase", phase=name)
+        return
+    with Progress(console=console) as bar:
+        task = bar.add_task(title, total=steps)
+        yield (lambda: bar.advance(task)), lambda name: bar.update(task, description=f"{title}: {name}")
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str | None]]) -> None:
+    """Prints rows under the columns' names; None is an empty cell."""
+    # Texts, because rich takes brackets in plain strings, as in `[dev jane] classwaves hourly`, for its own.
+    drawn = Table(title=Text(title), header_style="bold")
+    for name in columns:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*[Text("" if value is None else _short(value)) for value in row])
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file has no edge to wrap at
+    console.print(drawn)
+
+
+def _short(value: str) -> str:
+    """A number with at most three decimals; anything else as it is."""
+    try:
+        return f"{float(value):.3f}".rstrip("0").rstrip(".") if "." in value else value
+    except ValueError:
+        return value

@@ -1,0 +1,140 @@
+"""Tables as a workspace has them, beside their contracts: what differs, and the SQL that tells the catalog more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from expectations.contract import Contract, contract_names, contract_of
+from jobs.rollup import REQUIRED_SOURCES
+
+if TYPE_CHECKING:
+    from databricks.sdk.service.catalog import TableInfo
+
+FEED = "delta.enableChangeDataFeed"
+_CLUSTERING = "clusteringColumns"
+_OTHER_NAMES = {"integer": "int", "long": "bigint"}
+"""Names of types that some clients wrote to the catalog, and the names that contracts have for them."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as declared: of which table, column or job; what; as declared; as it is."""
+
+    place: str
+    what: str
+    declared: str
+    found: str
+
+
+def own_contracts() -> list[Contract]:
+    """The contracts of the tables that the jobs write."""
+    contracts = [contract_of(name) for name in contract_names()]
+    return [contract for contract in contracts if contract.kind != "source"]
+
+
+def source_contracts() -> list[Contract]:
+    """The contracts of the tables that the rollups' columns are made of."""
+    read = {source for contract in own_contracts() for column in contract.columns for source in column.sources}
+    return [contract_of(name) for name in sorted(read)]
+
+
+def differences(contract: Contract, table: TableInfo | None) -> list[Difference]:
+    """Where the table is not as its contract says; None is a table that is not there.
+
+    Of a source only what a run requires is compared: the columns of its contract and their types. An absent source that
+    counts as empty is no difference.
+    """
+    if table is None:
+        is_missed = contract.kind != "source" or contract.table in REQUIRED_SOURCES
+        return [Difference(contract.table, "table", "there", "not there")] if is_missed else []
+    found = list(_columns(contract, table))
+    if contract.kind != "source":
+        found += _of_our_own(contract, table)
+    return found
+
+
+def _columns(contract: Contract, table: TableInfo) -> Iterator[Difference]:
+    deployed = {(column.name or "").lower(): column for column in table.columns or []}
+    for column in contract.columns:
+        place = f"{contract.table}.{column.name}"
+        there = deployed.get(column.name)
+        if there is None:
+            yield Difference(place, "column", "there", "not there")
+            continue
+        declared, found = _type(column.type), _type(there.type_text or "")
+        if declared != found:
+            yield Difference(place, "type", declared, found)
+        if contract.kind == "source":
+            continue
+        if there.nullable is False:
+            yield Difference(place, "nullability", "nullable", "not null")
+        if _line(column.description) != _line(there.comment):
+            yield Difference(place, "comment", _line(column.description), _line(there.comment))
+
+
+def _of_our_own(contract: Contract, table: TableInfo) -> Iterator[Difference]:
+    for column in table.columns or []:
+        if (column.name or "").lower() not in contract.column_names:
+            yield Difference(f"{contract.table}.{column.name}", "column", "not there", "there")
+    if _line(contract.description) != _line(table.comment):
+        yield Difference(contract.table, "comment", _line(contract.description), _line(table.comment))
+    properties = table.properties or {}
+    clustering = _clustering(properties.get(_CLUSTERING, ""))
+    if clustering != contract.clustering:
+        yield Difference(contract.table, "clustering", ", ".join(contract.clustering), ", ".join(clustering))
+    if properties.get(FEED, "").lower() != "true":
+        yield Difference(contract.table, FEED, "true", properties.get(FEED, ""))
+
+
+def statements(contract: Contract, catalog: str, table: TableInfo) -> list[str]:
+    """The SQL that gives a table of ours its comments, its property and its tags.
+
+    What the table has already is left out, but for the tags: the catalog does not tell them with the table. A column
+    that the table lacks gets none.
+    """
+    name = _name(f"{catalog}.{contract.table}")
+    open_points = {(difference.place, difference.what) for difference in differences(contract, table)}
+    found = []
+    if (contract.table, "comment") in open_points:
+        found.append(f"COMMENT ON TABLE {name} IS {_text(contract.description)}")
+    for column in contract.columns:
+        if (f"{contract.table}.{column.name}", "comment") in open_points:
+            found.append(f"COMMENT ON COLUMN {name}.{_name(column.name)} IS {_text(column.description)}")
+    if (contract.table, FEED) in open_points:
+        found.append(f"ALTER TABLE {name} SET TBLPROPERTIES ('{FEED}' = 'true')")
+    found.append(f"ALTER TABLE {name} SET TAGS ('classwaves_kind' = {_text(contract.kind)})")
+    for column in contract.columns:
+        told = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
+        given = ", ".join(f"'{key}' = {_text(value)}" for key, value in told.items() if value)
+        if given and (f"{contract.table}.{column.name}", "column") not in open_points:
+            found.append(f"ALTER TABLE {name} ALTER COLUMN {_name(column.name)} SET TAGS ({given})")
+    return found
+
+
+def _type(text: str) -> str:
+    plain = "".join(text.lower().split())
+    return _OTHER_NAMES.get(plain, plain)
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _clustering(text: str) -> tuple[str, ...]:
+    """The columns in the property that Spark and Databricks write: `[["a"],["b"]]`, a path of names for each."""
+    try:
+        return tuple(".".join(path) for path in json.loads(text))
+    except (ValueError, TypeError):
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _name(text: str) -> str:
+    """A name in backticks, its parts between the dots each."""
+    return ".".join(f"`{part.replace('`', '``')}`" for part in text.split("."))
+
+
+def _text(text: str) -> str:
+    return "'" + _line(text).replace("\\", "\\\\").replace("'", "\\'") + "'"

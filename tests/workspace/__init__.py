@@ -1,0 +1,1 @@
+"""The workspace commands, against a workspace that answers on this machine."""
