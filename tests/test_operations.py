@@ -48,7 +48,8 @@ def test_every_command_of_the_document_does_what_it_says(
     write_lake(LAKEHOUSE, {table: rows for table, rows in messy_tables(3, sessions=40).items() if table in needed})
     lines = commands()
     assert len(lines) > 12
-    told, published = {}, []
+    told: dict[str, str] = {}
+    published: list[dict[str, object]] = []
     for kind, line in lines:
         carry_out(spark, kind, line, monkeypatch)
         told[line] = "".join(capsys.readouterr())
