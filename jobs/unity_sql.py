@@ -19,6 +19,7 @@ from expectations.contract import Contract, contract_names, contract_of
 from jobs.cli import JOBS
 from jobs.command import Job, read_call
 from jobs.maintenance import own_tables
+from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
 QUARANTINE = "quality.quarantine"
 
@@ -34,19 +35,6 @@ class Names:
     support: str = "classwaves-support"
     school_staff: str = "classwaves-school-staff"
     school_group_prefix: str = "classwaves-school-"
-
-
-def _name(text: str) -> str:
-    """A name in backticks, its parts between the dots each."""
-    return ".".join(f"`{part.replace('`', '``')}`" for part in text.split("."))
-
-
-def _principal(text: str) -> str:
-    return f"`{text.replace('`', '``')}`"
-
-
-def _text(text: str) -> str:
-    return "'" + " ".join(text.split()).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def sources() -> tuple[str, ...]:
@@ -65,7 +53,7 @@ def targets() -> tuple[str, ...]:
 
 def grants(names: Names) -> Iterator[str]:
     """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else."""
-    own, catalog = sorted(own_tables()), _principal(names.catalog)
+    own, catalog = sorted(own_tables()), quoted(names.catalog)
     for_analysts = sorted({*targets(), *own} - {QUARANTINE})
     reads = {
         names.service_principal: [*sources(), *own],
@@ -73,40 +61,36 @@ def grants(names: Names) -> Iterator[str]:
         names.analysts: for_analysts,
     }
     for principal, tables in reads.items():
-        who = _principal(principal)
+        who = quoted(principal)
         yield f"GRANT USE CATALOG ON CATALOG {catalog} TO {who}"
         for schema in sorted({table.split(".")[0] for table in tables}):
-            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{_name(schema)} TO {who}"
-    runner = _principal(names.service_principal)
+            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{quoted_name(schema)} TO {who}"
+    runner = quoted(names.service_principal)
     yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}"
     for schema in sorted({table.split(".")[0] for table in own}):
-        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{_name(schema)} TO {runner}"
+        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{quoted_name(schema)} TO {runner}"
     for principal, tables in reads.items():
         for table in dict.fromkeys(tables):
             writes = principal == names.service_principal and table in own
             privileges = "SELECT, MODIFY" if writes else "SELECT"
-            yield f"GRANT {privileges} ON TABLE {catalog}.{_name(table)} TO {_principal(principal)}"
+            yield f"GRANT {privileges} ON TABLE {catalog}.{quoted_name(table)} TO {quoted(principal)}"
 
 
 def comments(names: Names) -> Iterator[str]:
     """What each table and column of ours is."""
     for contract in _own_contracts():
-        table = f"{_principal(names.catalog)}.{_name(contract.table)}"
-        yield f"COMMENT ON TABLE {table} IS {_text(contract.description)}"
-        for column in contract.columns:
-            yield f"COMMENT ON COLUMN {table}.{_name(column.name)} IS {_text(column.description)}"
+        table = quoted_name(f"{names.catalog}.{contract.table}")
+        yield table_comment(table, contract)
+        yield from (column_comment(table, column) for column in contract.columns)
 
 
 def tags(names: Names) -> Iterator[str]:
     """The kind of each table that the jobs touch, the unit of its columns, and which of them are personal."""
     for contract in [*_own_contracts(), *map(contract_of, sources())]:
-        table = f"{_principal(names.catalog)}.{_name(contract.table)}"
-        yield f"ALTER TABLE {table} SET TAGS ('classwaves_kind' = {_text(contract.kind)})"
+        table = quoted_name(f"{names.catalog}.{contract.table}")
+        yield table_tag(table, contract)
         for column in contract.columns:
-            told = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
-            given = ", ".join(f"'{key}' = {_text(value)}" for key, value in told.items() if value)
-            if given:
-                yield f"ALTER TABLE {table} ALTER COLUMN {_name(column.name)} SET TAGS ({given})"
+            yield from column_tags(table, column)
 
 
 def row_filters(names: Names) -> Iterator[str]:
@@ -116,15 +100,15 @@ def row_filters(names: Names) -> Iterator[str]:
         contract = contract_of(table)
         if "school_id" not in contract.column_names or not table.startswith("users."):
             continue
-        view = f"{_principal(names.catalog)}.`quality`.{_name(table.split('.')[1] + '_of_my_school')}"
-        columns = ", ".join(map(_name, contract.column_names))
+        view = f"{quoted(names.catalog)}.`quality`.{quoted_name(table.split('.')[1] + '_of_my_school')}"
+        columns = ", ".join(map(quoted_name, contract.column_names))
         yield (
-            f"CREATE OR REPLACE VIEW {view} COMMENT {_text(f'The rows of {table} of the schools of who asks.')} "
-            f"AS SELECT {columns} FROM {_principal(names.catalog)}.{_name(table)} "
-            f"WHERE is_account_group_member(concat({_text(names.school_group_prefix)}, `school_id`)) "
-            f"OR is_account_group_member({_text(names.operators)})"
+            f"CREATE OR REPLACE VIEW {view} COMMENT {literal(f'The rows of {table} of the schools of who asks.')} "
+            f"AS SELECT {columns} FROM {quoted(names.catalog)}.{quoted_name(table)} "
+            f"WHERE is_account_group_member(concat({literal(names.school_group_prefix)}, `school_id`)) "
+            f"OR is_account_group_member({literal(names.operators)})"
         )
-        yield f"GRANT SELECT ON VIEW {view} TO {_principal(names.school_staff)}"
+        yield f"GRANT SELECT ON VIEW {view} TO {quoted(names.school_staff)}"
 
 
 def column_masks(names: Names) -> Iterator[str]:
@@ -133,24 +117,26 @@ def column_masks(names: Names) -> Iterator[str]:
     for contract in map(contract_of, sources()):
         if all(not column.personal for column in contract.columns):
             continue
-        view = f"{_principal(names.catalog)}.`quality`.{_name(contract.table.replace('.', '_') + '_masked')}"
-        is_operator = f"is_account_group_member({_text(names.operators)})"
+        view = f"{quoted(names.catalog)}.`quality`.{quoted_name(contract.table.replace('.', '_') + '_masked')}"
+        is_operator = f"is_account_group_member({literal(names.operators)})"
         columns = [
-            f"CASE WHEN {is_operator} THEN {_name(c.name)} END AS {_name(c.name)}" if c.personal else _name(c.name)
+            f"CASE WHEN {is_operator} THEN {quoted_name(c.name)} END AS {quoted_name(c.name)}"
+            if c.personal
+            else quoted_name(c.name)
             for c in contract.columns
         ]
-        told = _text(f"{contract.table} without its personal values, but for operators.")
+        told = literal(f"{contract.table} without its personal values, but for operators.")
         yield (
             f"CREATE OR REPLACE VIEW {view} COMMENT {told} "
-            f"AS SELECT {', '.join(columns)} FROM {_principal(names.catalog)}.{_name(contract.table)}"
+            f"AS SELECT {', '.join(columns)} FROM {quoted(names.catalog)}.{quoted_name(contract.table)}"
         )
         for reader in (names.support, names.operators):
-            yield f"GRANT SELECT ON VIEW {view} TO {_principal(reader)}"
+            yield f"GRANT SELECT ON VIEW {view} TO {quoted(reader)}"
 
 
 def _may_enter(names: Names, principal: str) -> Iterator[str]:
-    yield f"GRANT USE CATALOG ON CATALOG {_principal(names.catalog)} TO {_principal(principal)}"
-    yield f"GRANT USE SCHEMA ON SCHEMA {_principal(names.catalog)}.`quality` TO {_principal(principal)}"
+    yield f"GRANT USE CATALOG ON CATALOG {quoted(names.catalog)} TO {quoted(principal)}"
+    yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.`quality` TO {quoted(principal)}"
 
 
 def _own_contracts() -> list[Contract]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from expectations.contract import Contract, contract_names, contract_of
 from jobs.rollup import REQUIRED_SOURCES
+from jobs.statements import column_comment, column_tags, one_line, quoted_name, table_comment, table_tag
 
 if TYPE_CHECKING:
     from databricks.sdk.service.catalog import TableInfo
@@ -71,16 +72,16 @@ def _columns(contract: Contract, table: TableInfo) -> Iterator[Difference]:
             continue
         if there.nullable is False:
             yield Difference(place, "nullability", "nullable", "not null")
-        if _line(column.description) != _line(there.comment):
-            yield Difference(place, "comment", _line(column.description), _line(there.comment))
+        if one_line(column.description) != one_line(there.comment):
+            yield Difference(place, "comment", one_line(column.description), one_line(there.comment))
 
 
 def _of_our_own(contract: Contract, table: TableInfo) -> Iterator[Difference]:
     for column in table.columns or []:
         if (column.name or "").lower() not in contract.column_names:
             yield Difference(f"{contract.table}.{column.name}", "column", "not there", "there")
-    if _line(contract.description) != _line(table.comment):
-        yield Difference(contract.table, "comment", _line(contract.description), _line(table.comment))
+    if one_line(contract.description) != one_line(table.comment):
+        yield Difference(contract.table, "comment", one_line(contract.description), one_line(table.comment))
     properties = table.properties or {}
     clustering = _clustering(properties.get(_CLUSTERING, ""))
     if clustering != contract.clustering:
@@ -95,22 +96,20 @@ def statements(contract: Contract, catalog: str, table: TableInfo) -> list[str]:
     What the table has already is left out, but for the tags: the catalog does not tell them with the table. A column
     that the table lacks gets none.
     """
-    name = _name(f"{catalog}.{contract.table}")
+    name = quoted_name(f"{catalog}.{contract.table}")
     open_points = {(difference.place, difference.what) for difference in differences(contract, table)}
     found = []
     if (contract.table, "comment") in open_points:
-        found.append(f"COMMENT ON TABLE {name} IS {_text(contract.description)}")
+        found.append(table_comment(name, contract))
     for column in contract.columns:
         if (f"{contract.table}.{column.name}", "comment") in open_points:
-            found.append(f"COMMENT ON COLUMN {name}.{_name(column.name)} IS {_text(column.description)}")
+            found.append(column_comment(name, column))
     if (contract.table, FEED) in open_points:
         found.append(f"ALTER TABLE {name} SET TBLPROPERTIES ('{FEED}' = 'true')")
-    found.append(f"ALTER TABLE {name} SET TAGS ('classwaves_kind' = {_text(contract.kind)})")
+    found.append(table_tag(name, contract))
     for column in contract.columns:
-        told = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
-        given = ", ".join(f"'{key}' = {_text(value)}" for key, value in told.items() if value)
-        if given and (f"{contract.table}.{column.name}", "column") not in open_points:
-            found.append(f"ALTER TABLE {name} ALTER COLUMN {_name(column.name)} SET TAGS ({given})")
+        if (f"{contract.table}.{column.name}", "column") not in open_points:
+            found += column_tags(name, column)
     return found
 
 
@@ -119,22 +118,9 @@ def _type(text: str) -> str:
     return _OTHER_NAMES.get(plain, plain)
 
 
-def _line(text: str | None) -> str:
-    return " ".join((text or "").split())
-
-
 def _clustering(text: str) -> tuple[str, ...]:
     """The columns in the property that Spark and Databricks write: `[["a"],["b"]]`, a path of names for each."""
     try:
         return tuple(".".join(path) for path in json.loads(text))
     except (ValueError, TypeError):
         return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _name(text: str) -> str:
-    """A name in backticks, its parts between the dots each."""
-    return ".".join(f"`{part.replace('`', '``')}`" for part in text.split("."))
-
-
-def _text(text: str) -> str:
-    return "'" + _line(text).replace("\\", "\\\\").replace("'", "\\'") + "'"
