@@ -15,9 +15,11 @@ import yaml
 from expectations.contract import Contract
 from jobs import cli
 from jobs.workspace_tables import own_contracts, source_contracts
+from tests.conftest import ROOT
 from tests.workspace.server import Workspace, serving
 
 BUNDLE = Path(__file__).parent / "bundle"
+OWN_BUNDLE = ROOT / "resources"
 
 
 def table_of(contract: Contract, catalog: str = "classwaves") -> dict[str, Any]:
@@ -40,12 +42,12 @@ def table_of(contract: Contract, catalog: str = "classwaves") -> dict[str, Any]:
     }
 
 
-def bundle_jobs() -> dict[str, dict[str, Any]]:
-    texts = [file.read_text(encoding="utf-8") for file in sorted(BUNDLE.glob("*.job.yml"))]
+def bundle_jobs(folder: Path) -> dict[str, dict[str, Any]]:
+    texts = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.job.yml"))]
     return {key: job for text in texts for key, job in yaml.safe_load(text)["resources"]["jobs"].items()}
 
 
-def deployed_jobs() -> dict[int, dict[str, Any]]:
+def deployed_jobs(folder: Path = BUNDLE) -> dict[int, dict[str, Any]]:
     """The bundle's jobs as a workspace has them, their variables resolved."""
 
     def resolved(value: Any) -> Any:
@@ -62,7 +64,7 @@ def deployed_jobs() -> dict[int, dict[str, Any]]:
             "creator_user_name": "jane@example.org",
             "settings": resolved(copy.deepcopy(job)) | {"format": "MULTI_TASK"},
         }
-        for index, job in enumerate(bundle_jobs().values())
+        for index, job in enumerate(bundle_jobs(folder).values())
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from expectations.contract import contract_of
-from tests.workspace.conftest import Call
+from tests.workspace.conftest import OWN_BUNDLE, Call, deployed_jobs
 from tests.workspace.server import RefusedError, Workspace
 
 HOURLY = "analytics.dashboard_metrics_hourly"
@@ -30,6 +30,14 @@ def test_a_workspace_as_contracts_and_bundle_say_has_no_differences(workspace: W
     answer = call("check", "--catalog", "classwaves")
     assert (answer.status, answer.out) == (0, "")
     assert answer.sentence == ALIKE
+
+
+def test_the_projects_own_bundle_as_it_is_deployed_has_no_differences(workspace: Workspace, call: Call) -> None:
+    workspace.jobs = deployed_jobs(OWN_BUNDLE)
+    assert len(workspace.jobs) == 4
+    assert call("check", bundle=OWN_BUNDLE).sentence == ALIKE
+    next(iter(workspace.jobs.values()))["settings"]["timeout_seconds"] = 1
+    assert call("check", bundle=OWN_BUNDLE).sentence == f"{TABLES_ALIKE}, the jobs from the bundle in 1 place."
 
 
 TABLE_CHANGES: dict[str, tuple[str, Callable[[Json], object], list[str]]] = {
