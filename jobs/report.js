@@ -4,6 +4,7 @@
   const EVERYONE = "", DAY = 86400000;
   const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
   const DAYS_OF = { day: 1, week: 7 };
+  const HOW = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
   const find = (id) => document.getElementById(id);
   const make = (tag, text, className) => {
     const made = document.createElement(tag);
@@ -129,10 +130,9 @@
     const inside = make("div");
     inside.setAttribute("aria-hidden", "true");
     holder.replaceChildren(inside);
-    const view = new vega.View(vega.parse(chart.vega), { renderer: "svg", logLevel: vega.Error });
-    view.data("rows", rows.map((row) => ({ ...row })));
-    views.set(chart.name, view);
-    await view.initialize(inside).hover().runAsync();
+    const spec = structuredClone(chart.vega);
+    spec.data.find((source) => source.name === "rows").values = rows.map((row) => ({ ...row }));
+    views.set(chart.name, await vegaEmbed(inside, spec, HOW));
   }
 
   function drawAll(names) {
@@ -141,12 +141,11 @@
 
   function figures() {
     const total = rowsOf(state.part.totals)[0] ?? {};
-    const teachers = new Set(state.part.teacher_weeks.teacher).size || Math.max(0, ...state.part.weeks.teachers);
     const share = total.prompts_generated ? (100 * total.prompts_used) / total.prompts_generated : null;
     const isAll = state.school === EVERYONE;
     const told = [
       ["Sessions completed", written("count", total.sessions_completed), `${written("count", total.active_hours)} ${isAll ? "school hours" : "hours"} with a session`],
-      ["Teachers", written("count", teachers), isAll ? "most in one week" : "with a session or a prompt"],
+      ["Teachers", written("count", state.part.teachers), "with a session or a prompt"],
       ["Engagement", written("number", total.engagement), "mean score, 0–100"],
       ["Prompts followed", written("percent", share), `of ${written("count", total.prompts_generated)} in school hours`],
       ["Busiest hour", written("count", total.most_people), isAll ? "people, in one school" : "people"],

@@ -320,13 +320,14 @@ class Reader:
 
         The dates of teachers and prompts have no say: a fact in the future has its row there.
         """
-        if last is None:
-            last = self.rows(HOURS).agg(F.max(F.col("metric_hour").cast("date"))).collect()[0][0]
-        if last is None:
+        day = F.col("metric_hour").cast("date")
+        earliest, latest = self.rows(HOURS).agg(F.min(day), F.max(day)).collect()[0]
+        if latest is None:
             raise UsageError(f"The table {HOURS} has no rows: run {JOB_OF[HOURS]} over a window that has some.")
-        first = first or max(date.min + timedelta(DEFAULT_DAYS), last) - timedelta(DEFAULT_DAYS - 1)
+        last = last or latest
+        first = first or max(earliest, last - timedelta(DEFAULT_DAYS - 1))
         if first > last:
-            raise UsageError(f"--to ({last}) must not be before --from ({first}).")
+            raise UsageError(f"The report would end on {last} (--to), before it begins on {first} (--from).")
         return Span(first, last)
 
     def check_school(self, school: str) -> None:

@@ -30,6 +30,10 @@ INK, MUTED, LINE, SURFACE = "var(--ink)", "var(--muted)", "var(--line)", "var(--
 BLUE, ORANGE, GREEN, RED, GREY = "var(--blue)", "var(--orange)", "var(--green)", "var(--red)", "var(--grey)"
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
+_IS_NARROW = "containerSize()[0] < 420"
+_WITHOUT_SCHEMA = f"{_IS_NARROW} ? replace(datum.label, regexp('^.*[.]'), '') : datum.label"
+"""On a phone a table goes by its own name, so that there is room for the bars."""
+
 _STYLE: Mapping[str, Any] = {
     "background": None,
     "font": "system-ui, sans-serif",
@@ -44,7 +48,8 @@ _STYLE: Mapping[str, Any] = {
         "gridColor": LINE,
         "domainColor": MUTED,
         "tickColor": MUTED,
-        "labelLimit": 260,
+        "labelLimit": {"expr": f"{_IS_NARROW} ? 150 : 260"},
+        "labelPadding": 6,
     },
     "axisX": {"grid": False, "labelFlush": True},
     "axisY": {"domain": False, "ticks": False},
@@ -55,7 +60,7 @@ _STYLE: Mapping[str, Any] = {
         "labelFontSize": 12,
         "symbolStrokeWidth": 2,
         "symbolSize": 90,
-        "columns": 3,
+        "columns": {"expr": f"{_IS_NARROW} ? 2 : 4"},
         "offset": 8,
     },
     "text": {"color": INK, "fontSize": 12},
@@ -65,7 +70,7 @@ _STYLE: Mapping[str, Any] = {
 }
 """What all charts look like. Vega's own labels are off: each chart has one label, and a table."""
 
-_INSTANT = alt.Scale(type="utc")
+Drawing = alt.Chart | alt.LayerChart
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Chart:
     rows: str
     said: str
     fields: tuple[Field, ...]
-    drawing: alt.Chart | alt.LayerChart
+    drawing: Drawing
     is_wide: bool = False
 
 
@@ -106,21 +111,21 @@ def _rows() -> alt.Chart:
     return alt.Chart(alt.NamedData("rows"))
 
 
-def _wide(chart: alt.Chart | alt.LayerChart, height: int | alt.Step) -> alt.Chart | alt.LayerChart:
+def _wide(chart: Drawing, height: int | alt.Step) -> Drawing:
     """As wide as the page lets it be."""
     return chart.properties(
         width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     )
 
 
-def _dates(title: str | None = None) -> alt.X:
+def _dates(title: str, padding: int = 0) -> alt.X:
     axis = alt.Axis(title=title, format="%-d %b", labelOverlap="greedy", tickCount=6)
-    return alt.X("start:T", scale=_INSTANT, axis=axis)
+    return alt.X("start:T", scale=alt.Scale(type="utc", padding=padding), axis=axis)
 
 
-def _amount(field: str, title: str, *, stack: bool | None = None) -> alt.Y:
+def _amount(field: str, title: str) -> alt.Y:
     axis = alt.Axis(title=title, tickMinStep=1, tickCount=4)
-    return alt.Y(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True), stack=stack)
+    return alt.Y(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True))
 
 
 def _case(values: Mapping[str, str]) -> str:
@@ -132,31 +137,30 @@ def _colours(names: Sequence[str], colours: Sequence[str]) -> alt.Color:
     return alt.Color("what:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
 
 
-def _bars(field: str, title: str, colour: str) -> alt.Chart | alt.LayerChart:
+def _bars(field: str, title: str, colour: str, when: str) -> Drawing:
     """One bar per day or week, from its first instant to its last."""
-    bars = _rows().mark_bar(color=colour, stroke=SURFACE, strokeWidth=1)
-    return _wide(
-        bars.encode(x=_dates("Date (UTC)"), x2="end:T", y=_amount(field, title), tooltip=_tip("start", field)), 180
+    bars = _rows().mark_rect(color=colour, stroke=SURFACE, strokeWidth=1)
+    encoded = bars.encode(
+        x=_dates(when), x2="end:T", y=_amount(field, title), y2=alt.Y2Datum(0), tooltip=_tip("start", field)
     )
+    return _wide(encoded, 180)
 
 
 def _tip(*names: str) -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip(f"{name}:T", title="date", format="%Y-%m-%d")
-        if name == "start"
-        else alt.Tooltip(f"{name}:N" if name in _TEXTS else f"{name}:Q", title=name, **_format(name))
-        for name in names
-    ]
+    def of(name: str) -> alt.Tooltip:
+        if name == "start":
+            return alt.Tooltip("start:T", title="from", format="%Y-%m-%d")
+        if name in _TEXTS:
+            return alt.Tooltip(f"{name}:N", title=name)
+        return alt.Tooltip(f"{name}:Q", title=name.replace("_", " "), format=",.3~f")
+
+    return [of(name) for name in names]
 
 
 _TEXTS = frozenset({"what", "value", "job", "status", "source", "reason", "day"})
 
 
-def _format(name: str) -> dict[str, str]:
-    return {} if name in _TEXTS else {"format": ",.3~f"}
-
-
-def _lines(series: Mapping[str, tuple[str, str]], title: str) -> alt.Chart | alt.LayerChart:
+def _lines(series: Mapping[str, tuple[str, str]], title: str, when: str) -> Drawing:
     """Scores from 0 to 100 over time: each its own colour and its own dashes."""
     names = [label for label, _ in series.values()]
     told = _case({field: f"'{name}'" for field, (name, _) in series.items()})
@@ -167,7 +171,7 @@ def _lines(series: Mapping[str, tuple[str, str]], title: str) -> alt.Chart | alt
         .transform_calculate(what=told)
         .mark_line(point=True)
         .encode(
-            x=_dates("Date (UTC)"),
+            x=_dates(when, padding=6),
             y=alt.Y("amount:Q", axis=alt.Axis(title=title, tickCount=5), scale=alt.Scale(domain=[0, 100])),
             color=_colours(names, [colour for _, colour in series.values()]),
             strokeDash=alt.StrokeDash("what:N", sort=names, scale=alt.Scale(domain=names, range=[[1, 0], [5, 3]])),
@@ -177,7 +181,7 @@ def _lines(series: Mapping[str, tuple[str, str]], title: str) -> alt.Chart | alt
     return _wide(lines, 200)
 
 
-def _stack(series: Mapping[str, tuple[str, str]], title: str) -> alt.Chart | alt.LayerChart:
+def _stack(series: Mapping[str, tuple[str, str]], title: str) -> Drawing:
     """Bars over time whose parts add up."""
     names = [label for label, _ in series.values()]
     told = _case({field: f"'{name}'" for field, (name, _) in series.items()})
@@ -186,20 +190,21 @@ def _stack(series: Mapping[str, tuple[str, str]], title: str) -> alt.Chart | alt
         _rows()
         .transform_fold(list(series), as_=["key", "amount"])
         .transform_calculate(what=told, rank=rank)
-        .mark_bar(stroke=SURFACE, strokeWidth=1)
+        .transform_stack(stack="amount", groupby=["start"], sort=[alt.SortField("rank")], as_=["low", "high"])
+        .mark_rect(stroke=SURFACE, strokeWidth=1)
         .encode(
-            x=_dates("Week that begins (UTC)"),
+            x=_dates("Week that begins"),
             x2="end:T",
-            y=_amount("amount", title, stack=True),
+            y=_amount("low", title),
+            y2="high:Q",
             color=_colours(names, [colour for _, colour in series.values()]),
-            order="rank:Q",
             tooltip=_tip("start", "what", "amount"),
         )
     )
     return _wide(bars, 180)
 
 
-def _week_of_hours() -> alt.Chart | alt.LayerChart:
+def _week_of_hours() -> Drawing:
     days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     cells = (
         _rows()
@@ -232,7 +237,7 @@ def _week_of_hours() -> alt.Chart | alt.LayerChart:
     return _wide(cells, alt.Step(22))
 
 
-def _intervals() -> alt.LayerChart:
+def _intervals() -> Drawing:
     """A mean per kind of prompt with its interval and its n; the interval is left out where n is too small for one."""
     y = alt.Y("label:N", sort=None, axis=alt.Axis(title=None))
     x = alt.X(
@@ -247,10 +252,10 @@ def _intervals() -> alt.LayerChart:
         bounded.mark_tick(color=BLUE, thickness=2, size=10).encode(x=f"{bound}:Q", y=y) for bound in ("lower", "upper")
     ]
     dot = base.mark_point(color=BLUE, size=70).encode(x=x, y=y, tooltip=_tip("value", "mean", "lower", "upper", "n"))
-    return _wide(alt.layer(dot, rule, *ends), alt.Step(28))  # type: ignore[return-value]
+    return _wide(alt.LayerChart(layer=[dot, rule, *ends]), alt.Step(28))
 
 
-def _shares() -> alt.Chart | alt.LayerChart:
+def _shares() -> Drawing:
     names = {"acknowledged": "seen", "used": "followed", "dismissed": "waved away"}
     told = _case({f"{key}_rate": f"'{name}'" for key, name in names.items()})
     dots = (
@@ -277,8 +282,8 @@ def _shares() -> alt.Chart | alt.LayerChart:
     return _wide(dots, alt.Step(28))
 
 
-def _intervals_over_time() -> alt.LayerChart:
-    base = _rows().transform_filter("isValid(datum.mean)").encode(x=_dates("Period that begins (UTC)"))
+def _intervals_over_time() -> Drawing:
+    base = _rows().transform_filter("isValid(datum.mean)").encode(x=_dates("Period that begins (UTC)", padding=14))
     y = alt.Y(
         "mean:Q", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(title="Mean effectiveness (score)", tickCount=5)
     )
@@ -289,19 +294,19 @@ def _intervals_over_time() -> alt.LayerChart:
         for bound in ("lower", "upper")
     ]
     dot = base.mark_point(color=BLUE, size=60).encode(y=y, tooltip=_tip("start", "mean", "lower", "upper", "n"))
-    return _wide(alt.layer(dot, rule, *ends), 200)  # type: ignore[return-value]
+    return _wide(alt.LayerChart(layer=[dot, rule, *ends]), 200)
 
 
-def _ranked(field: str, name: str, title: str, colour: str) -> alt.LayerChart:
+def _ranked(field: str, name: str, title: str, colour: str) -> Drawing:
     """Bars with their numbers, the longest first."""
-    y = alt.Y(f"{name}:N", sort=None, axis=alt.Axis(title=None))
+    y = alt.Y(f"{name}:N", sort=None, axis=alt.Axis(title=None, labelExpr=_WITHOUT_SCHEMA))
     x = alt.X(f"{field}:Q", scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(title=title, tickCount=4, grid=True))
     bars = _rows().mark_bar(color=colour, height={"band": 0.62}).encode(x=x, y=y, tooltip=_tip(name, field))
     text = _rows().mark_text(align="left", dx=5).encode(x=x, y=y, text=alt.Text(f"{field}:Q", format=",.1~f"))
-    return _wide(alt.layer(bars, text), alt.Step(26))  # type: ignore[return-value]
+    return _wide(alt.LayerChart(layer=[bars, text]), alt.Step(26))
 
 
-def _verdicts() -> alt.Chart | alt.LayerChart:
+def _verdicts() -> Drawing:
     names = {"passed": ("passed", GREEN), "warnings": ("warned", ORANGE), "refusals": ("refused the write", RED)}
     told = _case({key: f"'{name}'" for key, (name, _) in names.items()})
     rank = _case({key: str(number) for number, key in enumerate(names)})
@@ -320,7 +325,7 @@ def _verdicts() -> alt.Chart | alt.LayerChart:
     return _wide(bars, alt.Step(30))
 
 
-def _runs() -> alt.Chart | alt.LayerChart:
+def _runs() -> Drawing:
     names = ["succeeded", "rejected", "failed"]
     dots = (
         _rows()
@@ -345,6 +350,7 @@ def _runs() -> alt.Chart | alt.LayerChart:
 def sections(report: Report) -> tuple[Section, ...]:
     """What the page shows below its key figures."""
     per = report.span.grain
+    when = "Date (UTC)" if per == "day" else "Week that begins (UTC)"
     start = Field("start", "Date" if per == "day" else "Week from", "date")
     week = Field("start", "Week from", "date")
     kinds = (
@@ -364,16 +370,10 @@ def sections(report: Report) -> tuple[Section, ...]:
             Chart(
                 "sessions", f"Sessions completed per {per}",
                 "A session counts where it ended.", "periods", "sessions_completed",
-                (start, Field("sessions_completed", "Sessions completed"), Field("active_hours", "Hours with a session"),
+                (start, Field("sessions_completed", "Sessions completed"),
+                 Field("active_hours", "Hours with a session"),
                  Field("prompts_generated", "Prompts"), Field("prompts_used", "Prompts followed")),
-                _bars("sessions_completed", "Sessions completed", BLUE),
-            ),
-            Chart(
-                "profile", "The usual week",
-                "Mean number of sessions that are going on in an hour. Blank: none.", "profile", "sessions",
-                (Field("day", "Day", "text"), Field("hour", "Hour", "hour"), Field("sessions", "Sessions, mean", "number"),
-                 Field("engagement", "Engagement, 0–100", "number")),
-                _week_of_hours(), is_wide=True,
+                _bars("sessions_completed", "Sessions completed", BLUE, when),
             ),
             Chart(
                 "engagement", "Engagement and participation",
@@ -381,35 +381,45 @@ def sections(report: Report) -> tuple[Section, ...]:
                 (start, Field("engagement", "Engagement, 0–100", "number"),
                  Field("participation", "Participation, %", "percent")),
                 _lines({"engagement": ("engagement (score)", BLUE), "participation": ("participation (%)", ORANGE)},
-                       "Score or percent (0–100)"),
+                       "Score or percent (0–100)", when),
+            ),
+            Chart(
+                "profile", "The usual week",
+                "Mean number of sessions that are going on in an hour. Blank: none.", "profile", "sessions",
+                (Field("day", "Day", "text"), Field("hour", "Hour", "hour"),
+                 Field("sessions", "Sessions, mean", "score"),
+                 Field("engagement", "Engagement, 0–100", "number")),
+                _week_of_hours(), is_wide=True,
             ),
             Chart(
                 "errors", f"System errors per {per}",
                 "Errors that the platform reported. The table has the share of requests that failed.",
                 "periods", "errors",
                 (start, Field("errors", "Errors"), Field("error_rate", "Requests failed, mean of hours", "percent")),
-                _bars("errors", "Errors", RED),
+                _bars("errors", "Errors", RED, when),
             ),
             Chart(
                 "connections", "Busiest hour",
                 "Most people connected at one instant, in any one school.", "periods", "most_connections",
                 (start, Field("most_connections", "Connected at once"), Field("most_people", "People in the hour"),
                  Field("latency_ms", "Latency, ms, mean of hours", "number")),
-                _bars("most_connections", "People connected at once", GREEN),
+                _bars("most_connections", "People connected at once", GREEN, when),
             ),
         ),
     )  # fmt: skip
     teachers = Section(
         "teachers",
         "Teachers' weeks",
-        "Weeks begin on Monday, on each teacher's own clock; the first and the last may be cut short. Choose a school and "
-        "a teacher above to see one teacher's weeks.",
+        "Weeks begin on Monday, on each teacher's own clock; the first and the last may be cut short. Choose a school "
+        "and a teacher above to see one teacher's weeks.",
         (
             Chart(
                 "scores", "Scores", "Means over sessions.", "weeks", "score",
                 (week, Field("sessions", "Sessions"), Field("score", "Session score, 0–100", "number"),
                  Field("engagement", "Engagement, 0–100", "number")),
-                _lines({"score": ("session score", BLUE), "engagement": ("engagement", ORANGE)}, "Score (0–100)"),
+                _lines({"score": ("session score", BLUE), "engagement": ("engagement", ORANGE)}, "Score (0–100)",
+                       "Week that begins"),
+                is_wide=True,
             ),
             Chart(
                 "trend", "Trend of the session score",
@@ -431,9 +441,9 @@ def sections(report: Report) -> tuple[Section, ...]:
     effect = Section(
         "prompts",
         "Prompt effectiveness",
-        f"All schools together, {'days' if report.period == 'day' else f'{report.period}s'} in UTC that touch the dates of "
-        "the report. The intervals are descriptive only: prompts of one teacher are not independent. Under 5 scored "
-        "prompts there is no interval.",
+        f"All schools together, {'days' if report.period == 'day' else f'{report.period}s'} in UTC that touch the "
+        "dates of the report. The intervals are descriptive only: prompts of one teacher are not independent. Under 5 "
+        "scored prompts there is no interval.",
         (
             Chart("effect", "Effectiveness by kind", "Dot: mean. Bar: 95 % Student t interval. n: scored prompts.",
                   "prompts", "mean", kinds, _intervals()),
@@ -441,7 +451,7 @@ def sections(report: Report) -> tuple[Section, ...]:
                   "prompts", "used_rate", (kinds[0], kinds[1], *shares), _shares()),
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {report.period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",
-                  (Field("start", "From", "date"), *kinds[1:], *shares), _intervals_over_time()),
+                  (Field("start", "From", "date"), *kinds[1:], *shares), _intervals_over_time(), is_wide=True),
         ),
         picks=DIMENSIONS,
     )  # fmt: skip
@@ -468,8 +478,9 @@ def sections(report: Report) -> tuple[Section, ...]:
                    Field("warnings", "Warned"), Field("refusals", "Refused")),
                   _verdicts()),
             Chart("runs", "Latest runs", "", "runs", "seconds",
-                  (Field("run_start", "Start", "instant"), Field("job", "Job", "text"), Field("status", "Status", "text"),
-                   Field("seconds", "Seconds", "number"), Field("rows_new", "New"), Field("rows_changed", "Changed"),
+                  (Field("run_start", "Start", "instant"), Field("job", "Job", "text"),
+                   Field("status", "Status", "text"), Field("seconds", "Seconds", "number"),
+                   Field("rows_new", "New"), Field("rows_changed", "Changed"),
                    Field("rows_gone", "Gone"), Field("checks", "Checks"), Field("failed_checks", "Failed"),
                    Field("message", "Message", "text")),
                   _runs()),
@@ -478,25 +489,25 @@ def sections(report: Report) -> tuple[Section, ...]:
     return hours, teachers, effect, health
 
 
-def _by_reason() -> alt.LayerChart:
+def _by_reason() -> Drawing:
     y = alt.Y("reason:N", sort="-x", axis=alt.Axis(title=None))
     base = _rows().transform_aggregate(rejected="sum(rejected)", groupby=["reason"])
     x = alt.X("rejected:Q", axis=alt.Axis(title="Rejected rows", tickCount=4, grid=True, tickMinStep=1))
     bars = base.mark_bar(color=ORANGE, height={"band": 0.62}).encode(x=x, y=y, tooltip=_tip("reason", "rejected"))
     text = base.mark_text(align="left", dx=5).encode(x=x, y=y, text="rejected:Q")
-    return _wide(alt.layer(bars, text), alt.Step(26))  # type: ignore[return-value]
+    return _wide(alt.LayerChart(layer=[bars, text]), alt.Step(26))
 
 
 @cache
 def vega_script() -> str:
-    """Vega's runtime, to be put into a page. Bundling takes seconds."""
-    script = vl_convert.javascript_bundle(snippet="window.vega=vega;", vl_version=_VEGA_LITE)
+    """Vega's runtime and what embeds it, to be put into a page. Bundling takes seconds."""
+    script: str = vl_convert.javascript_bundle(snippet="window.vegaEmbed=vegaEmbed;", vl_version=_VEGA_LITE)
     if "</script" in script.lower():
         raise AssertionError("Vega's runtime would end the script that holds it")
     return script
 
 
-def compiled(chart: alt.Chart | alt.LayerChart) -> dict[str, Any]:
+def compiled(chart: Drawing) -> dict[str, Any]:
     """The Vega of a chart, in the page's colours."""
     drawing = chart.to_dict(validate=False)
     drawing["config"] = _STYLE
@@ -547,11 +558,18 @@ def parts(report: Report) -> dict[str, dict[str, Any]]:
             "teacher_weeks": report.teacher_weeks,
         }.items()
     }
+    teachers: dict[str | None, set[str]] = defaultdict(set)
+    for school, teacher, *_ in report.teacher_weeks.rows:
+        teachers[EVERYONE].add(teacher)
+        teachers[school].add(teacher)
     scopes = sorted({scope for name, groups in by_scope.items() if name != "teacher_weeks" for scope in groups})
     return {
         scope: {
-            name: _by_column(getattr(report, name), groups.get(scope, []), without=1)
-            for name, groups in by_scope.items()
+            "teachers": len(teachers[scope]),
+            **{
+                name: _by_column(getattr(report, name), groups.get(scope, []), without=1)
+                for name, groups in by_scope.items()
+            },
         }
         for scope in scopes
     }
