@@ -214,5 +214,6 @@
   find("school").value = state.school;
   await choose(state.school);
   await drawAll(Object.keys(shared));
+  performance.mark("drawn");
   document.documentElement.dataset.drawn = "true";
 })();

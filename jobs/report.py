@@ -31,6 +31,7 @@ DAYS = "users.teacher_analytics_summary"
 """The teachers' days as `users` has them: the copy in `analytics` has no trend."""
 PROMPTS = "ai_insights.teacher_prompt_effectiveness"
 QUARANTINE, CHECKS, RUNS = quarantine.TABLE, verdicts.TABLE, run_log.TABLE
+TABLES = (HOURS, DAYS, PROMPTS, QUARANTINE, CHECKS, RUNS)
 JOB_OF = {
     HOURS: "dashboard_metrics_hourly",
     DAYS: "teacher_analytics_summary",
@@ -300,16 +301,15 @@ class Reader:
         self.lake = lake
         self.made_at = made_at
         self.phase = phase
-        tables = (HOURS, DAYS, PROMPTS, QUARANTINE, CHECKS, RUNS)
-        missing = [table for table in tables if not lake.exists(table)]
+        missing = [table for table in TABLES if not lake.exists(table)]
         if missing:
             jobs = sorted({JOB_OF[table] for table in missing if table in JOB_OF} or JOB_OF.values())
             be = "is" if len(missing) == 1 else "are"
             raise UsageError(
                 f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
             )
-        lake.attach(tables)
-        self.versions = {table: lake.version(table) for table in tables}
+        lake.attach(TABLES)
+        self.versions = {table: lake.version(table) for table in TABLES}
 
     def rows(self, table: str) -> DataFrame:
         """A table's rows, in the columns of its contract that may be shown."""

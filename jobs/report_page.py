@@ -124,7 +124,7 @@ def _dates(title: str, padding: int = 0) -> alt.X:
 
 
 def _amount(field: str, title: str) -> alt.Y:
-    axis = alt.Axis(title=title, tickMinStep=1, tickCount=4)
+    axis = alt.Axis(title=title, tickCount=4, labelExpr="datum.value % 1 ? '' : datum.label")
     return alt.Y(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True))
 
 
@@ -240,19 +240,19 @@ def _week_of_hours() -> Drawing:
 def _intervals() -> Drawing:
     """A mean per kind of prompt with its interval and its n; the interval is left out where n is too small for one."""
     y = alt.Y("label:N", sort=None, axis=alt.Axis(title=None))
-    x = alt.X(
-        "mean:Q",
-        scale=alt.Scale(zero=False, nice=True, padding=12),
-        axis=alt.Axis(title="Mean effectiveness (score), 95 % interval", tickCount=5, grid=True),
-    )
+    title = "Mean effectiveness (score), 95 % interval"
+    axis, scale = alt.Axis(title=title, tickCount=5, grid=True), alt.Scale(zero=False, nice=True, padding=12)
     base = _rows().transform_filter("isValid(datum.mean)")
     bounded = base.transform_filter("isValid(datum.lower)")
-    rule = bounded.mark_rule(color=BLUE, strokeWidth=2).encode(x=alt.X("lower:Q", title=None), x2="upper:Q", y=y)
-    ends = [
-        bounded.mark_tick(color=BLUE, thickness=2, size=10).encode(x=f"{bound}:Q", y=y) for bound in ("lower", "upper")
-    ]
-    dot = base.mark_point(color=BLUE, size=70).encode(x=x, y=y, tooltip=_tip("value", "mean", "lower", "upper", "n"))
-    return _wide(alt.LayerChart(layer=[dot, rule, *ends]), alt.Step(28))
+    lower, upper, mean = (
+        alt.X(f"{name}:Q", title=title, axis=axis, scale=scale) for name in ("lower", "upper", "mean")
+    )
+    rule = bounded.mark_rule(color=BLUE, strokeWidth=2).encode(x=lower, x2="upper:Q", y=y)
+    ends = [bounded.mark_tick(color=BLUE, thickness=2, size=10).encode(x=bound, y=y) for bound in (lower, upper)]
+    dot = base.mark_point(color=BLUE, size=70, opacity=1).encode(
+        x=mean, y=y, tooltip=_tip("value", "mean", "lower", "upper", "n")
+    )
+    return _wide(alt.LayerChart(layer=[rule, *ends, dot]), alt.Step(28))
 
 
 def _shares() -> Drawing:
@@ -283,18 +283,22 @@ def _shares() -> Drawing:
 
 
 def _intervals_over_time() -> Drawing:
+    title = "Mean effectiveness (score)"
     base = _rows().transform_filter("isValid(datum.mean)").encode(x=_dates("Period that begins (UTC)", padding=14))
-    y = alt.Y(
-        "mean:Q", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(title="Mean effectiveness (score)", tickCount=5)
-    )
+    axis, scale = alt.Axis(title=title, tickCount=5), alt.Scale(zero=False, nice=True)
     bounded = base.transform_filter("isValid(datum.lower)")
-    rule = bounded.mark_rule(color=BLUE, strokeWidth=2).encode(y=alt.Y("lower:Q", title=None), y2="upper:Q")
+    lower, upper, mean = (
+        alt.Y(f"{name}:Q", title=title, axis=axis, scale=scale) for name in ("lower", "upper", "mean")
+    )
+    rule = bounded.mark_rule(color=BLUE, strokeWidth=2).encode(y=lower, y2="upper:Q")
     ends = [
-        bounded.mark_tick(color=BLUE, thickness=2, size=8, orient="horizontal").encode(y=f"{bound}:Q")
-        for bound in ("lower", "upper")
+        bounded.mark_tick(color=BLUE, thickness=2, size=8, orient="horizontal").encode(y=bound)
+        for bound in (lower, upper)
     ]
-    dot = base.mark_point(color=BLUE, size=60).encode(y=y, tooltip=_tip("start", "mean", "lower", "upper", "n"))
-    return _wide(alt.LayerChart(layer=[dot, rule, *ends]), 200)
+    dot = base.mark_point(color=BLUE, size=60, opacity=1).encode(
+        y=mean, tooltip=_tip("start", "mean", "lower", "upper", "n")
+    )
+    return _wide(alt.LayerChart(layer=[rule, *ends, dot]), 200)
 
 
 def _ranked(field: str, name: str, title: str, colour: str) -> Drawing:
