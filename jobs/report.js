@@ -61,7 +61,11 @@
       rowsOf(shared.prompts)
         .filter((row) => row.dimension === state.kind)
         .sort((a, b) => (b.mean ?? -Infinity) - (a.mean ?? -Infinity))
-        .map((row) => ({ ...row, label: `${row.value}  (n = ${whole.format(row.n)})` })),
+        .map((row) => ({
+          ...row,
+          label: `${row.value} (n = ${whole.format(row.n)})`,
+          counted: `${row.value} (n = ${whole.format(row.generated)})`,
+        })),
     prompt_periods: () => dated(rowsOf(shared.prompt_periods), 7),
     freshness: () =>
       rowsOf(shared.freshness)

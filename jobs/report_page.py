@@ -51,7 +51,7 @@ _STYLE: Mapping[str, Any] = {
         "labelLimit": {"expr": f"{_IS_NARROW} ? 150 : 260"},
         "labelPadding": 6,
     },
-    "axisX": {"grid": False, "labelFlush": True},
+    "axisX": {"grid": False, "labelFlush": True, "labelOverlap": "greedy"},
     "axisY": {"domain": False, "ticks": False},
     "legend": {
         "orient": "top",
@@ -240,7 +240,7 @@ def _week_of_hours() -> Drawing:
 def _intervals() -> Drawing:
     """A mean per kind of prompt with its interval and its n; the interval is left out where n is too small for one."""
     y = alt.Y("label:N", sort=None, axis=alt.Axis(title=None))
-    title = "Mean effectiveness (score), 95 % interval"
+    title = "Mean effectiveness (score)"
     axis, scale = alt.Axis(title=title, tickCount=5, grid=True), alt.Scale(zero=False, nice=True, padding=12)
     base = _rows().transform_filter("isValid(datum.mean)")
     bounded = base.transform_filter("isValid(datum.lower)")
@@ -269,7 +269,7 @@ def _shares() -> Drawing:
                 scale=alt.Scale(domain=[0, 100]),
                 axis=alt.Axis(title="Share of the prompts (percent)", tickCount=5, grid=True),
             ),
-            y=alt.Y("label:N", sort=None, axis=alt.Axis(title=None, grid=True)),
+            y=alt.Y("counted:N", sort=None, axis=alt.Axis(title=None, grid=True, offset=8)),
             color=_colours(list(names.values()), [GREY, BLUE, ORANGE]),
             shape=alt.Shape(
                 "what:N",
@@ -311,7 +311,7 @@ def _ranked(field: str, name: str, title: str, colour: str) -> Drawing:
 
 
 def _verdicts() -> Drawing:
-    names = {"passed": ("passed", GREEN), "warnings": ("warned", ORANGE), "refusals": ("refused the write", RED)}
+    names = {"passed": ("passed", GREEN), "warnings": ("warned", ORANGE), "refusals": ("refused", RED)}
     told = _case({key: f"'{name}'" for key, (name, _) in names.items()})
     rank = _case({key: str(number) for number, key in enumerate(names)})
     bars = (
@@ -451,7 +451,7 @@ def sections(report: Report) -> tuple[Section, ...]:
         (
             Chart("effect", "Effectiveness by kind", "Dot: mean. Bar: 95 % Student t interval. n: scored prompts.",
                   "prompts", "mean", kinds, _intervals()),
-            Chart("shares", "What teachers did with them", "A prompt can be seen and followed or waved away.",
+            Chart("shares", "What teachers did with them", "A prompt can be seen and followed or waved away. n: all prompts.",
                   "prompts", "used_rate", (kinds[0], kinds[1], *shares), _shares()),
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {report.period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",
