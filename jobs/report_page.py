@@ -60,7 +60,7 @@ _STYLE: Mapping[str, Any] = {
         "labelFontSize": 12,
         "symbolStrokeWidth": 2,
         "symbolSize": 90,
-        "columns": {"expr": f"{_IS_NARROW} ? 2 : 4"},
+        "columns": {"expr": f"containerSize()[0] < 300 ? 1 : {_IS_NARROW} ? 2 : 4"},
         "offset": 8,
     },
     "text": {"color": INK, "fontSize": 12},
@@ -451,7 +451,8 @@ def sections(report: Report) -> tuple[Section, ...]:
         (
             Chart("effect", "Effectiveness by kind", "Dot: mean. Bar: 95 % Student t interval. n: scored prompts.",
                   "prompts", "mean", kinds, _intervals()),
-            Chart("shares", "What teachers did with them", "A prompt can be seen and followed or waved away. n: all prompts.",
+            Chart("shares", "What teachers did with them",
+                  "A prompt can be seen and followed or waved away. n: all prompts.",
                   "prompts", "used_rate", (kinds[0], kinds[1], *shares), _shares()),
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {report.period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",

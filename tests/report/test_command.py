@@ -118,7 +118,7 @@ def test_one_school_in_a_range_of_dates(lake):
     ],
 )
 def test_what_there_is_not_is_said_in_one_sentence(lake, asked, sentence):
-    with pytest.raises(UsageError, match=".") as raised:
+    with pytest.raises(UsageError) as raised:
         Reader(lake, NOW).report(**asked)
     assert sentence in str(raised.value)
 
