@@ -3,13 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-lakehouse
+CHROMIUM := chromium-headless-shell
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long dictionary lint check clean
+.PHONY: help setup browser demo screenshots test test-long dictionary lint check clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta jar
 
@@ -23,6 +24,21 @@ setup: .venv/ready ## Make .venv with the locked packages and fetch the Delta ja
 	$(BIN)/classwaves prepare
 	touch .venv/ready
 
+browser: .venv/browser ## Get Chromium for the tests of the report, from Debian's packages
+
+# Root gets it installed, anybody else unpacked in .venv with those of its libraries that the machine lacks. Where neither
+# works there is no .venv/browser: the tests that need it fail and say so, all others run.
+.venv/browser: .venv/ready
+	@if $(BIN)/python -m tests.report.browser || ( \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHROMIUM); \
+	  else \
+	    mkdir -p .venv/chromium/debs && cd .venv/chromium/debs && \
+	    apt-get download $$(apt-get install --simulate --no-install-recommends $(CHROMIUM) | awk '/^Inst/ {print $$2}') && \
+	    for deb in *.deb; do dpkg -x "$$deb" ..; done && rm -rf ../debs; \
+	  fi ); then touch $@; \
+	else echo "Chromium could not be installed: set CLASSWAVES_NO_BROWSER=1 to leave out the tests that need it." >&2; fi
+
 demo: setup ## Make a sample lakehouse, run all jobs on it and show their results
 	$(BIN)/classwaves sample --lakehouse $(DEMO) --overwrite
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO)
@@ -34,8 +50,17 @@ demo: setup ## Make a sample lakehouse, run all jobs on it and show their result
 	$(BIN)/classwaves quarantine --lakehouse $(DEMO)
 	@echo "A second run over the month finds that nothing changed:"
 	$(BIN)/classwaves run dashboard_metrics_hourly --lakehouse $(DEMO) --start 2025-09-01 --end 2025-10-01
+	$(BIN)/classwaves report --lakehouse $(DEMO) --out $(DEMO)/report.html
+	@echo "The report, for a browser: $(CURDIR)/$(DEMO)/report.html"
 
-test: setup ## Run the tests, with the coverage that they must reach
+screenshots: browser ## Make the pictures of docs/images anew from the report of the demo
+	test -f $(DEMO)/report.html || $(MAKE) demo
+	$(BIN)/python -m tests.report.screenshots $(DEMO)/report.html docs/images
+
+# Without Chromium the report's tests fail, unless CLASSWAVES_NO_BROWSER says that this is meant.
+TESTED_WITH := $(if $(CLASSWAVES_NO_BROWSER),setup,browser)
+
+test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: setup ## Run the tests that take an hour

@@ -17,6 +17,8 @@ from jobs.screen import phases, print_table, progress
 from jobs.workspace import app as workspace
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from expectations.contract import Contract
 
 JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
@@ -238,6 +240,57 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
         .orderBy("source", "reason")
     )
     print_table("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+    school: Annotated[Optional[str], typer.Option(metavar="ID", help="Only this school's hours and teachers.")] = None,
+    first: Annotated[
+        Optional[str], typer.Option("--from", metavar="DATE", help="First date; by default a year before the last.")
+    ] = None,
+    last: Annotated[
+        Optional[str],
+        typer.Option("--to", metavar="DATE", help="Last date, included; by default the last with an hour."),
+    ] = None,
+) -> None:
+    """Write a page with the hours of schools, the weeks of teachers, how prompts did, and the data's health.
+
+    It is one file that needs no network to be looked at. It names schools and teachers by their ids.
+
+    Example: classwaves report --lakehouse demo-lakehouse --out demo-lakehouse/report.html
+    """
+    from datetime import datetime, timezone
+
+    begin, end = _date(first, "--from"), _date(last, "--to")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"The folder {out.parent} of --out does not exist.")
+    from jobs.report import Reader
+    from jobs.report_page import page
+
+    with phases() as phase:
+        phase("start Spark")
+        lake = open_lake(lakehouse, catalog, "classwaves report")
+        found = Reader(lake, datetime.now(timezone.utc), phase).report(begin, end, school)
+        phase("draw the page")
+        html = page(found)
+    try:
+        out.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The file {out} cannot be written: {error.strerror}.") from error
+    typer.echo(f"The report is in {out}: {len(html.encode()) / 1e6:.1f} MB.", err=True)
+
+
+def _date(text: str | None, option: str) -> date | None:
+    """A date of an option; raises `UsageError` that names the option."""
+    from datetime import date
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
 
 
 def job_named(name: str) -> Job[Any]:
