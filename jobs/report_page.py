@@ -137,6 +137,21 @@ def _colours(names: Sequence[str], colours: Sequence[str]) -> alt.Color:
     return alt.Color("what:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
 
 
+Series = Mapping[str, tuple[str, str]]
+"""What is drawn of a chart's columns: the label and the colour of each."""
+
+
+def _colours_of(series: Series) -> alt.Color:
+    return _colours([label for label, _ in series.values()], [colour for _, colour in series.values()])
+
+
+def _folded(series: Series) -> alt.Chart:
+    """A row per column of the series: `what` it is, its `amount`, and its `rank` among them."""
+    told = _case({field: f"'{label}'" for field, (label, _) in series.items()})
+    rank = _case({field: str(number) for number, field in enumerate(series)})
+    return _rows().transform_fold(list(series), as_=["key", "amount"]).transform_calculate(what=told, rank=rank)
+
+
 def _bars(field: str, title: str, colour: str, when: str) -> Drawing:
     """One bar per day or week, from its first instant to its last."""
     bars = _rows().mark_rect(color=colour, stroke=SURFACE, strokeWidth=1)
@@ -160,7 +175,7 @@ def _tip(*names: str) -> list[alt.Tooltip]:
 _TEXTS = frozenset({"what", "value", "job", "status", "source", "reason", "day"})
 
 
-def _lines(series: Mapping[str, tuple[str, str]], title: str, when: str) -> Drawing:
+def _lines(series: Series, title: str, when: str) -> Drawing:
     """Scores from 0 to 100 over time: each its own colour and its own dashes."""
     names = [label for label, _ in series.values()]
     told = _case({field: f"'{name}'" for field, (name, _) in series.items()})
@@ -173,7 +188,7 @@ def _lines(series: Mapping[str, tuple[str, str]], title: str, when: str) -> Draw
         .encode(
             x=_dates(when, padding=6),
             y=alt.Y("amount:Q", axis=alt.Axis(title=title, tickCount=5), scale=alt.Scale(domain=[0, 100])),
-            color=_colours(names, [colour for _, colour in series.values()]),
+            color=_colours_of(series),
             strokeDash=alt.StrokeDash("what:N", sort=names, scale=alt.Scale(domain=names, range=[[1, 0], [5, 3]])),
             tooltip=_tip("start", "what", "amount"),
         )
@@ -181,15 +196,10 @@ def _lines(series: Mapping[str, tuple[str, str]], title: str, when: str) -> Draw
     return _wide(lines, 200)
 
 
-def _stack(series: Mapping[str, tuple[str, str]], title: str) -> Drawing:
+def _stack(series: Series, title: str) -> Drawing:
     """Bars over time whose parts add up."""
-    names = [label for label, _ in series.values()]
-    told = _case({field: f"'{name}'" for field, (name, _) in series.items()})
-    rank = _case({field: str(number) for number, field in enumerate(series)})
     bars = (
-        _rows()
-        .transform_fold(list(series), as_=["key", "amount"])
-        .transform_calculate(what=told, rank=rank)
+        _folded(series)
         .transform_stack(stack="amount", groupby=["start"], sort=[alt.SortField("rank")], as_=["low", "high"])
         .mark_rect(stroke=SURFACE, strokeWidth=1)
         .encode(
@@ -197,7 +207,7 @@ def _stack(series: Mapping[str, tuple[str, str]], title: str) -> Drawing:
             x2="end:T",
             y=_amount("low", title),
             y2="high:Q",
-            color=_colours(names, [colour for _, colour in series.values()]),
+            color=_colours_of(series),
             tooltip=_tip("start", "what", "amount"),
         )
     )
@@ -311,18 +321,14 @@ def _ranked(field: str, name: str, title: str, colour: str) -> Drawing:
 
 
 def _verdicts() -> Drawing:
-    names = {"passed": ("passed", GREEN), "warnings": ("warned", ORANGE), "refusals": ("refused", RED)}
-    told = _case({key: f"'{name}'" for key, (name, _) in names.items()})
-    rank = _case({key: str(number) for number, key in enumerate(names)})
+    series = {"passed": ("passed", GREEN), "warnings": ("warned", ORANGE), "refusals": ("refused", RED)}
     bars = (
-        _rows()
-        .transform_fold(list(names), as_=["key", "amount"])
-        .transform_calculate(what=told, rank=rank)
+        _folded(series)
         .mark_bar(height={"band": 0.62}, stroke=SURFACE, strokeWidth=1)
         .encode(
             x=alt.X("sum(amount):Q", axis=alt.Axis(title="Checks of the latest run", tickCount=4, grid=True)),
             y=alt.Y("job:N", axis=alt.Axis(title=None)),
-            color=_colours([name for name, _ in names.values()], [colour for _, colour in names.values()]),
+            color=_colours_of(series),
             order="rank:Q",
         )
     )
