@@ -166,3 +166,15 @@ def contract_of(table: str) -> Contract:
     if contract.table != table:
         raise BrokenContractFileError(f"The contract file of {table} describes {contract.table}")
     return contract
+
+
+def own_contracts() -> list[Contract]:
+    """The contracts of the tables that the jobs write."""
+    contracts = [contract_of(name) for name in contract_names()]
+    return [contract for contract in contracts if contract.kind != "source"]
+
+
+def source_contracts() -> list[Contract]:
+    """The contracts of the tables that the rollups' columns are made of."""
+    read = {source for contract in own_contracts() for column in contract.columns for source in column.sources}
+    return [contract_of(name) for name in sorted(read)]

@@ -9,13 +9,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
-from jobs.cli import JOBS
 from jobs.command import Call, Job, answered, read_call, run_job
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
+from jobs.names import JOBS, job_named
 
 
 def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
@@ -29,7 +28,7 @@ def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
     own, rest = parser.parse_known_args(arguments)
     if own.rollup not in JOBS:
         raise UsageError(f"--rollup must be one of {', '.join(JOBS)}: {own.rollup!r}.")
-    job: Job[Any] = import_module(f"jobs.{own.rollup}").JOB
+    job = job_named(own.rollup)
     call = read_call(job, [argument for argument in rest if argument != "--period="])
     if call.start is None or call.end is None:
         raise UsageError("A chunk needs --start and --end.")

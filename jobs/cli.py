@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from jobs.command import Job, answered, open_lake
+from jobs.command import answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
+from jobs.names import JOBS, job_named, nearest
 from jobs.screen import phases, print_table, progress
 from jobs.workspace import app as workspace
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from expectations.contract import Contract
-
-JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
-"""The jobs: each is the module of that name in this package."""
 
 app = typer.Typer(
     name="classwaves",
@@ -35,13 +31,6 @@ app.add_typer(workspace, name="workspace")
 
 LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
 CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
-
-
-def nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
-    """The error for a name that is none of the names, with the one that may be meant."""
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}."
-    return UsageError(f"There is no {what} {name}: {hint}")
 
 
 @app.command()
@@ -204,9 +193,8 @@ def show(
     lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
-    lake.attach([table])
     newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
-    frame = lake.read(table, lake.version(table)).orderBy(*newest).limit(rows)
+    frame = lake.latest(table).orderBy(*newest).limit(rows)
     shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
     print_table(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
     if columns is None and len(chosen) < len(contract.public_columns):
@@ -221,25 +209,18 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
     """
     from pyspark.sql import functions as F
 
-    from jobs.quarantine import TABLE
+    from jobs.quarantine import TABLE, counts
 
     lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(TABLE):
         raise UsageError(f"There is no table {TABLE} yet: run a job first.")
-    lake.attach([TABLE])
-    is_open = F.col("resolved_at").isNull()
-    counts = (
-        lake.read(TABLE, lake.version(TABLE))
-        .groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason")
-        .agg(
-            F.count_if(is_open).cast("string").alias("rejected"),
-            F.count_if(~is_open).cast("string").alias("resolved"),
-            F.date_format(F.min("first_seen_at"), "yyyy-MM-dd HH:mm").alias("first_seen_at"),
-            F.date_format(F.max("last_seen_at"), "yyyy-MM-dd HH:mm").alias("last_seen_at"),
-        )
+    shown = (
+        counts(lake.latest(TABLE))
+        .withColumns({name: F.col(name).cast("string") for name in ("rejected", "resolved")})
+        .withColumns({name: F.date_format(name, "yyyy-MM-dd HH:mm") for name in ("first_seen_at", "last_seen_at")})
         .orderBy("source", "reason")
     )
-    print_table("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+    print_table("Rows that take part in no metric", shown.columns, [list(row) for row in shown.collect()])
 
 
 @app.command()
@@ -291,14 +272,6 @@ def _date(text: str | None, option: str) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
-
-
-def job_named(name: str) -> Job[Any]:
-    """The job of that name; raises `UsageError` where there is none."""
-    if name not in JOBS:
-        raise nearest(name, JOBS, "job")
-    declared: Job[Any] = import_module(f"jobs.{name}").JOB
-    return declared
 
 
 def _contract(table: str) -> Contract:

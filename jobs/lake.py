@@ -94,6 +94,7 @@ class Lake:
 
         What a RESTORE undid does not count: after it come the commits up to the restored version.
         """
+        self.attach([table])  # another run may have made it since this one began
         rows = (
             self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
             .select(
@@ -136,6 +137,11 @@ class Lake:
     def read(self, table: str, version: int) -> DataFrame:
         """The table as of one version."""
         return self.spark.read.option("versionAsOf", version).table(table)
+
+    def latest(self, table: str) -> DataFrame:
+        """The table as of its latest version, also where another run has made it since this one began."""
+        self.attach([table])
+        return self.read(table, self.version(table))
 
     def readable(self, table: str, version: int, columns: Sequence[str]) -> DataFrame | None:
         """These columns of the table as of one version; None where its files or columns are no longer there."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from expectations.contract import contract_names, contract_of
+from expectations.contract import own_contracts
 from jobs import run_log, verdicts
 from jobs.failures import explained
 from jobs.lake import Lake
@@ -30,11 +30,6 @@ class Maintained:
     bytes_after: int
 
 
-def own_tables() -> tuple[str, ...]:
-    """The tables that the jobs write: the rollups, and what is told of runs, the ledger among it."""
-    return tuple(name for name in contract_names() if contract_of(name).kind in ("rollup", "quality"))
-
-
 def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
     """Deletes old checks, brings each table's rows together in few files, deletes files that no version needs.
 
@@ -42,7 +37,7 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
-    for table in own_tables():
+    for table in (contract.table for contract in own_contracts()):
         if lake.exists(table):
             lake.attach([table])
             yield _maintain(lake, table, settings, now)

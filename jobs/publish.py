@@ -76,9 +76,8 @@ def _counted(comparison: DataFrame) -> Changes:
 def preview(lake: Lake, replacement: Replacement) -> Changes:
     """What publishing would change, column by column too; nothing is written."""
     contract = replacement.contract
-    lake.attach([contract.table])  # another run may have made it since this one began
     current = (
-        lake.read(contract.table, lake.version(contract.table)).where(replacement.covered)
+        lake.latest(contract.table).where(replacement.covered)
         if lake.exists(contract.table)
         else lake.empty(contract.spark_schema)
     )

@@ -65,3 +65,14 @@ def record(lake: Lake, findings: DataFrame, sources: Iterable[str], run_id: str,
             {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},
         ),
     )
+
+
+def counts(rows: DataFrame) -> DataFrame:
+    """How many source rows are rejected, by source and reason, how many no longer are, and when they were met."""
+    is_open = F.col("resolved_at").isNull()
+    return rows.groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason").agg(
+        F.count_if(is_open).alias("rejected"),
+        F.count_if(~is_open).alias("resolved"),
+        F.min("first_seen_at").alias("first_seen_at"),
+        F.max("last_seen_at").alias("last_seen_at"),
+    )

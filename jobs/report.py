@@ -22,7 +22,7 @@ from jobs.errors import UsageError
 from jobs.lake import Lake
 from transforms.columns import instant, percentage
 from transforms.student_t import student_t_95
-from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
 from transforms.usable_rows import RULES
 from transforms.windows import PeriodLength
 
@@ -44,8 +44,6 @@ DEFAULT_DAYS = 365
 LONGEST_BY_DAY = 100
 """Days that a chart can show one by one: longer ranges are shown by week."""
 MOST_RUNS = 200
-FEWEST_FOR_INTERVAL = 5
-"""The n from which on the contract of prompt effectiveness gives an interval."""
 TRENDS = ("improving", "stable", "declining", "insufficient_data")
 
 Grain = Literal["day", "week"]
@@ -201,7 +199,7 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
     mean = F.sum(n * own_mean).over(together) / F.nullif(F.sum(n).over(together).cast("double"), F.lit(0.0))
     spread = F.sqrt(F.sum("within") + F.sum("between")) / F.sqrt(F.nullif(F.sum(n) - 1, F.lit(0)))
     half = student_t_95(F.col("n") - 1) * F.col("spread") / F.sqrt("n")
-    is_told = F.col("n") >= FEWEST_FOR_INTERVAL
+    is_told = F.col("n") >= MIN_DATA_POINTS
     return (
         rows.withColumn("mean", mean)
         .withColumns({"within": F.when(n > 0, within), "between": n * F.pow(own_mean - F.col("mean"), 2)})
@@ -249,11 +247,8 @@ def length() -> Column:
 
 def quarantined(rows: DataFrame) -> DataFrame:
     """How many source rows are rejected, by source and reason, and how many were but are no more."""
-    is_open = F.col("resolved_at").isNull()
-    return rows.groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason").agg(
-        F.count_if(is_open).alias("rejected"),
-        F.count_if(~is_open).alias("resolved"),
-        F.unix_millis(F.max("last_seen_at")).alias("last_seen_at"),
+    return quarantine.counts(rows).select(
+        "source", "reason", "rejected", "resolved", F.unix_millis("last_seen_at").alias("last_seen_at")
     )
 
 

@@ -67,10 +67,9 @@ def has_succeeded(
     """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`."""
     if not lake.exists(TABLE):
         return False
-    lake.attach([TABLE])
     start, end, earliest = map(_literal, (*window, since))
     versions = json.dumps(dict(sorted(source_versions.items())))
-    found = lake.read(TABLE, lake.version(TABLE)).where(
+    found = lake.latest(TABLE).where(
         f"job_name = '{job_name}' AND status = 'succeeded' AND source_versions = '{versions}' "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )

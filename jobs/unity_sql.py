@@ -12,13 +12,8 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
-from expectations.contract import Contract, contract_names, contract_of
-from jobs.cli import JOBS
-from jobs.command import Job, read_call
-from jobs.maintenance import own_tables
+from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
 QUARANTINE = "quality.quarantine"
@@ -37,15 +32,6 @@ class Names:
     school_group_prefix: str = "classwaves-school-"
 
 
-def sources() -> tuple[str, ...]:
-    """The tables that the jobs read and others write."""
-    found: set[str] = set()
-    for name in JOBS:
-        job: Job[Any] = import_module(f"jobs.{name}").JOB
-        found.update(job.rollup_of(read_call(job, [])).sources)
-    return tuple(sorted(found))
-
-
 def targets() -> tuple[str, ...]:
     """The tables that analysts read and the jobs write."""
     return tuple(name for name in contract_names() if contract_of(name).kind == "rollup")
@@ -53,10 +39,10 @@ def targets() -> tuple[str, ...]:
 
 def grants(names: Names) -> Iterator[str]:
     """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else."""
-    own, catalog = sorted(own_tables()), quoted(names.catalog)
+    own, catalog = [contract.table for contract in own_contracts()], quoted(names.catalog)
     for_analysts = sorted({*targets(), *own} - {QUARANTINE})
     reads = {
-        names.service_principal: [*sources(), *own],
+        names.service_principal: [*(contract.table for contract in source_contracts()), *own],
         names.operators: own,
         names.analysts: for_analysts,
     }
@@ -78,7 +64,7 @@ def grants(names: Names) -> Iterator[str]:
 
 def comments(names: Names) -> Iterator[str]:
     """What each table and column of ours is."""
-    for contract in _own_contracts():
+    for contract in own_contracts():
         table = quoted_name(f"{names.catalog}.{contract.table}")
         yield table_comment(table, contract)
         yield from (column_comment(table, column) for column in contract.columns)
@@ -86,7 +72,7 @@ def comments(names: Names) -> Iterator[str]:
 
 def tags(names: Names) -> Iterator[str]:
     """The kind of each table that the jobs touch, the unit of its columns, and which of them are personal."""
-    for contract in [*_own_contracts(), *map(contract_of, sources())]:
+    for contract in [*own_contracts(), *source_contracts()]:
         table = quoted_name(f"{names.catalog}.{contract.table}")
         yield table_tag(table, contract)
         for column in contract.columns:
@@ -114,7 +100,7 @@ def row_filters(names: Names) -> Iterator[str]:
 def column_masks(names: Names) -> Iterator[str]:
     """Views of the sources for the support, in which personal columns are null for all but operators."""
     yield from _may_enter(names, names.support)
-    for contract in map(contract_of, sources()):
+    for contract in source_contracts():
         if all(not column.personal for column in contract.columns):
             continue
         view = f"{quoted(names.catalog)}.`quality`.{quoted_name(contract.table.replace('.', '_') + '_masked')}"
@@ -137,10 +123,6 @@ def column_masks(names: Names) -> Iterator[str]:
 def _may_enter(names: Names, principal: str) -> Iterator[str]:
     yield f"GRANT USE CATALOG ON CATALOG {quoted(names.catalog)} TO {quoted(principal)}"
     yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.`quality` TO {quoted(principal)}"
-
-
-def _own_contracts() -> list[Contract]:
-    return [contract_of(table) for table in sorted(set(own_tables()))]
 
 
 STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {

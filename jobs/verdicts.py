@@ -27,11 +27,10 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
     canonical = rollup.targets[0]
     if not lake.exists(canonical):
         return Volume(0)
-    lake.attach([canonical])  # another run may have made it since this one began
     counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
     for number in range(1, WINDOWS_OF_THE_PAST + 1):
         counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
-    row = lake.read(canonical, lake.version(canonical)).agg(*counts).collect()[0]
+    row = lake.latest(canonical).agg(*counts).collect()[0]
     past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
     # Picked hours are not comparable with all hours before them.
     is_comparable = window.picked is None and all(past)

@@ -15,6 +15,7 @@ import typer
 from jobs.command import DEFAULT_CATALOG
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.logs import log
+from jobs.names import job_named, nearest
 from jobs.screen import phases, print_table, progress
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ def check(
 
     Example: classwaves workspace check --catalog classwaves --target prod
     """
+    from expectations.contract import own_contracts, source_contracts
     from jobs.workspace_jobs import find_jobs, is_paused, job_differences, read_bundle
-    from jobs.workspace_tables import differences, own_contracts, source_contracts
+    from jobs.workspace_tables import differences
 
     declared = read_bundle(_bundle_folder(bundle)).values()
     contracts = [*own_contracts(), *source_contracts()]
@@ -112,7 +114,8 @@ def apply(
 
     Example: classwaves workspace apply --catalog classwaves --warehouse 1234567890abcdef --yes
     """
-    from jobs.workspace_tables import own_contracts, statements
+    from expectations.contract import own_contracts
+    from jobs.workspace_tables import statements
 
     if yes and not warehouse:
         raise UsageError("Give --warehouse: with --yes the statements need a SQL warehouse to run on.")
@@ -149,7 +152,6 @@ def runs(
 
     Example: classwaves workspace runs --job hourly --last 24
     """
-    from jobs.cli import nearest
     from jobs.workspace_jobs import find_jobs, last_runs, read_bundle
 
     declared = read_bundle(_bundle_folder(bundle))
@@ -188,7 +190,6 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk
-    from jobs.cli import job_named
     from jobs.command import read_call
     from jobs.workspace_jobs import check_parameters, find_jobs, has_succeeded, read_bundle, verdict_on
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from expectations.contract import Contract, contract_names, contract_of
+from expectations.contract import Contract
 from jobs.rollup import REQUIRED_SOURCES
 from jobs.statements import column_comment, column_tags, one_line, quoted_name, table_comment, table_tag
 
@@ -28,18 +28,6 @@ class Difference:
     what: str
     declared: str
     found: str
-
-
-def own_contracts() -> list[Contract]:
-    """The contracts of the tables that the jobs write."""
-    contracts = [contract_of(name) for name in contract_names()]
-    return [contract for contract in contracts if contract.kind != "source"]
-
-
-def source_contracts() -> list[Contract]:
-    """The contracts of the tables that the rollups' columns are made of."""
-    read = {source for contract in own_contracts() for column in contract.columns for source in column.sources}
-    return [contract_of(name) for name in sorted(read)]
 
 
 def differences(contract: Contract, table: TableInfo | None) -> list[Difference]:

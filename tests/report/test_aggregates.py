@@ -177,6 +177,7 @@ def test_quarantined_rows_are_counted_by_source_and_reason(table: Table) -> None
         classwaves.analytics.session_events | missing_key   | 2026-06-02 00:00:00   | 1970-01-01 00:00:01
         classwaves.users.teachers           | duplicate_key | 2026-06-02 00:00:00   | 1970-01-01 00:00:01
     """)
+    frame = with_columns(frame, {"first_seen_at": "timestamp"})
     assert rows(quarantined(frame), "source", "reason", "rejected", "resolved") == [
         ("analytics.session_events", "missing_key", 2, 1),
         ("users.teachers", "duplicate_key", 0, 1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -22,7 +22,9 @@ from jobs import cli
 from jobs.backfill_chunk import read_chunk
 from jobs.command import read_call
 from jobs.errors import UsageError
-from tests.resources.bundle import MAIN, ROOT, Bundle, project
+from jobs.names import job_named
+from tests.conftest import ROOT
+from tests.resources.bundle import MAIN, Bundle, project
 from tests.resources.sql_names import outputs, wrong_names
 
 BROUGHT = frozenset(
@@ -168,7 +170,7 @@ def _refused(told: str, entry: str, named: dict[str, str], positional: list[str]
             elif entry == "backfill_chunk":
                 read_chunk(arguments)
             else:
-                read_call(import_module(f"jobs.{entry}").JOB, arguments)
+                read_call(job_named(entry), arguments)
         except UsageError as error:
             return str(error)
         except KeyError as error:

@@ -7,10 +7,18 @@ import re
 import pytest
 
 from expectations.contract import contract_names, contract_of
-from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, sources, tags, targets
+from jobs.command import read_call
+from jobs.names import JOBS, job_named
+from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, tags, targets
 
 NAMES = Names("ours", "runner", "operators", "analysts", "support", "staff", "school-")
 _TABLE = re.compile(r"`ours`\.`(\w+)`\.`(\w+)`")
+
+
+def sources() -> set[str]:
+    """The tables that the jobs' rollups read."""
+    jobs = map(job_named, JOBS)
+    return {source for job in jobs for source in job.rollup_of(read_call(job, [])).sources}
 
 
 def tables_of(statements: list[str]) -> set[str]:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from expectations.contract import Contract
+from expectations.contract import Contract, own_contracts, source_contracts
 from jobs import cli
-from jobs.workspace_tables import own_contracts, source_contracts
 from tests.conftest import ROOT
 from tests.workspace.server import Workspace, serving
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from databricks.sdk.service.catalog import TableInfo
 
-from expectations.contract import contract_of, read_contract
-from jobs.workspace_tables import differences, own_contracts, statements
+from expectations.contract import contract_of, own_contracts, read_contract
+from jobs.workspace_tables import differences, statements
 from tests.workspace.conftest import Call, table_of
 from tests.workspace.server import Workspace
 
