@@ -10,13 +10,16 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs.command import Call, Job
+from expectations.contract import contract_of
+from jobs.command import Call, Job, read_call
 from jobs.lake import Lake
 from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
+from jobs.names import JOBS, job_named
 from jobs.places import LocalFolder
 from jobs.settings import Settings
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
+from transforms.changes import STAMPS
 from transforms.windows import PeriodLength
 
 HOURLY = "analytics.dashboard_metrics_hourly"
@@ -24,6 +27,8 @@ HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
 DAILY = "analytics.teacher_analytics_summary"
 DAILY_OF_USERS = "users.teacher_analytics_summary"
 PROMPTS = "ai_insights.teacher_prompt_effectiveness"
+TARGETS = {job.name: job.rollup_of(read_call(job, [])).targets for job in map(job_named, JOBS)}
+"""The tables of each job, the canonical one first."""
 
 
 def copy_of_example(folder: Path) -> Path:
@@ -85,3 +90,11 @@ def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], colum
             told.append(f"{key}.{column}: {left!r} is not {right!r}")
     assert len(by_id) == len(found), "an id stands twice"
     return told
+
+
+def unlike(
+    table: str, found: list[dict[str, Any]], wanted: list[dict[str, Any]], but_for: tuple[str, ...] = ()
+) -> list[str]:
+    """Where rows of a table differ from what an oracle wants, but for stamps, the sources' JSON text and `but_for`."""
+    left_out = {*STAMPS, "source_tables", *but_for}
+    return differences(found, wanted, [name for name in contract_of(table).column_names if name not in left_out])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ from tests.conftest import ROOT
 from tests.delta_io import write_lake
 from tests.lakehouses import PROMPTS, rows_of, version_of
 from tests.messy import messy_tables
+from tests.processes import own_environment
 
 LAKEHOUSE = Path("demo-lakehouse")
 
@@ -34,9 +34,7 @@ def carry_out(spark: SparkSession, kind: str, line: str, monkeypatch: pytest.Mon
         monkeypatch.setattr(sys, "argv", shlex.split(line))
         cli.main()
     else:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "COV_"))}
-        path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-        subprocess.run(["bash", "-c", line], env=kept | {"PATH": path}, check=True, capture_output=True)
+        subprocess.run(["bash", "-c", line], env=own_environment(), check=True, capture_output=True)
 
 
 def test_every_command_of_the_document_does_what_it_says(

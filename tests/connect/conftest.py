@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import EXAMPLE, ROOT, combined_properties
+from tests.processes import BIN, own_environment
 
-BIN = Path(sys.executable).parent
 MANAGE = """
 import sys
 from pathlib import Path
@@ -38,8 +37,7 @@ def free_port() -> int:
 
 def client(port: int, *command: str, program: Path = Path(sys.executable)) -> subprocess.CompletedProcess[str]:
     """Runs Python, or another program, with the server as its Spark."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "COV_"))}
-    environment = kept | {"SPARK_REMOTE": f"sc://127.0.0.1:{port}"}
+    environment = own_environment(SPARK_REMOTE=f"sc://127.0.0.1:{port}")
     return subprocess.run(
         [str(program), *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -59,11 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
     command = [str(BIN / "spark-submit"), "--properties-file", str(properties)]
     command += [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "COV_", "SPARK_"))}
     with (folder / "server.log").open("w") as told:
-        process = subprocess.Popen(
-            command, cwd=folder, env=kept | {"PATH": f"{BIN}:{kept['PATH']}"}, stdout=told, stderr=told
-        )
+        process = subprocess.Popen(command, cwd=folder, env=own_environment(), stdout=told, stderr=told)
     try:
         for _ in range(600):
             with closing(socket.socket()) as knock:

@@ -14,6 +14,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.connect.conftest import client
 from tests.lakehouses import DAILY, HOURLY, PROMPTS
+from tests.processes import build_wheel
 
 pytestmark = pytest.mark.long
 
@@ -47,10 +48,8 @@ def filled(value: str, parameters: dict[str, Any]) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the wheel, what it declares, and what the platform brings."""
     folder = tmp_path_factory.mktemp("installed")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
+    wheel = build_wheel(folder)
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    (wheel,) = folder.glob("*.whl")
     wanted = [f"{wheel}[local]", "pyspark[connect]"]
     subprocess.run([str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted], check=True)
     return folder / "venv" / "bin"

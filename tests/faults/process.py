@@ -10,24 +10,24 @@ import os
 import signal
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from jobs import spark_session
 from jobs.command import answered, read_call, run_job
 from jobs.logs import set_up_logs
+from jobs.names import job_named
 from tests.conftest import ROOT, combined_properties
+from tests.processes import own_environment
 
 
 def start(job: str, lakehouse: Path, window: tuple[str, str], die_at: str | None = None) -> subprocess.Popen[str]:
     """Starts the run in a process group of its own; its phases are the lines of its output."""
     arguments = [job, str(lakehouse), *window, *([die_at] if die_at else [])]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "COV_"))}
     log = (lakehouse.parent / f"{lakehouse.name}-{job}-{os.urandom(4).hex()}.log").open("w")
     return subprocess.Popen(
         [sys.executable, "-m", "tests.faults.process", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=own_environment(),
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -40,7 +40,7 @@ def main() -> None:
     properties = combined_properties(Path(lakehouse).parent / f"{os.getpid()}.properties")
     spark_session.properties_file = lambda: properties
     set_up_logs()
-    declared = import_module(f"jobs.{job}").JOB
+    declared = job_named(job)
 
     def phase(name: str) -> None:
         print(name, flush=True)

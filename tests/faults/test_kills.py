@@ -21,39 +21,19 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.contract import contract_of
-from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.command import Job
+from jobs.names import job_named
 from tests.delta_io import write_lake, write_table
 from tests.faults.process import start
-from tests.lakehouses import (
-    DAILY,
-    DAILY_OF_USERS,
-    HOURLY,
-    HOURLY_OF_USERS,
-    PROMPTS,
-    differences,
-    rows_of,
-    run,
-    version_of,
-)
+from tests.lakehouses import HOURLY, HOURLY_OF_USERS, TARGETS, rows_of, run, unlike, version_of
 from tests.messy import messy_tables
 from tests.oracle.rollups import wanted
-from transforms.changes import STAMPS
 
 Rows = list[dict[str, Any]]
 
 WINDOW = ("2025-10-27", "2025-11-10")
-JOBS: dict[str, tuple[Job[Any], tuple[str, ...]]] = {
-    "dashboard_metrics_hourly": (dashboard_metrics_hourly.JOB, (HOURLY, HOURLY_OF_USERS)),
-    "teacher_analytics_summary": (teacher_analytics_summary.JOB, (DAILY, DAILY_OF_USERS)),
-    "teacher_prompt_effectiveness": (teacher_prompt_effectiveness.JOB, (PROMPTS,)),
-}
 COMMON = ("pin", "read", "quarantine", "transform", "gate")
 PHASES = [
-    (job, phase)
-    for job, (_, tables) in JOBS.items()
-    for phase in (*COMMON, *(f"publish {t}" for t in tables), "record")
+    (job, phase) for job, tables in TARGETS.items() for phase in (*COMMON, *(f"publish {t}" for t in tables), "record")
 ]
 RANDOM_KILLS = 12
 COUNTS: Counter[str] = Counter()
@@ -77,14 +57,8 @@ def published(lakehouse: Path, table: str) -> Rows:
     return rows_of(lakehouse, table) if version_of(lakehouse, table) >= 0 else []
 
 
-def unlike(table: str, found: Rows, after: Rows) -> list[str]:
-    """Where a table differs from what it must be, but for its stamps."""
-    columns = [name for name in contract_of(table).column_names if name not in (*STAMPS, "source_tables")]
-    return differences(found, after, columns)
-
-
 def scene_of(spark: SparkSession, name: str, folder: Path, *, is_published: bool) -> Scene:
-    (job, tables), (first, end) = JOBS[name], map(date.fromisoformat, WINDOW)
+    job, tables, (first, end) = job_named(name), TARGETS[name], map(date.fromisoformat, WINDOW)
     sources = messy_tables(9, sessions=60)
     write_lake(folder, sources)
     if is_published:
@@ -101,7 +75,7 @@ def scene_of(spark: SparkSession, name: str, folder: Path, *, is_published: bool
 @pytest.fixture(scope="module")
 def scenes(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
     """A published scene of each job."""
-    return {name: scene_of(spark, name, tmp_path_factory.mktemp(name) / "lake", is_published=True) for name in JOBS}
+    return {name: scene_of(spark, name, tmp_path_factory.mktemp(name) / "lake", is_published=True) for name in TARGETS}
 
 
 def killed_at(name: str, lakehouse: Path, phase: str) -> None:
@@ -123,7 +97,7 @@ def killed_after(name: str, lakehouse: Path, phase: str, seconds: float) -> None
 
 def check(spark: SparkSession, scene: Scene, lakehouse: Path) -> None:
     """No table is torn, and after another run nothing is left of the kill."""
-    job, tables = JOBS[scene.name]
+    job, tables = job_named(scene.name), TARGETS[scene.name]
     COUNTS["kills"] += 1
     for table in tables:
         rows = published(lakehouse, table)
@@ -169,8 +143,8 @@ def test_a_run_that_is_killed_at_a_phase(
 def test_a_run_that_is_killed_at_a_random_moment(
     spark: SparkSession, scenes: dict[str, Scene], tmp_path: Path, number: int
 ) -> None:
-    dice, name = random.Random(number), list(JOBS)[number % 3]
+    dice, name = random.Random(number), list(TARGETS)[number % 3]
     lakehouse = scenes[name].copied(tmp_path / "lake")
-    late = [f"publish {table}" for table in JOBS[name][1]]
+    late = [f"publish {table}" for table in TARGETS[name]]
     killed_after(name, lakehouse, dice.choice(["gate", "transform", *late]), dice.uniform(0, 4))
     check(spark, scenes[name], lakehouse)

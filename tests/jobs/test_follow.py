@@ -18,7 +18,7 @@ from jobs.lake import Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, version_of
+from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, unlike, version_of
 from tests.messy import messy_tables
 from tests.oracle import daily, hourly, prompts
 from transforms.changes import STAMPS
@@ -64,9 +64,7 @@ def with_feed(spark: SparkSession, lakehouse: Path) -> None:
 
 def told(case: Case, lakehouse: Path, sources: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
     """Where the canonical table differs from what the oracle makes of the sources, in all columns but these."""
-    but_for = (*but_for, *STAMPS, "source_tables")
-    columns = [name for name in contract_of(case.table).column_names if name not in but_for]
-    return differences(rows_of(lakehouse, case.table), case.wanted(sources), columns)
+    return unlike(case.table, rows_of(lakehouse, case.table), case.wanted(sources), but_for)
 
 
 @pytest.mark.long

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.lakehouses import DAILY, HOURLY, PROMPTS, copy_of_example, rows_of
-
-BIN = Path(sys.executable).parent
+from tests.processes import BIN, own_environment
 
 
 def submit(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "spark-submit"), *arguments]
-    environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("PYSPARK_SUBMIT_ARGS", None)
-    environment.pop("PYSPARK_GATEWAY_PORT", None)
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=own_environment(), capture_output=True, text=True, check=False)
 
 
 CALLS: dict[str, tuple[list[str], str, str, set[str]]] = {

@@ -12,12 +12,13 @@ from typing import Any
 
 import yaml
 
+from tests.conftest import ROOT
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 RESOURCES = ROOT / "resources"
 MAIN = "databricks.yml"
 

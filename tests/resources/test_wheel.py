@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zipfile
 from configparser import ConfigParser
 from email.parser import Parser
@@ -12,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.resources.bundle import ROOT, project
+from tests.conftest import ROOT
+from tests.processes import build_wheel
+from tests.resources.bundle import project
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    environment = {**os.environ, "CLASSWAVES_COMMIT": "g0123456789ab"}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+    return zipfile.ZipFile(build_wheel(folder, CLASSWAVES_COMMIT="g0123456789ab"))
 
 
 def _metadata(wheel: zipfile.ZipFile, name: str) -> str:
