@@ -76,8 +76,19 @@ def mean_of(*values: Column) -> Column:
     return F.when(count > 0, total / count)
 
 
+def weighted_mean(value: Column, weight: Column) -> Column:
+    """The mean over the rows of a group that hold both; null where no row weighs anything.
+
+    Of values up to 1 it is at most 1, to the last bit: rounding keeps order, so that no product exceeds its weight. A
+    factor such as 100 belongs outside; within, it would round the part above the whole.
+    """
+    weighs = F.when(value.isNotNull(), weight)
+    total = F.sum(weighs)
+    return F.when(total > 0, F.sum(value * weighs) / total)
+
+
 def percentage(part: Column, whole: Column) -> Column:
-    """100 x part / whole; null where the whole is 0 or null."""
+    """100 x part / whole, of counts; null where the whole is 0 or null."""
     return F.when(whole > 0, F.lit(100.0) * part / whole)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage
+from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage, weighted_mean
 from transforms.metric_settings import MetricSettings
 from transforms.parts import as_count, one_row_per_key
 from transforms.sessions import group_readiness, group_totals, session_quality
@@ -156,12 +156,11 @@ def transcriptions_by_hour(transcriptions: DataFrame, spans: DataFrame, window: 
     """Final transcriptions that start in the hour: minutes, and the recogniser's confidence weighted by duration."""
     final = transcriptions.where(F.col("is_final"))
     confidence = F.col("confidence_score").cast("double")
-    weight = F.when(confidence.isNotNull(), F.col("seconds"))
     return (
         at_hour(in_schools(final, spans), "start_time", window)
         .groupBy(*KEY)
         .agg(
-            percentage(F.sum(confidence * weight), F.sum(weight)).alias("avg_audio_quality"),
+            (100 * weighted_mean(confidence, F.col("seconds"))).alias("avg_audio_quality"),
             (F.sum("seconds") / 60).alias("total_transcription_minutes"),
             F.count("*").alias("facts"),
         )

@@ -22,6 +22,7 @@ from transforms.columns import (
     percentage,
     seconds_between,
     trimmed,
+    weighted_mean,
 )
 
 
@@ -93,6 +94,26 @@ def test_a_percentage_of_nothing_is_null(table: Table) -> None:
         1.0         | null         | null
     """)
     assert_values(cases, percentage(F.col("part"), F.col("whole")))
+
+
+def test_a_weighted_mean_never_leaves_the_range_of_its_values(table: Table) -> None:
+    """Rounding must not lift a mean of ones above 1: 100 * 88.166 / 88.166 is more than 100."""
+    cases = table("""
+        id string | value double | weight double
+        all-ones  | 1.0          | 88.166
+        all-ones  | null         | 5.0
+        mixed     | 1.0          | 3.0
+        mixed     | 0.5          | 1.0
+        weightless| 0.5          | 0.0
+        unknown   | null         | 1.0
+    """)
+    means = cases.groupBy("id").agg(weighted_mean(F.col("value"), F.col("weight")).alias("mean"))
+    assert {row["id"]: row["mean"] for row in means.collect()} == {
+        "all-ones": 1.0,
+        "mixed": 0.875,
+        "weightless": None,
+        "unknown": None,
+    }
 
 
 def test_a_moment_is_clamped_to_its_bounds_and_null_stays_null(table: Table) -> None:
