@@ -28,7 +28,7 @@ from jobs.settings import Settings
 from jobs.sources import judged, raw_rows
 from transforms.changes import STAMPS, TOLERANCE
 from transforms.columns import blank_to_null, instant
-from transforms.evidence import LISTED_TIMES
+from transforms.evidence import LISTED_TIMES, PLACES
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
@@ -108,11 +108,26 @@ class Explanation:
         return tuple(name for name in names if row is None or not same(self.values[name], row[name]))
 
     def listed_for(self, column: str) -> tuple[Listed, ...]:
-        """The source rows of one column: those of the facts that the row exists for, where it is part of the key."""
+        """The source rows of one column: those of the facts that the row exists for, where it is part of the key.
+
+        For a column that is no fact of its own they place the row.
+        """
         if column in STAMPS:
             return ()
         like = self.subject.facts if self._is_of_row(column) else column
-        return tuple(row for row in self.made.listed if like in row.columns)
+        found = [row for row in self.made.listed if like in row.columns]
+        if column in self.subject.stocks:
+            known = {(row.source, row.id) for row in found}
+            of_row = (row for row in self.made.listed if self.subject.facts in row.columns)
+            found += [replace(row, role=PLACES) for row in of_row if (row.source, row.id) not in known]
+        return tuple(found)
+
+    def rejected_for(self, column: str | None) -> tuple[Rejected, ...]:
+        """The rejected rows nearby of the sources of one column, or of all."""
+        if column is None:
+            return self.made.rejected
+        sources = self.contract.column(column).sources
+        return tuple(row for row in self.made.rejected if row.source in sources)
 
     def _is_of_row(self, column: str) -> bool:
         return column in self.contract.key or column in ("id", "calculation_method")
@@ -158,18 +173,11 @@ def _values(row: Row, schema: StructType) -> Values:
 
 
 def gathered(rows: DataFrame) -> DataFrame:
-    """The few rows, computed once and held here: what reads them again does not read the lake again."""
-    schema, spark = rows.schema, rows.sparkSession
-    plain = rows.select(*_columns_for_driver(schema))
-    local = spark.createDataFrame([tuple(row) for row in plain.collect()], plain.schema, verifySchema=False)
-    return local.select(
-        *[
-            F.timestamp_micros(field.name).alias(field.name)
-            if isinstance(field.dataType, TimestampType)
-            else F.col(field.name)
-            for field in schema
-        ]
-    )
+    """The few rows, computed once and held here: what reads them again does not read the lake again.
+
+    By Arrow, because that makes a local relation, whose size Spark knows: joins with it need no shuffle.
+    """
+    return rows.sparkSession.createDataFrame(rows.toArrow())
 
 
 def _with_copies(rows: DataFrame, narrowed: DataFrame) -> DataFrame:
@@ -464,6 +472,5 @@ def told(value: Value) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime):
-        text = value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-        return text.replace(":00:00Z", ":00Z") if value.second == value.microsecond == 0 else text
+        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -54,6 +54,10 @@ class Subject(Protocol):
     def facts(self) -> str:
         """The column that counts what the row exists for."""
 
+    @property
+    def stocks(self) -> Sequence[str]:
+        """The columns for whose source rows alone no row would exist."""
+
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
         """The sessions that can take part, `session_id`; `is_close`: not only by placing a fact."""
 
@@ -83,6 +87,7 @@ class HourOfSchool:
     school_id: str
     metric_hour: datetime
     facts: str = evidence_of_hours.FACTS
+    stocks: Sequence[str] = ("total_storage_gb",)
 
     @property
     def rollup(self) -> Rollup[Any]:
@@ -163,6 +168,7 @@ class DayOfTeacher:
     teacher_id: str
     summary_date: date
     facts: str = evidence_of_days.FACTS
+    stocks: Sequence[str] = ()
 
     @property
     def rollup(self) -> Rollup[Any]:
@@ -239,6 +245,7 @@ class PeriodOfPrompts:
     dimensions: Mapping[str, str]
     window: PeriodWindow
     facts: str = "total_generated"
+    stocks: Sequence[str] = ()
 
     @property
     def rollup(self) -> Rollup[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,7 +81,8 @@ def only(tables: Tables, listed: Iterable[Listed]) -> Tables:
 def value_of(explanation: Explanation, column: str, row: Row | None) -> Any:
     """The row's value; for no row that of a count, a mean or a trend over nothing."""
     if row is not None:
-        return row[column]
+        names = row[column]
+        return json.dumps(names, separators=(",", ":")) if isinstance(names, list) else names
     told = explanation.contract.column(column)
     if column in OVER_NOTHING:
         return OVER_NOTHING[column]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from pyspark.sql import SparkSession
@@ -89,14 +88,11 @@ def check(spark: SparkSession, published: Published, name: str, seed: int, numbe
     subjects = published.subjects(name)
     told = []
     for subject in random.Random(seed).sample(subjects, min(number, len(subjects))):
-        began = time.monotonic()
         oracle = Oracle(published.tables, subject)
         for explanation in published.explained(spark, name, subject):
-            assert not explanation.notes
-            assert not explanation.differing
+            told += explanation.notes
             told += unlike(explanation, oracle) + needless(explanation, oracle, COUNTED[name])
-        print(subject, time.monotonic() - began)
-    assert told == []
+    assert told == [], "\n".join(told[:30])
 
 
 @pytest.mark.parametrize("name", [HOURS, DAYS, PERIODS])
