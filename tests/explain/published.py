@@ -9,16 +9,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.explain import Explanation, Listed, explain
+from jobs.explain import Explanation, Listed, explain, gathered, recomputed
 from jobs.explain_subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
 from jobs.lake import Lake
 from jobs.places import LocalFolder
 from jobs.settings import Settings
+from jobs.sources import judged, raw_rows
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
+from transforms.sessions import session_spans
+from transforms.usable_rows import EVENTS, SESSIONS, usable
 from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
@@ -72,13 +76,36 @@ def oracle_row(subject: Subject, tables: Tables) -> Row | None:
     return found[0] if found else None
 
 
+def spark_row(
+    spark: SparkSession, folder: Path, subject: Subject, listed: Iterable[Listed]
+) -> Mapping[str, Any] | None:
+    """The subject's row as the rollup's transform makes it of no source rows but those listed."""
+    lake, settings = Lake(spark, LocalFolder(folder)), Settings().metrics
+    rollup = subject.rollup
+    lake.attach(rollup.sources)
+    versions = {source: lake.version(source) for source in rollup.sources}
+    ids: dict[str, list[str]] = {source: [] for source in rollup.sources}
+    for row in listed:
+        ids[row.source].append(row.id)
+
+    def clean(source: str, sessions: DataFrame | None) -> DataFrame:
+        rows = raw_rows(lake, source, versions).where(F.col("id").isin(ids[source]))
+        return gathered(usable(source, judged(source, rows, sessions)))
+
+    sessions = clean(SESSIONS, None)
+    known = sessions.select(F.col("id").alias("session_id"))
+    rows = {source: clean(source, known) for source in rollup.sources if source != SESSIONS} | {SESSIONS: sessions}
+    spans = gathered(session_spans(sessions, rows[EVENTS], settings)) if EVENTS in rows else known
+    return recomputed(subject, spans, rows, RUN_START, settings)
+
+
 def only(tables: Tables, listed: Iterable[Listed]) -> Tables:
     """The tables with no rows but those listed."""
     keys = {(row.source, row.id) for row in listed}
     return {source: [row for row in tables[source] if (source, row["id"]) in keys] for source in common.SOURCES}
 
 
-def value_of(explanation: Explanation, column: str, row: Row | None) -> Any:
+def value_of(explanation: Explanation, column: str, row: Mapping[str, Any] | None) -> Any:
     """The row's value; for no row that of a count, a mean or a trend over nothing."""
     if row is not None:
         names = row[column]
