@@ -19,7 +19,7 @@ from pyspark.sql.types import DateType, StructType, TimestampType
 
 from expectations.contract import Contract, contract_of
 from jobs import quarantine
-from jobs.errors import JobError, UsageError
+from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.explain_subjects import Subject
 from jobs.lake import Commit, Lake
 from jobs.life_cycle import identified, span_of
@@ -319,7 +319,10 @@ def explain(
         lake.attach([table])
         phase(f"look for the row in {table}")
         version = lake.version(table)
-        now = _row_at(lake, contract, subject, version)
+        try:
+            now = _row_at(lake, contract, subject, version)
+        except _GoneError:
+            raise BrokenContractError(f"The table {table} cannot be read at its latest version {version}.") from None
         if now is None:
             raise _no_row(lake, contract, subject, version)
         phase("look for the commits that wrote it")

@@ -31,7 +31,7 @@ def _title(explanation: Explanation) -> str:
 
 def _row(explanation: Explanation) -> Iterator[str]:
     yield _title(explanation)
-    names = explanation.contract.column_names
+    names = explanation.contract.public_columns
     width = max(map(len, names))
     for name in names:
         yield f"  {name:<{width}}  {told(explanation.values[name])}{_sources(explanation, name)}"
@@ -129,7 +129,7 @@ def as_json(explanations: Sequence[Explanation], column: str | None) -> str:
 
 
 def _object(explanation: Explanation, column: str | None) -> dict[str, object]:
-    names = explanation.contract.column_names if column is None else (column,)
+    names = explanation.contract.public_columns if column is None else (column,)
     return {
         "table": explanation.contract.table,
         "key": {name: told(value) for name, value in explanation.subject.key.items()},
