@@ -25,7 +25,7 @@ from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
 from transforms.usable_rows import EVENTS, PARTICIPANTS, RULES, SESSIONS
-from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow
+from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, period_before
 
 PROMPTS = "ai_insights.teacher_guidance_metrics"
 MISSING = ("-", "null")
@@ -331,7 +331,7 @@ def _prompts(given: Mapping[str, str]) -> Subject:
         lengths, end = PERIOD_LENGTHS, read_instant(told, "calculation_period_end")
     for length in lengths:
         window = PeriodWindow.of([start], length)
-        if window.start == start and end in (None, window.end):
+        if period_before(start, length) == start and end in (None, window.end):
             dimensions = {name: "unknown" if given[name] in MISSING else given[name] for name in DIMENSIONS}
             return PeriodOfPrompts(dimensions, window)
     raise UsageError(
