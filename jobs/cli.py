@@ -264,6 +264,69 @@ def report(
     typer.echo(f"The report is in {out}: {len(html.encode()) / 1e6:.1f} MB.", err=True)
 
 
+@app.command()
+def explain(
+    table: Annotated[str, typer.Argument(help=f"A rollup, {', '.join(JOBS)}, or one of its tables.")],
+    key: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY… [COLUMN]", help="The row's key in the contract's order, and a column of the row."),
+    ],
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Every source row, not only the first of each list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines, with every source row.")] = False,
+) -> None:
+    """Explain a published number: its definition, its source rows, its run and commit, and what it was before.
+
+    Without COLUMN the whole row: each value, and how many rows of which source it was made of. What is missing in a key
+    is written -; a period's end may be its length: day, week (also -) or month.
+
+    Example: classwaves explain dashboard_metrics_hourly school-1 2025-09-01T14:00Z total_errors --lakehouse DIR
+    """
+    from jobs.explain import explain as explain_row
+    from jobs.explain_subjects import subject_of
+    from jobs.explain_text import as_json as json_of
+    from jobs.explain_text import as_text
+    from jobs.settings import load_settings
+
+    name, tables = _explained(table)
+    parts = len(_contract(tables[0]).key)
+    subject = subject_of(name, key if len(key) != parts + 1 else key[:parts])
+    column = key[parts] if len(key) == parts + 1 else None
+    if column is not None:
+        tables = _with_column(tables, column)
+    settings = load_settings()
+    lake = open_lake(lakehouse, catalog, "classwaves explain")
+    with phases() as phase:
+        found = explain_row(lake, subject, tables, settings, phase)
+    if as_json:
+        typer.echo(json_of(found, column))
+        return
+    typer.echo("\n\n".join(as_text(each, column, show_all=show_all) for each in found))
+
+
+def _explained(table: str) -> tuple[str, tuple[str, ...]]:
+    """The rollup that a name means, and its tables: all of them, or the one that is named."""
+    from jobs.explain_subjects import NAMES
+
+    if table in NAMES:
+        return table, NAMES[table]
+    for name, tables in NAMES.items():
+        if table in tables:
+            return name, (table,)
+    every = tuple(each for tables in NAMES.values() for each in tables)
+    raise nearest(table, (*NAMES, *every), "rollup or table of one named")
+
+
+def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
+    """The first of the tables that has the column."""
+    for table in tables:
+        if column in _contract(table).public_columns:
+            return (table,)
+    names = tuple(dict.fromkeys(name for table in tables for name in _contract(table).public_columns))
+    raise nearest(column, names, f"column of {tables[0]} named")
+
+
 def _date(text: str | None, option: str) -> date | None:
     """A date of an option; raises `UsageError` that names the option."""
     from datetime import date
