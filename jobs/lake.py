@@ -205,14 +205,15 @@ class Lake:
         """A frame without rows: what an absent optional table counts as."""
         return self.spark.createDataFrame([], schema)
 
-    def create(self, table: str, schema: StructType, properties: Mapping[str, str]) -> None:
-        """Makes a table of ours that has no contract."""
+    def stage(self, table: str, rows: DataFrame) -> DataFrame:
+        """Writes rows to a new table that has no contract, and returns them as they were written."""
         self._create_schema(table)
-        columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in schema)
+        columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema)
         location = self.place.location(table)
         clause = f" LOCATION '{location}'" if location else ""
-        told = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
-        self.spark.sql(f"CREATE TABLE {table} ({columns}) USING delta{clause} TBLPROPERTIES ({told})")
+        self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.place.staged_as}{clause}")
+        rows.write.insertInto(table)
+        return self.spark.table(table).select(*rows.columns)
 
     def drop(self, table: str) -> None:
         """Drops a table of ours with its files."""

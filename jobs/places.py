@@ -33,7 +33,12 @@ def this_process() -> str:
 
 
 class Place(Protocol):
-    """Where a lake's tables are: what differs between a folder and a catalog."""
+    """Where a lake's tables are: what differs between a folder and a catalog.
+
+    `staged_as`: the kind of a table that one run writes once, reads many times and drops.
+    """
+
+    staged_as: str
 
     def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Makes the existing tables among these known by their two-part names."""
@@ -68,6 +73,10 @@ class Place(Protocol):
 
 class LocalFolder:
     """A folder with the Delta table `schema.name` at `schema/name`."""
+
+    # No log: for a table of one commit Delta's would cost a few Spark jobs a write, and one more in each place of a plan
+    # that reads it.
+    staged_as = "USING parquet"
 
     def __init__(self, folder: Path) -> None:
         """Raises `UsageError` where the folder is not there or not to be written."""
@@ -171,6 +180,9 @@ class LocalFolder:
 
 class Catalog:
     """A catalog of Unity Catalog, or any other that the session knows by name."""
+
+    # Unity Catalog manages no other kind. Nothing is looked up: statistics of columns would be collected for nothing.
+    staged_as = "USING delta TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0')"
 
     def __init__(self, spark: SparkSession, name: str) -> None:
         """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""

@@ -47,10 +47,7 @@ class Staging:
         """Writes rows to a new table and returns them as they were written."""
         table = f"{self._prefix}_{name}"
         self._made.append(table)
-        # Nothing is looked up in these tables: to collect statistics of their columns would be work for nothing.
-        self._lake.create(table, rows.schema, {"delta.dataSkippingNumIndexedCols": "0"})
-        rows.writeTo(table).append()
-        return self._lake.spark.table(table).select(*rows.columns)
+        return self._lake.stage(table, rows)
 
 
 def drop_left_behind(lake: Lake, now: datetime) -> list[str]:
