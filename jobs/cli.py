@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jobs.command import Job, answered, open_lake
@@ -32,6 +35,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _complete_job(incomplete: str) -> list[str]:
+    return [name for name in JOBS if name.startswith(incomplete)]
+
+
+def _complete_table(incomplete: str) -> list[str]:
+    from expectations.contract import contract_names
+
+    return [name for name in contract_names() if name.startswith(incomplete)]
+
+
+JobArgument = Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.", autocompletion=_complete_job)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Give the answer as JSON, on stdout.")]
 LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
 CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
 
@@ -55,7 +71,10 @@ def _phases() -> Iterator[Callable[[str], None]]:
 
 @app.command()
 def prepare() -> None:
-    """Check Java and fetch the Delta jar, so that nothing else needs a network."""
+    """Check Java and fetch the Delta jar, so that nothing else needs a network.
+
+    Example: classwaves prepare
+    """
     from jobs.spark_session import check_delta, open_session
 
     spark = open_session("classwaves prepare")
@@ -111,7 +130,7 @@ def sample(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+    job: JobArgument,
 ) -> None:
     """Run a job once, with the options of its script.
 
@@ -133,9 +152,10 @@ def run(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def backfill(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+    job: JobArgument,
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
     again: Annotated[bool, typer.Option("--again", help="Also the chunks that are done with these sources.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a job over a long window in chunks, with the options of its script; --start and --end must be given.
 
@@ -152,25 +172,33 @@ def backfill(
     from jobs.settings import load_settings
 
     declared = _job(job)
-    call, settings = read_call(declared, context.args), load_settings()
+    call, settings = read_call(declared, context.args, also=("--chunk", "--again", "--json")), load_settings()
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
     rows = []
+    answer = []
     with _progress(len(calls), f"backfill {job}") as (advance, phase):
         for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
             changes = done.outcome.changes[table] if done.outcome else None
             told = [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
+            told_as_json = {name: getattr(changes, name, None) for name in ("new", "changed", "gone", "unchanged")}
+            span = {"start": done.start.isoformat(), "end": done.end.isoformat()}
+            answer.append({**span, "done_before": changes is None, **told_as_json})
             rows.append([f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(told or ["done before"])])
             advance()
     columns = ["start", "end", "new", "changed", "gone", "unchanged"]
-    _print(f"{table}{', dry run' if call.dry_run else ''}", columns, [row + [None] * (6 - len(row)) for row in rows])
+    if as_json:
+        _print_json(answer)
+    else:
+        title = f"{table}{', dry run' if call.dry_run else ''}"
+        _print(title, columns, [row + [None] * (6 - len(row)) for row in rows])
     skipped = sum(len(row) == 3 for row in rows)
     typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
 
 
 @app.command()
-def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Keep our tables small: old checks go, rows are brought together in few files, files nobody needs are deleted.
 
     Example: classwaves maintain --lakehouse demo-lakehouse
@@ -182,38 +210,52 @@ def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -
 
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves maintain")
-    rows: list[list[str | None]] = []
+    rows: list[dict[str, Any]] = []
     with _phases() as phase:
         for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
             phase(done.table)
-            rows.append([done.table, str(done.files_before), str(done.files_after), str(done.bytes_after)])
-    _print("Maintained", ["table", "files before", "files after", "bytes after"], rows)
+            rows.append(asdict(done))
+    if as_json:
+        _print_json(rows)
+    else:
+        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
+        _print("Maintained", ["table", "files before", "files after", "bytes after"], cells)
 
 
 @app.command()
 def show(
-    table: Annotated[str, typer.Argument(help="A table by its two-part name: analytics.dashboard_metrics_hourly.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A table by its two-part name: analytics.dashboard_metrics_hourly.", autocompletion=_complete_table
+        ),
+    ],
     lakehouse: LakehouseOption = None,
     catalog: CatalogOption = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
     columns: Annotated[
         Optional[str], typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the newest rows of a table, without its personal columns.
+    """Show the newest rows of a table, without its personal columns; with --json all columns, each in its type.
 
     Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
     """
     from pyspark.sql import functions as F
 
     contract = _contract(table)
-    chosen = _chosen_columns(contract, columns)
+    chosen = list(contract.public_columns) if as_json and columns is None else _chosen_columns(contract, columns)
     lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
     lake.attach([table])
     newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
     frame = lake.read(table, lake.version(table)).orderBy(*newest).limit(rows)
+    if as_json:
+        told = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
+        _print_json([json.loads(row["told"]) for row in frame.select(told.alias("told")).collect()])
+        return
     shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
     _print(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
     if columns is None and len(chosen) < len(contract.public_columns):
@@ -221,7 +263,7 @@ def show(
 
 
 @app.command()
-def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show how many source rows were rejected and why: counts and dates, no content.
 
     Example: classwaves quarantine --lakehouse demo-lakehouse
@@ -239,14 +281,76 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
         lake.read(TABLE, lake.version(TABLE))
         .groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason")
         .agg(
-            F.count_if(is_open).cast("string").alias("rejected"),
-            F.count_if(~is_open).cast("string").alias("resolved"),
+            F.count_if(is_open).alias("rejected"),
+            F.count_if(~is_open).alias("resolved"),
             F.date_format(F.min("first_seen_at"), "yyyy-MM-dd HH:mm").alias("first_seen_at"),
             F.date_format(F.max("last_seen_at"), "yyyy-MM-dd HH:mm").alias("last_seen_at"),
         )
         .orderBy("source", "reason")
     )
-    _print("Rows that take part in no metric", counts.columns, [list(row) for row in counts.collect()])
+    rows = [row.asDict() for row in counts.collect()]
+    if as_json:
+        _print_json(rows)
+    else:
+        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
+        _print("Rows that take part in no metric", counts.columns, cells)
+
+
+@app.command()
+def add_columns(
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A table of ours by its two-part name: analytics.dashboard_metrics_hourly.",
+            autocompletion=_complete_table,
+        ),
+    ],
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Add the columns that a table of ours lacks by its contract: after a metric was added, before the next run.
+
+    The rows that the table holds have no value there until their window is run again.
+
+    Example: classwaves add-columns analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse
+    """
+    contract = _contract(table)
+    if contract.kind == "source":
+        raise UsageError(f"The table {table} is a source, it is not ours to change.")
+    lake = open_lake(lakehouse, catalog, "classwaves")
+    if not lake.exists(table):
+        raise UsageError(f"There is no table {table} yet: the first run makes it with all columns.")
+    added = lake.add_columns(contract)
+    typer.echo(f"{table}: {'added ' + ', '.join(added) if added else 'no column is missing'}.", err=True)
+
+
+@app.command()
+def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Check this machine, the settings and, where it is named, a lakehouse: what is wrong and how to mend it.
+
+    Exit status 0: runs can go ahead, whatever it warns of. 1: they would fail. 2: the configuration is wrong.
+
+    Example: classwaves doctor --lakehouse demo-lakehouse
+    """
+    from jobs.doctor import examined, exit_error
+
+    if lakehouse is not None and catalog is not None:
+        raise UsageError("Give --lakehouse or --catalog, not both.")
+    findings = []
+    console = Console()
+    for finding in examined(lakehouse, catalog):
+        findings.append(finding)
+        if not as_json:
+            style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.verdict]
+            console.print(
+                f"[{style}]{finding.verdict:<4}[/]", f"{finding.check:<10}", escape(finding.found), soft_wrap=True
+            )
+            if finding.mend:
+                console.print(" " * 15, escape(finding.mend), soft_wrap=True)
+    if as_json:
+        _print_json([asdict(finding) for finding in findings])
+    if error := exit_error(findings):
+        raise error
 
 
 def _job(name: str) -> Job[Any]:
@@ -304,6 +408,11 @@ def _print(title: str, columns: list[str], rows: list[list[str | None]]) -> None
     if not console.is_terminal:
         console = Console(width=200)  # a file has no edge to wrap at
     console.print(drawn)
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    """One JSON array on stdout, for programs: nothing else goes there."""
+    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
 def _short(value: str) -> str:
