@@ -30,6 +30,10 @@ class BrokenContractFileError(ValueError):
     """A contract file that its model refuses."""
 
 
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -120,22 +124,22 @@ class Contract(_Model):
         fields = ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
         return cast("StructType", StructType.fromDDL(fields))
 
+    def column_definition(self, name: str) -> str:
+        """A column as DDL has it: name, type and comment."""
+        return f"`{name}` {self.column(name).type} COMMENT {_quoted(self.column(name).description)}"
+
     def create_statement(self, location: str | None = None) -> str:
         """The DDL that makes the table where it is missing, at `location` or managed by the catalog.
 
         Row by row changes are fed to whoever reads them, so the Change Data Feed is on.
         """
-
-        def quoted(text: str) -> str:
-            return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-        columns = ",\n  ".join(f"`{c.name}` {c.type} COMMENT {quoted(c.description)}" for c in self.columns)
+        columns = ",\n  ".join(map(self.column_definition, self.column_names))
         parts = [f"CREATE TABLE IF NOT EXISTS {self.table} (\n  {columns}\n) USING delta"]
         if self.clustering:
             parts.append(f"CLUSTER BY ({', '.join(self.clustering)})")
         if location:
-            parts.append(f"LOCATION {quoted(location)}")
-        parts.append(f"COMMENT {quoted(self.description)}")
+            parts.append(f"LOCATION {_quoted(location)}")
+        parts.append(f"COMMENT {_quoted(self.description)}")
         parts.append("TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
         return "\n".join(parts)
 
