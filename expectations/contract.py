@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CATALOG = "classwaves"
 """The catalog's own name: what full names begin with, whatever catalog or folder holds the tables."""
 
+SUM = "sum"
+"""What `report` says of a count: that rows are added up."""
+
 Kind = Literal["source", "rollup", "quality"]
 
 
@@ -44,7 +47,8 @@ class Column(_Model):
     `minimum` and `maximum` are inclusive. On a source they are the range outside of which a measure counts as null;
     on a rollup they are what the gate holds the rows to. `domain` lists the values of a text dimension, in lower
     case. `personal` marks texts, names, addresses and identifiers of pupils, which never leave their table.
-    `definition`, `sources` and `null_when` are there for the derived columns of the rollups.
+    `definition`, `sources` and `null_when` are there for the derived columns of the rollups. `report` gives a metric a
+    chart in the report, and says how rows are brought together there: `sum`, or the count that a mean or share is of.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Column(_Model):
     definition: str | None = None
     sources: tuple[str, ...] = ()
     null_when: str | None = None
+    report: str | None = None
 
     @property
     def is_measure(self) -> bool:
@@ -84,7 +89,8 @@ class Contract(_Model):
         names = [column.name for column in self.columns]
         if len(names) != len(set(names)):
             raise ValueError(f"{self.table} lists a column twice")
-        for name in (*self.key, *self.clustering):
+        weights = [column.report for column in self.columns if column.report and column.report != SUM]
+        for name in (*self.key, *self.clustering, *weights):
             if name not in names:
                 raise ValueError(f"{self.table} has no column {name}")
         return self
@@ -110,6 +116,11 @@ class Contract(_Model):
     def public_columns(self) -> tuple[str, ...]:
         """The columns that may be shown outside of the table: all but the personal ones."""
         return tuple(column.name for column in self.columns if not column.personal)
+
+    @property
+    def reported(self) -> tuple[Column, ...]:
+        """The columns that have a chart in the report by their contract."""
+        return tuple(column for column in self.columns if column.report and not column.personal)
 
     @property
     def measures(self) -> tuple[Column, ...]:

@@ -1,10 +1,12 @@
-"""docs/how-to/add-a-metric.md, carried out as it stands on a copy of the code: the metric is computed and gated."""
+"""docs/how-to/add-a-metric.md, carried out as it stands on a copy of the code: computed, gated, in table and report."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,13 @@ import pytest
 from tests.conftest import ROOT, combined_properties
 from tests.delta_io import load_schemas, write_table
 from tests.documents import LAKEHOUSE, Block, blocks, commands, make_lakehouse
-from tests.lakehouses import PROMPTS, rows_of
+from tests.lakehouses import DAILY_OF_USERS, HOURLY, PROMPTS, rows_of
 from tests.processes import own_environment
+from tests.report.pages import Page
 
 PAGE = "how-to/add-a-metric.md"
 METRIC = "reaction_rate"
+DAYS = ((10, 1), (11, 30))
 COPIED = ("conf", "docs", "expectations", "jobs", "tests", "transforms", "pyproject.toml")
 
 # One process and one JVM for all commands of the page, with what makes small runs quick.
@@ -29,6 +33,8 @@ for line in sys.stdin.read().splitlines():
     words = shlex.split(line)
     if words[:3] == ["python", "-m", "pytest"]:
         assert pytest.main([*words[3:], "-p", "no:cacheprovider"]) == 0, line
+    elif words[0] == "make" or line.startswith("export PATH="):
+        pass  # what they make is there
     elif words[0] == "classwaves":
         spark_session.properties_file = lambda: "PROPERTIES"
         sys.argv = words
@@ -71,7 +77,10 @@ def test_one_entry_one_expression_and_one_test_make_a_metric(tmp_path: Path, mon
         else:
             shutil.copy(source, tmp_path / name)
     make_lakehouse()
-    write_table(LAKEHOUSE, PROMPTS, [], load_schemas())  # the table as it was before the metric
+    # What `make demo` has made: the table as it was before the metric, and what else the report reads.
+    hours = [{"school_id": "north", "metric_hour": datetime(2025, *day, tzinfo=timezone.utc)} for day in DAYS]
+    for table, given in {PROMPTS: [], HOURLY: hours, DAILY_OF_USERS: []}.items():
+        write_table(LAKEHOUSE, table, given, load_schemas())
 
     edits = [block for block in blocks(PAGE) if block.title]
     assert [block.kind for block in edits] == ["yaml", "diff", "python"]
@@ -104,4 +113,16 @@ def test_one_entry_one_expression_and_one_test_make_a_metric(tmp_path: Path, mon
         "expect_column_values_to_be_between",
     }
     assert all(check["success"] for check in checks)
+
+    data = Page((tmp_path / LAKEHOUSE / "report.html").read_text(encoding="utf-8")).data
+    (chart,) = (chart for chart in data["charts"] if chart["said"] == METRIC)
+    assert chart["title"] == "Reaction rate"
+    periods = data["shared"]["prompt_periods"]
+    by_start: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for row in rows:
+        by_start[f"{row['calculation_period_start']:%Y-%m-%d}"].append((row[METRIC], row["total_generated"]))
+    assert len(periods[METRIC]) > 2
+    for start, shown in zip(periods["start"], periods[METRIC], strict=True):
+        reacted = sum(share * generated for share, generated in by_start[start])
+        assert shown == pytest.approx(reacted / sum(n for _, n in by_start[start]), abs=0.051), start
     assert f"### {METRIC}" in (tmp_path / "docs" / "data-dictionary.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 
 from jobs.commands_page import commands_page
 from tests.conftest import ROOT
-from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse
+from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
 from tests.lakehouses import PROMPTS, rows_of
 
 DOCS = ROOT / "docs"
@@ -49,6 +49,28 @@ def test_every_command_and_snippet_of_the_pages_works(
     assert f"{len(rows_of(LAKEHOUSE, PROMPTS))} rows new" in first
     assert "nothing changed" in again
     assert len(Path("events.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_a_command_that_a_page_only_shows_is_one_that_there_is(page: Path) -> None:
+    assert {line: told for line in shown(page) if (told := wrong_with(line))} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make tea",
+        "classwaves brew",
+        "classwaves workspace brew",
+        "classwaves backfill dashboard_metrics_hourly --agian",
+        "databricks bundle run -t dev weekly",
+        "databricks bundle run -t dev backfill --params rolup=x",
+        "databricks bundle deploy -t test",
+        "python -m jobs.tea",
+    ],
+)
+def test_a_command_that_there_is_not_is_found(line: str) -> None:
+    assert wrong_with(line)
 
 
 def test_every_page_with_commands_has_a_test() -> None:
