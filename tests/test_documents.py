@@ -14,6 +14,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs.commands_page import commands_page
+from jobs.names import JOBS
 from tests.conftest import ROOT
 from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
 from tests.lakehouses import PROMPTS, rows_of
@@ -106,6 +107,20 @@ def test_the_reference_names_modules_that_there_are() -> None:
     for page in ("jobs", "transforms", "expectations"):
         for module in re.findall(r"^::: (\S+)", (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8"), re.M):
             assert importlib.util.find_spec(module), module
+
+
+def test_the_site_refers_to_every_module_that_others_use() -> None:
+    """But for the jobs themselves and what makes sample data and pages: they are called, not used."""
+    text = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+    named = set(re.findall(r"^::: (\S+)", text, re.M))
+    there = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for package in ("jobs", "transforms", "expectations")
+        for file in (ROOT / package).rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    called = {f"jobs.{name}" for name in (*JOBS, "cli", "commands_page")}
+    assert {name for name in there - named - called if not name.startswith("jobs.sample_")} == set()
 
 
 def test_the_site_is_built_without_a_warning_and_asks_nobody_when_it_is_read(tmp_path: Path) -> None:

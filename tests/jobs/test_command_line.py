@@ -102,7 +102,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
         (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
         (["show", PROMPTS, "--colums", "id"], "--columns"),
         (["doctr"], "Did you mean 'doctor'?"),
-        (["reprot", "--lakehouse", "x"], "Did you mean 'report'?"),
+        (["reprot", "--lakehouse", "x"], "Did you mean 'report'"),
         (["report", "--lakehouse", "x", "--ot", "y.html"], "--out"),
         (["workspace", "chek"], "Did you mean 'check'?"),
         (["workspace", "backfill", "teacher_summary"], "--start"),
