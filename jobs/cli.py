@@ -16,7 +16,7 @@ from jobs.command import answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
 from jobs.names import job_named, nearest
-from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, TableArgument
+from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.screen import phases, print_json, print_table, progress
 from jobs.workspace import app as workspace
 
@@ -338,6 +338,69 @@ def report(
     except OSError as error:
         raise UsageError(f"The file {out} cannot be written: {error.strerror}.") from error
     typer.echo(f"The report is in {out}: {len(html.encode()) / 1e6:.1f} MB.", err=True)
+
+
+@app.command()
+def explain(
+    table: RollupArgument,
+    key: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY… [COLUMN]", help="The row's key in the contract's order, and a column of the row."),
+    ],
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Every source row, not only the first of each list.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain a published number: its definition, its source rows, its run and commit, and what it was before.
+
+    Without COLUMN the whole row: each value, and how many rows of which source it was made of. What is missing in a key
+    is written -; a period's end may be its length: day, week (also -) or month. With --json every source row is listed.
+
+    Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T14:00Z --lakehouse demo-lakehouse
+    """
+    from jobs.explain import explain as explain_row
+    from jobs.explain_subjects import subject_of
+    from jobs.explain_text import as_json as json_of
+    from jobs.explain_text import as_text
+    from jobs.settings import load_settings
+
+    name, tables = _explained(table)
+    parts = len(_contract(tables[0]).key)
+    subject = subject_of(name, key if len(key) != parts + 1 else key[:parts])
+    column = key[parts] if len(key) == parts + 1 else None
+    if column is not None:
+        tables = _with_column(tables, column)
+    settings = load_settings()
+    lake = open_lake(lakehouse, catalog, "classwaves explain")
+    with phases() as phase:
+        found = explain_row(lake, subject, tables, settings, phase)
+    if as_json:
+        typer.echo(json_of(found, column))
+        return
+    typer.echo("\n\n".join(as_text(each, column, show_all=show_all) for each in found))
+
+
+def _explained(table: str) -> tuple[str, tuple[str, ...]]:
+    """The rollup that a name means, and its tables: all of them, or the one that is named."""
+    from jobs.explain_subjects import NAMES
+
+    if table in NAMES:
+        return table, NAMES[table]
+    for name, tables in NAMES.items():
+        if table in tables:
+            return name, (table,)
+    every = tuple(each for tables in NAMES.values() for each in tables)
+    raise nearest(table, (*NAMES, *every), "rollup or table of one named")
+
+
+def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
+    """The first of the tables that has the column."""
+    for table in tables:
+        if column in _contract(table).public_columns:
+            return (table,)
+    names = tuple(dict.fromkeys(name for table in tables for name in _contract(table).public_columns))
+    raise nearest(column, names, f"column of {tables[0]} named")
 
 
 def _date(text: str | None, option: str) -> date | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -152,6 +152,14 @@ class Lake:
             log.warning("an earlier version cannot be read", table=table, version=version, reason=_reason(error))
             return None
         return rows
+
+    def rows_at(self, table: str, version: int, condition: Column, columns: Sequence[Column]) -> list[Row] | None:
+        """The few rows that satisfy the condition as of one version; None where its files are no longer there."""
+        try:
+            return self.read(table, version).where(condition).select(*columns).collect()
+        except Exception as error:
+            log.info("an earlier version cannot be read", table=table, version=version, reason=_reason(error))
+            return None
 
     def check(self, contract: Contract, *, exactly: bool) -> None:
         """Raises `BrokenContractError` that names every column of the table that is not as its contract says.

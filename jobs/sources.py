@@ -99,6 +99,26 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
     return tuple(Dimension(c.name, c.domain) for c in contract.columns if c.domain)
 
 
+def raw_rows(lake: Lake, source: str, versions: Mapping[str, int]) -> DataFrame:
+    """What is read of the source's rows at its version; none of a source that has no version."""
+    contract = contract_of(source)
+    raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
+    return raw.select(*columns_read(source, contract.public_columns))
+
+
+def judged(
+    source: str,
+    rows: DataFrame,
+    sessions: DataFrame | None,
+    copied: Collection[int] | None = None,
+    also: Collection[str] = (),
+) -> DataFrame:
+    """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
+    contract = contract_of(source)
+    told = classified(source, rows, sessions if RULES[source].in_session else None, copied)
+    return facts(source, told, contract.public_columns, _measures(contract), _dimensions(contract), also)
+
+
 def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, Collection[int] | None]:
     """Of each source the hashes of keys that stand more than once; None where there are more than `MAX_COPIED`."""
     found: dict[str, list[int]] = {source: [] for source in versions}
@@ -136,13 +156,10 @@ def read(
     copied = _copied(lake, versions) if only is None else {}
 
     def facts_of(source: str, known: DataFrame | None) -> DataFrame:
-        contract = contract_of(source)
-        raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
-        rows = raw.select(*columns_read(source, contract.public_columns))
+        rows = raw_rows(lake, source, versions)
         if only is not None:
             rows = only.of(source, rows)
-        judged = classified(source, rows, known if RULES[source].in_session else None, copied.get(source))
-        return facts(source, judged, contract.public_columns, _measures(contract), _dimensions(contract))
+        return judged(source, rows, known, copied.get(source))
 
     of_sources = {SESSIONS: facts_of(SESSIONS, None)}
     clean = usable(SESSIONS, of_sources[SESSIONS])

@@ -83,7 +83,7 @@ def test_one_entry_one_expression_and_one_test_make_a_metric(tmp_path: Path, mon
         write_table(LAKEHOUSE, table, given, load_schemas())
 
     edits = [block for block in blocks(PAGE) if block.title]
-    assert [block.kind for block in edits] == ["yaml", "diff", "python"]
+    assert [block.kind for block in edits] == ["yaml", "diff", "diff", "python"]
     for block in edits:
         apply(as_it_stands(block), tmp_path)
 

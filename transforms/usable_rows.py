@@ -298,8 +298,9 @@ def facts(
     public_columns: Iterable[str],
     measures: Iterable[Measure],
     dimensions: Iterable[Dimension],
+    also: Iterable[str] = (),
 ) -> DataFrame:
-    """One row per row of a classified source: its clean `metric_columns`, and what is wrong with it.
+    """One row per row of a classified source: its clean `metric_columns` (and `also`), and what is wrong with it.
 
     `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
     the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,
@@ -319,14 +320,19 @@ def facts(
         F.when(is_rejected, F.col("id")).alias("row_key"),
         F.when(is_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
         F.when(~is_rejected & is_violated, names.cast("array<string>")).alias("violations"),
-        *[clean.get(name, F.col(name)).alias(name) for name in RULES[source].metric_columns],
+        *[clean.get(name, F.col(name)).alias(name) for name in with_columns(source, also)],
     )
 
 
-def usable(source: str, facts: DataFrame) -> DataFrame:
-    """The `metric_columns` of the source's usable rows."""
+def with_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:
+    """What metrics read of a row of the source, and further columns, each once."""
+    return tuple(dict.fromkeys((*RULES[source].metric_columns, *also)))
+
+
+def usable(source: str, facts: DataFrame, also: Iterable[str] = ()) -> DataFrame:
+    """The `metric_columns` (and `also`) of the source's usable rows."""
     is_usable = (F.col("source") == source) & F.col("reason").isNull()
-    return facts.where(is_usable).select(*RULES[source].metric_columns)
+    return facts.where(is_usable).select(*with_columns(source, also))
 
 
 def findings(facts: DataFrame) -> DataFrame:

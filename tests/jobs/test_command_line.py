@@ -131,7 +131,7 @@ def all_commands(group: Any, before: str = "") -> dict[str, Any]:
 
 COMMANDS = all_commands(COMMAND)
 ANSWERS_WITH_DATA = {
-    "backfill", "doctor", "maintain", "quarantine", "show", "workspace check", "workspace runs",
+    "backfill", "doctor", "explain", "maintain", "quarantine", "show", "workspace check", "workspace runs",
 }  # fmt: skip
 
 
@@ -155,6 +155,7 @@ def test_the_help_of_every_command_has_an_example_with_options_that_it_has(name:
     [
         ("classwaves run te", ["teacher_analytics_summary", "teacher_prompt_effectiveness"]),
         ("classwaves workspace backfill d", ["dashboard_metrics_hourly"]),
+        ("classwaves explain ai", [PROMPTS]),
         ("classwaves show quality.", [name for name in contract_names() if name.startswith("quality.")]),
     ],
 )

@@ -34,6 +34,7 @@ BROUGHT = frozenset(
         "numpy",
         "pandas",
         "protobuf",
+        "pyarrow",
         "python-dateutil",
         "pytz",
         "requests",

@@ -1,0 +1,162 @@
+"""Which source rows a value was made of: for one row of a rollup, per column the rows that count and those that place.
+
+A rollup's evidence is a union of parts, one per kind of fact, each of which says of a row for which columns it counts.
+What places these rows is found here for all alike: the session, the events that begin and end it, the teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from transforms.columns import normalised
+from transforms.usable_rows import EVENTS, SESSIONS
+
+TEACHERS = "users.teachers"
+
+COUNTS, PLACES = "counts", "places"
+"""What a row does for a value: it is in the count, sum or mean, or it says where another row belongs."""
+
+LISTED_TIMES: Mapping[str, str] = {
+    SESSIONS: "actual_start",
+    "sessions.student_groups": "created_at",
+    "sessions.participants": "join_time",
+    "sessions.transcriptions": "start_time",
+    EVENTS: "event_time",
+    "analytics.session_analytics": "computed_at",
+    "ai_insights.teacher_guidance_metrics": "generated_at",
+    "ai_insights.intervention_suggestions": "created_at",
+    "ai_insights.analysis_results": "analysis_timestamp",
+    "audio.recordings": "created_at",
+    "operational.api_metrics": "timestamp",
+    "operational.system_events": "created_at",
+    TEACHERS: "updated_at",
+}
+"""The time by which a row of a source is told."""
+
+Labels = Mapping[str, "Column | bool"]
+
+
+def columns_of(labels: Labels) -> Column:
+    """The names of the columns whose condition holds, as an array."""
+    whens = [
+        F.lit(name) if condition is True else F.when(condition, F.lit(name))
+        for name, condition in labels.items()
+        if condition is not False
+    ]
+    if not whens:
+        return F.array().cast("array<string>")
+    return F.array_compact(F.array(*whens)).cast("array<string>")
+
+
+def part(
+    source: str,
+    rows: DataFrame,
+    columns: Column,
+    *,
+    start_for: Column | None = None,
+    end_for: Column | None = None,
+    configured_for: Column | None = None,
+    ready_for: Column | None = None,
+    ready_event: Column | None = None,
+    has_session: bool = True,
+    has_teacher: bool = False,
+    role: str = COUNTS,
+) -> DataFrame:
+    """The rows (with `id`, `session_id` and `teacher_id` where they have them) as evidence for these columns.
+
+    `start_for`, `end_for`, `configured_for`: for which columns it matters when the row's session began, ended, was
+    configured. `ready_for` and `ready_event` (a struct of time and id): the event that reported the row's group ready.
+    """
+    none = F.array().cast("array<string>")
+    no_event = F.lit(None).cast("struct<at: timestamp, id: string>")
+    return rows.select(
+        F.lit(source).alias("source"),
+        F.col("id"),
+        F.col(LISTED_TIMES[source]).alias("at"),
+        F.lit(role).alias("role"),
+        (F.col("session_id") if has_session else F.lit(None).cast("string")).alias("session_id"),
+        (F.col("teacher_id") if has_teacher else F.lit(None).cast("string")).alias("teacher_id"),
+        columns.alias("columns"),
+        (none if start_for is None else start_for).alias("start_for"),
+        (none if end_for is None else end_for).alias("end_for"),
+        (none if configured_for is None else configured_for).alias("configured_for"),
+        (none if ready_for is None else ready_for).alias("ready_for"),
+        (no_event if ready_event is None else ready_event.cast("struct<at: timestamp, id: string>")).alias("ready"),
+    ).where(F.size("columns") > 0)
+
+
+def _event_of(event_type: str) -> Column:
+    return F.when(normalised(F.col("event_type")) == event_type, F.struct(F.col("event_time").alias("at"), F.col("id")))
+
+
+def landmark_events(events: DataFrame) -> DataFrame:
+    """One row per session: its earliest `started` and `configured` event and its latest `ended` one, time and id."""
+    return events.groupBy("session_id").agg(
+        F.min(_event_of("started")).alias("started"),
+        F.max(_event_of("ended")).alias("ended"),
+        F.min(_event_of("configured")).alias("configured"),
+    )
+
+
+def ready_events(events: DataFrame) -> DataFrame:
+    """One row per session and group: the earliest event that reported the group ready (`ready_event`)."""
+    return (
+        events.where((normalised(F.col("event_type")) == "leader_ready") & F.col("group_id").isNotNull())
+        .groupBy("session_id", "group_id")
+        .agg(F.min(F.struct(F.col("event_time").alias("at"), F.col("id"))).alias("ready_event"))
+    )
+
+
+def evidence_of(
+    parts: list[DataFrame], usable: Mapping[str, DataFrame], by_start: Sequence[str] = (), by_end: Sequence[str] = ()
+) -> DataFrame:
+    """One row per source row and role: `source`, `id`, `at`, `role` and the `columns` for which it has it.
+
+    With the parts' own rows come their sessions, their sessions' landmarks, and their teachers. `by_start` and `by_end`
+    are columns to which sessions count as well as what is in them: a session that only places another row must bring
+    its landmarks along, or it would count where it does not.
+    """
+    sessions = usable[SESSIONS].select(F.col("id").alias("session_id"), F.col("actual_start").alias("session_at"))
+    together = reduce(lambda a, b: a.unionByName(b), parts).join(sessions, "session_id", how="left")
+    if EVENTS in usable:
+        together = together.join(landmark_events(usable[EVENTS]), "session_id", how="left")
+
+    def widened(name: str, always: Sequence[str]) -> Column:
+        if not always:
+            return F.col(name)
+        return F.array_union(name, F.array_intersect("columns", F.array(*map(F.lit, always))))
+
+    def row(source: Column, key: Column, at: Column, role: Column, columns: Column) -> Column:
+        return F.struct(
+            source.alias("source"), key.alias("id"), at.alias("at"), role.alias("role"), columns.alias("columns")
+        )
+
+    places, events = F.lit(PLACES), F.lit(EVENTS)
+    found = [
+        row(F.col("source"), F.col("id"), F.col("at"), F.col("role"), F.col("columns")),
+        row(F.lit(SESSIONS), F.col("session_id"), F.col("session_at"), places, F.col("columns")),
+    ]
+    if EVENTS in usable:
+        found += [
+            row(events, F.col("started.id"), F.col("started.at"), places, widened("start_for", by_start)),
+            row(events, F.col("ended.id"), F.col("ended.at"), places, widened("end_for", by_end)),
+            row(events, F.col("configured.id"), F.col("configured.at"), places, F.col("configured_for")),
+            row(events, F.col("ready.id"), F.col("ready.at"), places, F.col("ready_for")),
+        ]
+    if TEACHERS in usable:
+        teachers = usable[TEACHERS].select(
+            F.col("id").alias("teacher_id"), F.col("id").alias("known_teacher"), F.col("updated_at").alias("teacher_at")
+        )
+        together = together.join(teachers, "teacher_id", how="left")
+        found.append(row(F.lit(TEACHERS), F.col("known_teacher"), F.col("teacher_at"), places, F.col("columns")))
+    return (
+        together.select(F.explode(F.array(*found)).alias("found"))
+        .select("found.*")
+        .where(F.col("id").isNotNull() & (F.size("columns") > 0))
+        .groupBy("source", "id", "role")
+        .agg(F.min("at").alias("at"), F.array_distinct(F.flatten(F.collect_list("columns"))).alias("columns"))
+    )
