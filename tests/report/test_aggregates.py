@@ -29,20 +29,11 @@ from jobs.report import (
 from tests.conftest import Table
 from tests.transforms.frames import with_columns
 
-HOURS = {
-    **dict.fromkeys(("sessions_completed", "sessions_active", "students_active", "websocket_connections"), "int"),
-    **dict.fromkeys(("total_errors", "total_prompts_generated", "total_prompts_used"), "int"),
-    **dict.fromkeys(("avg_engagement_score", "avg_participation_rate", "error_rate", "avg_latency_ms"), "double"),
-}
-DAYS = {
-    **dict.fromkeys(("total_sessions", "total_prompts_shown", "total_prompts_used"), "int"),
-    **dict.fromkeys(("avg_session_score", "avg_engagement_score"), "double"),
-    "improvement_trend": "string",
-}
-PROMPTS = {
-    **dict.fromkeys(("total_generated", "total_acknowledged", "total_used", "total_dismissed", "data_points"), "int"),
-    **dict.fromkeys(("avg_effectiveness_score", "std_dev_effectiveness"), "double"),
-}
+HOURS, DAYS, PROMPTS = (
+    {column.name: column.type for column in contract_of(table).columns}
+    for table in (report.HOURS, report.DAYS, report.PROMPTS)
+)
+"""All columns of the rollups, those of metrics that are yet to come among them."""
 
 
 def rows(frame: DataFrame, *columns: str) -> list[tuple[Any, ...]]:
