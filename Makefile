@@ -7,7 +7,7 @@ CHROMIUM := chromium-headless-shell
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo screenshots test test-long dictionary lint check clean
+.PHONY: help setup browser demo screenshots test test-long dictionary docs lint check clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +66,12 @@ test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 test-long: setup ## Run the tests that take an hour
 	$(BIN)/python -m pytest --no-cov -m long -n 2 --durations=20
 
-dictionary: setup ## Write docs/data-dictionary.md anew from the contracts
+dictionary: setup ## Write the generated pages anew: data dictionary and commands
 	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md
+	$(BIN)/python -m jobs.commands_page > docs/commands.md
+
+docs: setup ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: setup ## Run the linters and the type checker
 	$(BIN)/ruff check .
@@ -79,4 +83,4 @@ lint: setup ## Run the linters and the type checker
 check: lint test ## All that CI runs
 
 clean: ## Remove what set-up, demo and tests made
-	rm -rf .venv $(DEMO) spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv $(DEMO) site spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage

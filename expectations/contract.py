@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CATALOG = "classwaves"
 """The catalog's own name: what full names begin with, whatever catalog or folder holds the tables."""
 
+SUM = "sum"
+"""What `report` says of a count: that rows are added up."""
+
 Kind = Literal["source", "rollup", "quality"]
 
 
@@ -28,6 +31,10 @@ class UnknownTableError(KeyError):
 
 class BrokenContractFileError(ValueError):
     """A contract file that its model refuses."""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class _Model(BaseModel):
@@ -40,7 +47,8 @@ class Column(_Model):
     `minimum` and `maximum` are inclusive. On a source they are the range outside of which a measure counts as null;
     on a rollup they are what the gate holds the rows to. `domain` lists the values of a text dimension, in lower
     case. `personal` marks texts, names, addresses and identifiers of pupils, which never leave their table.
-    `definition`, `sources` and `null_when` are there for the derived columns of the rollups.
+    `definition`, `sources` and `null_when` are there for the derived columns of the rollups. `report` gives a metric a
+    chart in the report, and says how rows are brought together there: `sum`, or the count that a mean or share is of.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Column(_Model):
     definition: str | None = None
     sources: tuple[str, ...] = ()
     null_when: str | None = None
+    report: str | None = None
 
     @property
     def is_measure(self) -> bool:
@@ -80,7 +89,8 @@ class Contract(_Model):
         names = [column.name for column in self.columns]
         if len(names) != len(set(names)):
             raise ValueError(f"{self.table} lists a column twice")
-        for name in (*self.key, *self.clustering):
+        weights = [column.report for column in self.columns if column.report and column.report != SUM]
+        for name in (*self.key, *self.clustering, *weights):
             if name not in names:
                 raise ValueError(f"{self.table} has no column {name}")
         return self
@@ -108,6 +118,11 @@ class Contract(_Model):
         return tuple(column.name for column in self.columns if not column.personal)
 
     @property
+    def reported(self) -> tuple[Column, ...]:
+        """The columns that have a chart in the report by their contract."""
+        return tuple(column for column in self.columns if column.report and not column.personal)
+
+    @property
     def measures(self) -> tuple[Column, ...]:
         """The columns whose values can lie outside of their range."""
         return tuple(column for column in self.columns if column.is_measure)
@@ -120,22 +135,22 @@ class Contract(_Model):
         fields = ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
         return cast("StructType", StructType.fromDDL(fields))
 
+    def column_definition(self, name: str) -> str:
+        """A column as DDL has it: name, type and comment."""
+        return f"`{name}` {self.column(name).type} COMMENT {_quoted(self.column(name).description)}"
+
     def create_statement(self, location: str | None = None) -> str:
         """The DDL that makes the table where it is missing, at `location` or managed by the catalog.
 
         Row by row changes are fed to whoever reads them, so the Change Data Feed is on.
         """
-
-        def quoted(text: str) -> str:
-            return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-        columns = ",\n  ".join(f"`{c.name}` {c.type} COMMENT {quoted(c.description)}" for c in self.columns)
+        columns = ",\n  ".join(map(self.column_definition, self.column_names))
         parts = [f"CREATE TABLE IF NOT EXISTS {self.table} (\n  {columns}\n) USING delta"]
         if self.clustering:
             parts.append(f"CLUSTER BY ({', '.join(self.clustering)})")
         if location:
-            parts.append(f"LOCATION {quoted(location)}")
-        parts.append(f"COMMENT {quoted(self.description)}")
+            parts.append(f"LOCATION {_quoted(location)}")
+        parts.append(f"COMMENT {_quoted(self.description)}")
         parts.append("TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
         return "\n".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from expectations.contract import Column, Contract, contract_names, contract_of
+from expectations.contract import SUM, Column, Contract, contract_names, contract_of
 
 _INTRODUCTION = """# Data dictionary
 
@@ -29,6 +29,12 @@ def _range(column: Column) -> str:
     if low:
         return f"at least {low}"
     return "finite" if column.finite else ""
+
+
+def _report(column: Column) -> str:
+    if not column.report:
+        return ""
+    return "its sum" if column.report == SUM else f"its mean, weighed by `{column.report}`"
 
 
 def _heading(contract: Contract) -> list[str]:
@@ -59,6 +65,7 @@ def _derived(contract: Contract, canonical: Contract | None) -> str:
             "type": f"`{column.type}`" + (f", {column.unit}" if column.unit else ""),
             "values": _range(column),
             "null": "never" if column.not_null else _text(column.null_when or ""),
+            "report": _report(column),
             "proxy": _text(column.proxy or ""),
             "sources": ", ".join(f"`{source}`" for source in column.sources),
         }

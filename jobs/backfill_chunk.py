@@ -29,7 +29,7 @@ def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
     if own.rollup not in JOBS:
         raise UsageError(f"--rollup must be one of {', '.join(JOBS)}: {own.rollup!r}.")
     job = job_named(own.rollup)
-    call = read_call(job, [argument for argument in rest if argument != "--period="])
+    call = read_call(job, [argument for argument in rest if argument != "--period="], also=("--rollup", "--chunks"))
     if call.start is None or call.end is None:
         raise UsageError("A chunk needs --start and --end.")
     if own.chunks and (call.start, call.end) not in _windows(own.chunks):

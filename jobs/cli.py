@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
 from jobs.command import answered, open_lake
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
-from jobs.names import JOBS, job_named, nearest
-from jobs.screen import phases, print_table, progress
+from jobs.names import job_named, nearest
+from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
+from jobs.screen import phases, print_json, print_table, progress
 from jobs.workspace import app as workspace
 
 if TYPE_CHECKING:
@@ -29,13 +34,13 @@ app = typer.Typer(
 )
 app.add_typer(workspace, name="workspace")
 
-LakehouseOption = Annotated[Optional[Path], typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
-CatalogOption = Annotated[Optional[str], typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
-
 
 @app.command()
 def prepare() -> None:
-    """Check Java and fetch the Delta jar, so that nothing else needs a network."""
+    """Check Java and fetch the Delta jar, so that nothing else needs a network.
+
+    Example: classwaves prepare
+    """
     from jobs.spark_session import check_delta, open_session
 
     spark = open_session("classwaves prepare")
@@ -91,7 +96,7 @@ def sample(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+    job: JobArgument,
 ) -> None:
     """Run a job once, with the options of its script.
 
@@ -113,9 +118,10 @@ def run(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def backfill(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.")],
+    job: JobArgument,
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
     again: Annotated[bool, typer.Option("--again", help="Also the chunks that are done with these sources.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a job over a long window in chunks, with the options of its script; --start and --end must be given.
 
@@ -132,27 +138,33 @@ def backfill(
     from jobs.settings import load_settings
 
     declared = job_named(job)
-    call, settings = read_call(declared, context.args), load_settings()
+    call, settings = read_call(declared, context.args, also=("--chunk", "--again", "--json")), load_settings()
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
     rows = []
+    answer = []
     with progress(len(calls), f"backfill {job}") as (advance, phase):
         for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
             changes = done.outcome.changes[table] if done.outcome else None
             told = [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
+            told_as_json = {name: getattr(changes, name, None) for name in ("new", "changed", "gone", "unchanged")}
+            span = {"start": done.start.isoformat(), "end": done.end.isoformat()}
+            answer.append({**span, "done_before": changes is None, **told_as_json})
             rows.append([f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(told or ["done before"])])
             advance()
     columns = ["start", "end", "new", "changed", "gone", "unchanged"]
-    print_table(
-        f"{table}{', dry run' if call.dry_run else ''}", columns, [row + [None] * (6 - len(row)) for row in rows]
-    )
+    if as_json:
+        print_json(answer)
+    else:
+        title = f"{table}{', dry run' if call.dry_run else ''}"
+        print_table(title, columns, [row + [None] * (6 - len(row)) for row in rows])
     skipped = sum(len(row) == 3 for row in rows)
     typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
 
 
 @app.command()
-def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Keep our tables small: old checks go, rows are brought together in few files, files nobody needs are deleted.
 
     Example: classwaves maintain --lakehouse demo-lakehouse
@@ -164,37 +176,46 @@ def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -
 
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves maintain")
-    rows: list[list[str | None]] = []
+    rows: list[dict[str, Any]] = []
     with phases() as phase:
         for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
             phase(done.table)
-            rows.append([done.table, str(done.files_before), str(done.files_after), str(done.bytes_after)])
-    print_table("Maintained", ["table", "files before", "files after", "bytes after"], rows)
+            rows.append(asdict(done))
+    if as_json:
+        print_json(rows)
+    else:
+        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
+        print_table("Maintained", ["table", "files before", "files after", "bytes after"], cells)
 
 
 @app.command()
 def show(
-    table: Annotated[str, typer.Argument(help="A table by its two-part name: analytics.dashboard_metrics_hourly.")],
+    table: TableArgument,
     lakehouse: LakehouseOption = None,
     catalog: CatalogOption = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
     columns: Annotated[
         Optional[str], typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the newest rows of a table, without its personal columns.
+    """Show the newest rows of a table, without its personal columns; with --json all columns, each in its type.
 
     Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
     """
     from pyspark.sql import functions as F
 
     contract = _contract(table)
-    chosen = _chosen_columns(contract, columns)
+    chosen = list(contract.public_columns) if as_json and columns is None else _chosen_columns(contract, columns)
     lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
     newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
     frame = lake.latest(table).orderBy(*newest).limit(rows)
+    if as_json:
+        told = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
+        print_json([json.loads(row["told"]) for row in frame.select(told.alias("told")).collect()])
+        return
     shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
     print_table(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
     if columns is None and len(chosen) < len(contract.public_columns):
@@ -202,7 +223,7 @@ def show(
 
 
 @app.command()
-def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None) -> None:
+def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show how many source rows were rejected and why: counts and dates, no content.
 
     Example: classwaves quarantine --lakehouse demo-lakehouse
@@ -216,11 +237,66 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None)
         raise UsageError(f"There is no table {TABLE} yet: run a job first.")
     shown = (
         counts(lake.latest(TABLE))
-        .withColumns({name: F.col(name).cast("string") for name in ("rejected", "resolved")})
         .withColumns({name: F.date_format(name, "yyyy-MM-dd HH:mm") for name in ("first_seen_at", "last_seen_at")})
         .orderBy("source", "reason")
     )
-    print_table("Rows that take part in no metric", shown.columns, [list(row) for row in shown.collect()])
+    rows = [row.asDict() for row in shown.collect()]
+    if as_json:
+        print_json(rows)
+    else:
+        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
+        print_table("Rows that take part in no metric", shown.columns, cells)
+
+
+@app.command()
+def add_columns(
+    table: TableArgument,
+    lakehouse: LakehouseOption = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Add the columns that a table of ours lacks by its contract: after a metric was added, before the next run.
+
+    The rows that the table holds have no value there until their window is run again.
+
+    Example: classwaves add-columns analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse
+    """
+    contract = _contract(table)
+    if contract.kind == "source":
+        raise UsageError(f"The table {table} is a source, it is not ours to change.")
+    lake = open_lake(lakehouse, catalog, "classwaves")
+    if not lake.exists(table):
+        raise UsageError(f"There is no table {table} yet: the first run makes it with all columns.")
+    added = lake.add_columns(contract)
+    typer.echo(f"{table}: {'added ' + ', '.join(added) if added else 'no column is missing'}.", err=True)
+
+
+@app.command()
+def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Check this machine, the settings and, where it is named, a lakehouse: what is wrong and how to mend it.
+
+    Exit status 0: runs can go ahead, whatever it warns of. 1: they would fail. 2: the configuration is wrong.
+
+    Example: classwaves doctor --lakehouse demo-lakehouse
+    """
+    from jobs.doctor import examined, exit_error
+
+    if lakehouse is not None and catalog is not None:
+        raise UsageError("Give --lakehouse or --catalog, not both.")
+    findings = []
+    console = Console()
+    for finding in examined(lakehouse, catalog):
+        findings.append(finding)
+        if not as_json:
+            style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.verdict]
+            console.print(
+                f"[{style}]{finding.verdict:<4}[/]", f"{finding.check:<10}", escape(finding.found), soft_wrap=True
+            )
+            if finding.mend:
+                console.print(" " * 15, escape(finding.mend), soft_wrap=True)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if error := exit_error(findings):
+        raise error
 
 
 @app.command()
@@ -266,7 +342,7 @@ def report(
 
 @app.command()
 def explain(
-    table: Annotated[str, typer.Argument(help=f"A rollup, {', '.join(JOBS)}, or one of its tables.")],
+    table: RollupArgument,
     key: Annotated[
         list[str],
         typer.Argument(metavar="KEY… [COLUMN]", help="The row's key in the contract's order, and a column of the row."),
@@ -274,14 +350,14 @@ def explain(
     lakehouse: LakehouseOption = None,
     catalog: CatalogOption = None,
     show_all: Annotated[bool, typer.Option("--all", help="Every source row, not only the first of each list.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines, with every source row.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain a published number: its definition, its source rows, its run and commit, and what it was before.
 
     Without COLUMN the whole row: each value, and how many rows of which source it was made of. What is missing in a key
-    is written -; a period's end may be its length: day, week (also -) or month.
+    is written -; a period's end may be its length: day, week (also -) or month. With --json every source row is listed.
 
-    Example: classwaves explain dashboard_metrics_hourly school-1 2025-09-01T14:00Z total_errors --lakehouse DIR
+    Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T14:00Z --lakehouse demo-lakehouse
     """
     from jobs.explain import explain as explain_row
     from jobs.explain_subjects import subject_of

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +30,17 @@ MAX_ATTEMPTS = 5
 
 
 class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a sentence; for an option that is mistyped also which one may be meant."""
+
+    also: Sequence[str] = ()
+    """Options of the command around the parser, which may be the ones that were meant."""
+
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[0].upper()}{message[1:]}.")
+        told = f"{message[0].upper()}{message[1:]}."
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            near = difflib.get_close_matches(unknown[1], [*self._option_string_actions, *self.also], n=1)
+            told += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
+        raise UsageError(told)
 
 
 @dataclass(frozen=True)
@@ -87,12 +98,25 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, told: str) -> None:
     parser.add_argument(f"--{name}", *also, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=told)
 
 
-def read_call(job: Job[W], arguments: Sequence[str]) -> Call:
+def read_call(job: Job[W], arguments: Sequence[str], also: Sequence[str] = ()) -> Call:
     """The call that the arguments spell; raises `UsageError` for an option that the job does not have.
 
     `--start=`, with nothing after it, is not given: a parameter of a Databricks job is always sent, empty by default.
+    `also` are options of the command that was called, for the hint where one is mistyped.
     """
-    parser = _Parser(prog=job.name, allow_abbrev=False, description=f"Writes {job.name}: see docs/jobs.md.")
+    parser = job_parser(job)
+    parser.also = also
+    return Call(**vars(parser.parse_args(arguments)))
+
+
+def job_parser(job: Job[W]) -> _Parser:
+    """The parser of a job's own options."""
+    parser = _Parser(
+        prog=job.name,
+        allow_abbrev=False,
+        description=f"Writes {job.name}: see docs/jobs.md.",
+        epilog=f"Example: {job.name} --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08",
+    )
     add_place_options(parser)
     parser.add_argument("--start", type=_given, metavar="T", help="first instant or date of the window, ISO 8601, UTC")
     parser.add_argument("--end", type=_given, metavar="T", help="end of the window, exclusive")
@@ -106,7 +130,7 @@ def read_call(job: Job[W], arguments: Sequence[str]) -> Call:
             default=DEFAULT_PERIOD,
             help="length of a period (default: %(default)s)",
         )
-    return Call(**vars(parser.parse_args(arguments)))
+    return parser
 
 
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
@@ -139,6 +163,7 @@ def carry_out(
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
     from jobs.life_cycle import Execution, Mode
+    from jobs.lineage import told_of
     from jobs.publish import OutrunError
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
@@ -155,7 +180,9 @@ def carry_out(
     for attempt in attempts:
         with attempt:
             this = run if attempt.retry_state.attempt_number == 1 else run.again()
-            return Execution(rollup, lake, this, settings, mode, phase).over(window)
+            execution = Execution(rollup, lake, this, settings, mode, phase)
+            with told_of(execution, settings):
+                return execution.over(window)
     raise AssertionError("the attempts end in a result or an error")
 
 

@@ -191,6 +191,17 @@ class Lake:
             self.insistently(contract.table, lambda: self._create(contract.table, statement))
         self.check(contract, exactly=True)
 
+    def add_columns(self, contract: Contract) -> tuple[str, ...]:
+        """Adds the contract's columns that a table of ours lacks, null in its rows, and returns their names."""
+        self.attach([contract.table])
+        found = self.spark.table(contract.table).columns
+        missing = tuple(name for name in contract.column_names if name not in found)
+        if missing:
+            told = ", ".join(contract.column_definition(name) for name in missing)
+            self.insistently(contract.table, lambda: self._sql(f"ALTER TABLE {contract.table} ADD COLUMNS ({told})"))
+        self.check(contract, exactly=True)
+        return missing
+
     def _create(self, table: str, statement: str) -> None:
         self.attach([table])  # another run may have made it in the meantime
         self.spark.sql(statement)

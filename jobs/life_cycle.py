@@ -117,6 +117,19 @@ class _Pinned:
     followed: Followed | None
 
 
+@dataclass(frozen=True)
+class Told(Generic[W]):
+    """A run while it goes on, for who tells others of it: what it reads, what the gate said, what it did."""
+
+    rollup: Rollup[W]
+    lake: Lake
+    run: Run
+    is_dry: bool
+    source_versions: Mapping[str, int]
+    verdict: Verdict
+    outcome: Outcome | None
+
+
 class Execution(Generic[W]):
     """One run of a rollup: what stays the same from its first phase to its last."""
 
@@ -133,6 +146,14 @@ class Execution(Generic[W]):
         self._settings, self._mode, self._phase = settings, mode, phase
         self._ledger = Ledger(lake)
         self._checked = Verdict(())
+        self._reads: Mapping[str, int] = {}
+        self._outcome: Outcome | None = None
+
+    @property
+    def told(self) -> Told[W]:
+        """What is known of the run so far."""
+        outcome = self._outcome
+        return Told(self._rollup, self._lake, self._run, self._mode.dry_run, self._reads, self._checked, outcome)
 
     def over(self, window: W) -> Outcome:
         """Carries the run out over the window, or over what is new in it.
@@ -146,9 +167,11 @@ class Execution(Generic[W]):
         try:
             self._phase("pin")
             pinned = self._pin()
+            self._reads = pinned.sources
             covered = self._covered(window, pinned)
             if covered is None:
-                return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
+                self._outcome = Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
+                return self._outcome
             entry, window = self._entry(covered), covered
             if self._mode.dry_run:
                 return self._computed(window, pinned)
@@ -159,6 +182,7 @@ class Execution(Generic[W]):
             canonical = outcome.changes[self._rollup.targets[0]]
             self._ledger.record(entry, "succeeded", created_at, canonical.rows)
             self._log(window, pinned, "succeeded", changes=canonical)
+            self._outcome = outcome
             return outcome
         except Exception as error:
             told = explained(error)

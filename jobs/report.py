@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from expectations.contract import contract_of
+from expectations.contract import SUM, contract_of
 from jobs import quarantine, run_log, verdicts
 from jobs.errors import UsageError
 from jobs.lake import Lake
@@ -116,6 +116,14 @@ def _weighted(value: str, weight: str) -> Column:
     return total / F.nullif(F.sum(F.when(F.col(value).isNotNull(), F.col(weight))).cast("double"), F.lit(0.0))
 
 
+def _reported(table: str) -> list[Column]:
+    """The metrics that the table's contract puts into the report, each brought together as it says."""
+    return [
+        (F.sum(column.name) if column.report == SUM else _weighted(column.name, str(column.report))).alias(column.name)
+        for column in contract_of(table).reported
+    ]
+
+
 def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
     """What happened in the hours of each group, one row per value of `by`.
 
@@ -134,6 +142,7 @@ def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
         F.avg("avg_latency_ms").alias("latency_ms"),
         F.sum("total_prompts_generated").alias("prompts_generated"),
         F.sum("total_prompts_used").alias("prompts_used"),
+        *_reported(HOURS),
     )
 
 
@@ -167,9 +176,19 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
             F.sum("total_prompts_shown").alias("prompts_shown"),
             F.sum("total_prompts_used").alias("prompts_used"),
             F.max_by("improvement_trend", "summary_date").alias("trend"),
+            *_reported(DAYS),
+            *[
+                F.sum(F.when(F.col(name).isNotNull(), F.col(weight))).alias(f"{name}_weight")
+                for name, weight in _weights_of_days().items()
+            ],
         )
         .withColumnsRenamed({"teacher_id": "teacher"})
     )
+
+
+def _weights_of_days() -> dict[str, str]:
+    """What the metrics of teachers' days weigh that are no sums: for `weeks`, which brings them together once more."""
+    return {column.name: str(column.report) for column in contract_of(DAYS).reported if column.report != SUM}
 
 
 def weeks(of_teachers: DataFrame) -> DataFrame:
@@ -183,6 +202,10 @@ def weeks(of_teachers: DataFrame) -> DataFrame:
             _weighted("engagement", "sessions").alias("engagement"),
             *[F.sum(name).alias(name) for name in ("sessions", "prompts_shown", "prompts_used")],
             *[F.count_if(F.col("trend") == trend).alias(trend) for trend in TRENDS],
+            *[
+                (F.sum(c.name) if c.report == SUM else _weighted(c.name, f"{c.name}_weight")).alias(c.name)
+                for c in contract_of(DAYS).reported
+            ],
         )
     )
 
@@ -212,6 +235,7 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
             F.sum(n).alias("n"),
             F.first("mean").alias("mean"),
             spread.alias("spread"),
+            *_reported(PROMPTS),
         )
         .withColumns(
             {

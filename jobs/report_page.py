@@ -23,7 +23,8 @@ import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from jobs.report import EVERYONE, TRENDS, Report, Rows
+from expectations.contract import SUM, contract_of
+from jobs.report import DAYS, EVERYONE, HOURS, PROMPTS, TRENDS, Report, Rows
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 
 INK, MUTED, LINE, SURFACE = "var(--ink)", "var(--muted)", "var(--line)", "var(--surface)"
@@ -196,6 +197,21 @@ def _lines(series: Series, title: str, when: str) -> Drawing:
     return _wide(lines, 200)
 
 
+def _measure(field: str, title: str, when: str) -> Drawing:
+    """A metric over time, whatever it measures."""
+    line = (
+        _rows()
+        .transform_filter(f"isValid(datum['{field}'])")
+        .mark_line(point=alt.OverlayMarkDef(color=BLUE), color=BLUE)
+        .encode(
+            x=_dates(when, padding=6),
+            y=alt.Y(f"{field}:Q", axis=alt.Axis(title=title, tickCount=4), scale=alt.Scale(zero=True, nice=True)),
+            tooltip=_tip("start", field),
+        )
+    )
+    return _wide(line, 180)
+
+
 def _stack(series: Series, title: str) -> Drawing:
     """Bars over time whose parts add up."""
     bars = (
@@ -357,6 +373,19 @@ def _runs() -> Drawing:
     return _wide(dots, alt.Step(30))
 
 
+def _reported(table: str, rows: str, start: Field, when: str) -> tuple[Chart, ...]:
+    """A chart for each metric that the table's contract puts into the report."""
+    charts = []
+    for column in contract_of(table).reported:
+        title = column.name.replace("_", " ").capitalize()
+        kind = "percent" if column.unit == "percent" else "count" if column.report == SUM else "score"
+        amount = f"{title} ({column.unit})" if column.unit else title
+        drawing = _measure(column.name, amount, when)
+        fields = (start, Field(column.name, title, kind))
+        charts.append(Chart(f"own_{column.name}", title, column.description, rows, column.name, fields, drawing))
+    return tuple(charts)
+
+
 def sections(report: Report) -> tuple[Section, ...]:
     """What the page shows below its key figures."""
     per = report.span.grain
@@ -415,6 +444,7 @@ def sections(report: Report) -> tuple[Section, ...]:
                  Field("latency_ms", "Latency, ms, mean of hours", "number")),
                 _bars("most_connections", "People connected at once", GREEN, when),
             ),
+            *_reported(HOURS, "periods", start, when),
         ),
     )  # fmt: skip
     teachers = Section(
@@ -446,6 +476,7 @@ def sections(report: Report) -> tuple[Section, ...]:
                  Field("prompts_left", "Not followed")),
                 _stack({"prompts_used": ("followed", BLUE), "prompts_left": ("not followed", GREY)}, "Prompts"),
             ),
+            *_reported(DAYS, "weeks", week, "Week that begins"),
         ),
     )  # fmt: skip
     effect = Section(
@@ -463,6 +494,7 @@ def sections(report: Report) -> tuple[Section, ...]:
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {report.period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",
                   (Field("start", "From", "date"), *kinds[1:], *shares), _intervals_over_time(), is_wide=True),
+            *_reported(PROMPTS, "prompt_periods", Field("start", "From", "date"), "Period that begins (UTC)"),
         ),
         picks=DIMENSIONS,
     )  # fmt: skip

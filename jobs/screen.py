@@ -1,10 +1,13 @@
-"""What the command line shows on the way and at the end: phases, a bar, tables."""
+"""What the command line shows on the way and at the end: phases, a bar, tables, JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -50,6 +53,11 @@ def print_table(title: str, columns: list[str], rows: list[list[str | None]]) ->
     if not console.is_terminal:
         console = Console(width=200)  # a file has no edge to wrap at
     console.print(drawn)
+
+
+def print_json(rows: list[dict[str, Any]]) -> None:
+    """Prints one JSON array, for programs: nothing else may go to stdout with it."""
+    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
 def _short(value: str) -> str:

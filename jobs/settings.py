@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.errors import UsageError
@@ -40,6 +40,18 @@ class Settings(BaseSettings):
     data_docs_dir: Path | None = Field(
         None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog."
     )
+
+    openlineage_url: str | None = Field(None, description="Receiver of OpenLineage events, by HTTP; none by default.")
+    openlineage_file: Path | None = Field(
+        None, description="File that OpenLineage events are added to, one JSON object per line; none by default."
+    )
+
+    @field_validator("openlineage_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("it should begin with http:// or https://")
+        return url or None
 
     @property
     def metrics(self) -> MetricSettings:

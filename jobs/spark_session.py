@@ -46,7 +46,7 @@ def _check_java() -> None:
         raise UsageError(f"Java {version} is too old for Spark: install Java {MINIMUM_JAVA} or set JAVA_HOME to it.")
 
 
-def _is_started_by_spark() -> bool:
+def is_started_by_spark() -> bool:
     """Whether a JVM (spark-submit), a cluster or a Spark Connect server is there already."""
     return any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"))
 
@@ -59,7 +59,7 @@ def open_session(application: str) -> SparkSession:
     """
     session = SparkSession.getActiveSession()
     if session is None:
-        if not _is_started_by_spark():
+        if not is_started_by_spark():
             _check_java()
             os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties_file()}" pyspark-shell'
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,8 @@ from jobs.command import DEFAULT_CATALOG
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.logs import log
 from jobs.names import job_named, nearest
-from jobs.screen import phases, print_table, progress
+from jobs.options import JobArgument, JsonOption
+from jobs.screen import phases, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -56,6 +58,7 @@ def check(
     bundle: BundleOption = None,
     target: TargetOption = None,
     profile: ProfileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare the deployed tables with the contracts, and the deployed jobs with the bundle.
 
@@ -66,7 +69,7 @@ def check(
     """
     from expectations.contract import own_contracts, source_contracts
     from jobs.workspace_jobs import find_jobs, is_paused, job_differences, read_bundle
-    from jobs.workspace_tables import differences
+    from jobs.workspace_tables import Difference, differences
 
     declared = read_bundle(_bundle_folder(bundle)).values()
     contracts = [*own_contracts(), *source_contracts()]
@@ -83,14 +86,13 @@ def check(
         deployed = find_jobs(client, [job["name"] for job in declared], target, with_tasks=True)
         for job in declared:
             of_jobs += job_differences(job, deployed.get(job["name"]))
-    paused: list[list[str | None]] = [
-        [name, "schedule", None, "paused"] for name, job in deployed.items() if is_paused(job)
-    ]
-    rows: list[list[str | None]] = [
-        [found.place, found.what, found.declared, found.found] for found in [*of_tables, *of_jobs]
-    ]
-    if rows or paused:
-        print_table(f"Catalog {catalog}", ["table or job", "what", "declared", "deployed"], [*rows, *paused])
+    paused = [Difference(name, "schedule", None, "paused") for name, job in deployed.items() if is_paused(job)]
+    told = [asdict(found) for found in [*of_tables, *of_jobs, *paused]]
+    if as_json:
+        print_json(told)
+    elif told:
+        cells: list[list[str | None]] = [list(row.values()) for row in told]
+        print_table(f"Catalog {catalog}", ["table or job", "what", "declared", "deployed"], cells)
     sentence = (
         f"The tables differ from their contracts {_places(of_tables)}, the jobs from the bundle {_places(of_jobs)}."
     )
@@ -147,6 +149,7 @@ def runs(
     bundle: BundleOption = None,
     target: TargetOption = None,
     profile: ProfileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the last runs of our jobs and how they ended, newest first.
 
@@ -163,6 +166,10 @@ def runs(
         if not jobs:
             raise JobError(f"The workspace has no job {' or '.join(names)}: deploy the bundle, or see --target.")
         found = last_runs(client, jobs, last)
+    if as_json:
+        spans = [{"start": run.start.isoformat(), "duration": run.duration.total_seconds()} for run in found]
+        print_json([asdict(run) | span for run, span in zip(found, spans, strict=True)])
+        return
     rows: list[list[str | None]] = [
         [run.job, str(run.run_id), f"{run.start:%Y-%m-%d %H:%M}", _length(run.duration), run.state, run.verdict]
         for run in found
@@ -172,7 +179,7 @@ def runs(
 
 @app.command()
 def backfill(
-    job: Annotated[str, typer.Argument(help="A rollup: dashboard_metrics_hourly or another.")],
+    job: JobArgument,
     start: Annotated[str, typer.Option(metavar="T", help="First instant or date of the window, ISO 8601, UTC.")],
     end: Annotated[str, typer.Option(metavar="T", help="End of the window, exclusive.")],
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",

@@ -22,11 +22,11 @@ _OTHER_NAMES = {"integer": "int", "long": "bigint"}
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is not as declared: of which table, column or job; what; as declared; as it is."""
+    """Something that is not as declared: of which table, column or job; what; as declared, if at all; as it is."""
 
     place: str
     what: str
-    declared: str
+    declared: str | None
     found: str
 
 

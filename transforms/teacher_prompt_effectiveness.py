@@ -78,19 +78,5 @@ def teacher_prompt_effectiveness(
                 "confidence_interval_upper": average + margin,
             }
         )
-        .select(
-            *DIMENSIONS,
-            *PERIOD,
-            *map(as_count, _COUNTS),
-            "acknowledgment_rate",
-            "usage_rate",
-            "dismissal_rate",
-            "avg_effectiveness_score",
-            "avg_feedback_rating",
-            "avg_response_time_seconds",
-            "avg_learning_impact",
-            "std_dev_effectiveness",
-            "confidence_interval_lower",
-            "confidence_interval_upper",
-        )
+        .withColumns({name: as_count(name) for name in _COUNTS})
     )

@@ -10,6 +10,8 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from expectations.contract import Contract, contract_of
+from jobs import report
 from jobs.report import (
     EVERYONE,
     Span,
@@ -27,20 +29,11 @@ from jobs.report import (
 from tests.conftest import Table
 from tests.transforms.frames import with_columns
 
-HOURS = {
-    **dict.fromkeys(("sessions_completed", "sessions_active", "students_active", "websocket_connections"), "int"),
-    **dict.fromkeys(("total_errors", "total_prompts_generated", "total_prompts_used"), "int"),
-    **dict.fromkeys(("avg_engagement_score", "avg_participation_rate", "error_rate", "avg_latency_ms"), "double"),
-}
-DAYS = {
-    **dict.fromkeys(("total_sessions", "total_prompts_shown", "total_prompts_used"), "int"),
-    **dict.fromkeys(("avg_session_score", "avg_engagement_score"), "double"),
-    "improvement_trend": "string",
-}
-PROMPTS = {
-    **dict.fromkeys(("total_generated", "total_acknowledged", "total_used", "total_dismissed", "data_points"), "int"),
-    **dict.fromkeys(("avg_effectiveness_score", "std_dev_effectiveness"), "double"),
-}
+HOURS, DAYS, PROMPTS = (
+    {column.name: column.type for column in contract_of(table).columns}
+    for table in (report.HOURS, report.DAYS, report.PROMPTS)
+)
+"""All columns of the rollups, those of metrics that are yet to come among them."""
 
 
 def rows(frame: DataFrame, *columns: str) -> list[tuple[Any, ...]]:
@@ -157,6 +150,48 @@ def test_rows_brought_together_have_the_interval_of_their_prompts(table: Table) 
     assert [x["mean"], x["lower"], x["upper"]] == pytest.approx([mean, mean - half, mean + half], rel=1e-12)
     assert (made["few"]["n"], made["few"]["mean"], made["few"]["lower"]) == (4, 0.5, None)
     assert (made["none"]["n"], made["none"]["mean"], made["none"]["upper"]) == (0, None, None)
+
+
+def test_metrics_that_their_contracts_put_into_the_report_are_brought_together_as_these_say(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = {
+        report.HOURS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
+        report.DAYS: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
+        report.PROMPTS: {"usage_rate": "total_generated"},
+    }
+
+    def telling(name: str) -> Contract:
+        contract = contract_of(name)
+        columns = [c.model_copy(update={"report": how.get(name, {}).get(c.name)}) for c in contract.columns]
+        return contract.model_copy(update={"columns": tuple(columns)})
+
+    monkeypatch.setattr(report, "contract_of", telling)
+    hours = table("""
+        scope string | metric_hour timestamp | sessions_active int | avg_latency_ms double | total_errors int
+        a            | 2026-06-01 00:00:00   | 1                   | 50                    | 1
+        a            | 2026-06-01 23:00:00   | 3                   | 90                    | 2
+        a            | 2026-06-01 12:00:00   | 5                   | null                  | 4
+    """)
+    assert rows(periods(with_columns(hours, HOURS), "day"), "total_errors", "avg_latency_ms") == [(7, 80.0)]
+    days = table("""
+        school_id string | teacher_id string | summary_date date | total_sessions int | avg_engagement_score double | total_prompts_used int
+        a                | t1                | 2026-06-01        | 1                  | 40                          | 1
+        a                | t1                | 2026-06-02        | 3                  | 80                          | 2
+        a                | t1                | 2026-06-03        | 5                  | null                        | 0
+        a                | t2                | 2026-06-01        | 4                  | 100                         | 4
+    """)  # noqa: E501
+    own = teacher_weeks(with_columns(days, DAYS))
+    asked = ("total_prompts_used", "avg_engagement_score")
+    assert rows(own, "teacher", *asked) == [("t1", 3, 70.0), ("t2", 4, 100.0)]
+    assert rows(weeks(own), "scope", *asked) == [(EVERYONE, 7, 85.0), ("a", 7, 85.0)]
+    prompts = table("""
+        kind string | total_generated int | usage_rate double
+        x           | 1                   | 100
+        x           | 3                   | 20
+        x           | 0                   | null
+    """)
+    assert rows(pooled(with_columns(prompts, PROMPTS), ["kind"]), "usage_rate") == [(40.0,)]
 
 
 def test_lengths_of_periods_are_told_apart(table: Table) -> None:

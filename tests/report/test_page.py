@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from expectations.contract import contract_names, contract_of
+from expectations.contract import Contract, contract_names, contract_of
+from jobs import report_page
 from jobs.report import TABLES
 from jobs.report_page import page
 from tests.report.made_up import MONTH, report
@@ -64,8 +65,26 @@ def test_headings_are_in_order_and_landmarks_are_there(page_of_a_month):
 def test_every_chart_has_a_label_and_a_table(page_of_a_month):
     read = Page(page_of_a_month)
     charts = [attributes for attributes in read.all("div") if attributes.get("role") == "img"]
-    assert len(charts) == len(read.all("details")) == len(read.data["charts"]) == 15
+    assert len(charts) == len(read.all("details")) == len(read.data["charts"]) >= 15
     assert all(chart["aria-label"] for chart in charts)
+
+
+def test_a_metric_that_its_contract_puts_into_the_report_has_a_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def telling(table: str) -> Contract:
+        contract = contract_of(table)
+        columns = [
+            c.model_copy(update={"report": "total_generated" if c.name == "usage_rate" else None})
+            for c in contract.columns
+        ]
+        return contract.model_copy(update={"columns": tuple(columns)})
+
+    monkeypatch.setattr(report_page, "contract_of", telling)
+    read = Page(page(report(1, 1, MONTH)))
+    (chart,) = (chart for chart in read.data["charts"] if chart["said"] == "usage_rate")
+    assert (chart["name"], chart["title"], chart["rows"]) == ("own_usage_rate", "Usage rate", "prompt_periods")
+    assert chart["fields"] == [["start", "From", "date"], ["usage_rate", "Usage rate", "percent"]]
+    (drawn,) = (attributes for attributes in read.all("div") if attributes.get("id") == chart["name"])
+    assert drawn["aria-label"] == "Usage rate"
 
 
 def test_every_select_has_a_label(page_of_a_month):

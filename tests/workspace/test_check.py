@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,14 @@ def test_a_paused_schedule_is_listed_and_is_no_difference(workspace: Workspace, 
     answer = call("check")
     assert answer.rows == [["classwaves hourly", "schedule", "", "paused"]]
     assert answer.sentence == ALIKE
+
+
+def test_differences_are_told_to_programs(workspace: Workspace, call: Call) -> None:
+    name = next(iter(workspace.tables))
+    del workspace.tables[name]
+    told = json.loads(call("check", "--json").out)
+    place = name.removeprefix("classwaves.")
+    assert told == [{"place": place, "what": "table", "declared": "there", "found": "not there"}]
 
 
 def test_a_job_that_is_not_there_is_told(workspace: Workspace, call: Call) -> None:

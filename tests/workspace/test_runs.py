@@ -128,6 +128,12 @@ def test_of_several_tasks_those_that_failed_are_told_as_they_were_tried_last(wor
     assert call("runs").rows[0][5] == "second: bad third: Workload failed."
 
 
+def test_runs_are_told_to_programs(workspace: Workspace, call: Call) -> None:
+    add_run(workspace, 1, HOURLY, SUCCESS, [task("hourly", 11, SUCCESS)], minutes=62)
+    (told,) = json.loads(call("runs", "--job", "hourly", "--json").out)
+    assert (told["run_id"], told["start"], told["duration"]) == (1, "2025-11-24T17:00:00+00:00", 3720.0)
+
+
 def test_a_job_that_the_bundle_does_not_declare_is_a_wrong_call(workspace: Workspace, call: Call) -> None:
     answer = call("runs", "--job", "hourli")
     assert answer.status == 2

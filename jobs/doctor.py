@@ -1,0 +1,276 @@
+"""What may be wrong before a run is: the machine, the settings, the contracts, the lakehouse and its clock."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from expectations.contract import contract_names, contract_of, own_contracts
+from jobs import spark_session
+from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from jobs.lake import Lake
+
+PYTHONS = ((3, 10), (3, 13))
+"""The first Python that we run on, and the first that we do not."""
+TRIED_JAVAS = (17, 21)
+GB = 10**9
+LITTLE_DISK, TOO_LITTLE_DISK = 5 * GB, 1 * GB
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+Status = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found, and how to mend it where it is not well.
+
+    `is_configuration`: what fails is the call or the configuration, not the machine or the data.
+    """
+
+    check: str
+    verdict: Status
+    found: str
+    mend: str = ""
+    is_configuration: bool = False
+
+
+def exit_error(findings: Sequence[Finding]) -> JobError | None:
+    """The error that ends the command, where something failed."""
+    failed = [finding for finding in findings if finding.verdict == "fail"]
+    if not failed:
+        return None
+    names = ", ".join(dict.fromkeys(finding.check for finding in failed))
+    kind = UsageError if any(finding.is_configuration for finding in failed) else JobError
+    return kind(f"A run would fail: see {names} above.")
+
+
+def examined(lakehouse: Path | None = None, catalog: str | None = None) -> Iterator[Finding]:
+    """All that is found, check by check. Spark starts only for a lakehouse or a catalog that is named."""
+    findings = []
+    for check in (python, java, jar, memory, lambda: disk(lakehouse), settings, contracts):
+        finding = check()
+        findings.append(finding)
+        yield finding
+    if lakehouse is None and catalog is None:
+        return
+    if any(finding.verdict == "fail" for finding in findings if finding.check in ("python", "java", "contracts")):
+        yield Finding("lakehouse", "warn", "not looked at", "Mend what failed above, then call again.")
+        return
+    yield from of_the_lake(lakehouse, catalog)
+
+
+def python() -> Finding:
+    """The Python that this is."""
+    found = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
+        return Finding("python", "ok", found)
+    return Finding("python", "fail", found, "Install Python 3.10 to 3.12 and make .venv with it.", True)
+
+
+def java() -> Finding:
+    """The Java that Spark would start."""
+    if spark_session.is_started_by_spark():
+        return Finding("java", "ok", "the platform's own")
+    version = spark_session.java_major_version()
+    if version is None:
+        return Finding("java", "fail", "no Java", "Install Java 17, or set JAVA_HOME to it.", True)
+    if version < spark_session.MINIMUM_JAVA:
+        return Finding(
+            "java", "fail", f"Java {version}", "Spark needs Java 17: install it, or set JAVA_HOME to it.", True
+        )
+    if version not in TRIED_JAVAS:
+        return Finding("java", "warn", f"Java {version}", "Spark is tried out with Java 17 and 21: prefer one of them.")
+    return Finding("java", "ok", f"Java {version}")
+
+
+def _property(name: str) -> str | None:
+    text = spark_session.properties_file().read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(name)}\s+(\S+)", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def jar() -> Finding:
+    """The Delta jar that conf/spark.properties names: Spark fetches it at its first start."""
+    if spark_session.is_started_by_spark():
+        return Finding("jar", "ok", "the platform's own")
+    package = _property("spark.jars.packages") or ""
+    name = "_".join(package.split(":")[:2]) + f"-{package.split(':')[-1]}.jar"
+    given = _property("spark.jars.ivy")
+    folders = [Path(given)] if given else sorted(Path.home().glob(".ivy2*"))
+    if any((folder / "jars" / name).is_file() for folder in folders):
+        return Finding("jar", "ok", f"{name} is cached")
+    return Finding("jar", "warn", f"{name} is not cached", "Run `classwaves prepare` once with a network.")
+
+
+def _bytes(text: str) -> int:
+    number, unit = int(text.lower().rstrip("bkmgt")), text.lower().removesuffix("b")[-1:]
+    return number << {"k": 10, "m": 20, "g": 30, "t": 40}.get(unit, 0)
+
+
+def memory_of_machine() -> tuple[int, int]:
+    """The bytes of memory that processes may have here, and those that are free: a container's limit counts."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * page
+    free = os.sysconf("SC_AVPHYS_PAGES") * page if "SC_AVPHYS_PAGES" in os.sysconf_names else total
+    about = Path("/proc/meminfo")
+    if about.is_file() and (told := re.search(r"MemAvailable:\s+(\d+) kB", about.read_text(encoding="ascii"))):
+        free = int(told[1]) * 1024  # caches can be given up, which the system call does not count
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
+        total = min(total, int(text))
+    return total, min(free, total)
+
+
+def memory() -> Finding:
+    """Whether Spark's driver has the memory that conf/spark.properties gives it."""
+    if spark_session.is_started_by_spark():
+        return Finding("memory", "ok", "the platform's own")
+    needed = _bytes(_property("spark.driver.memory") or "1g")
+    total, free = memory_of_machine()
+    found = f"{free / GB:.1f} of {total / GB:.1f} GB are free, Spark takes up to {needed / GB:.1f}"
+    mend = "Give the machine more memory, or lower spark.driver.memory in conf/spark.properties."
+    if total < needed:
+        return Finding("memory", "fail", found, mend, True)
+    return (
+        Finding("memory", "warn", found, "End what else runs here.")
+        if free < needed
+        else Finding("memory", "ok", found)
+    )
+
+
+def disk(lakehouse: Path | None = None) -> Finding:
+    """Whether there is room for the lakehouse and for what Spark puts aside."""
+    folders = [Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0])]
+    if lakehouse is not None and lakehouse.is_dir():
+        folders.append(lakehouse)
+    free, folder = min((shutil.disk_usage(folder).free if folder.is_dir() else 0, folder) for folder in folders)
+    found = f"{free / GB:.1f} GB are free in {folder}"
+    if free < TOO_LITTLE_DISK:
+        return Finding("disk", "fail", found, "Make room: `classwaves maintain` deletes files that nobody needs.")
+    if free < LITTLE_DISK:
+        return Finding("disk", "warn", found, "Make room before a long backfill.")
+    return Finding("disk", "ok", found)
+
+
+def settings() -> Finding:
+    """Whether every setting can be read; a name that is none of ours is most likely mistyped."""
+    try:
+        loaded = load_settings()
+    except UsageError as error:
+        return Finding("settings", "fail", str(error), "Correct the environment variable, see docs/jobs.md.", True)
+    known = {f"CLASSWAVES_{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("CLASSWAVES_") and name.upper() not in known)
+    if unknown:
+        return Finding("settings", "warn", f"{', '.join(unknown)} is no setting", "See docs/jobs.md for their names.")
+    if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
+        return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
+    changed = [name for name in Settings.model_fields if getattr(loaded, name) != Settings.model_fields[name].default]
+    return Finding("settings", "ok", f"changed: {', '.join(changed)}" if changed else "all as they are by default")
+
+
+def contracts() -> Finding:
+    """Whether every contract file can be read."""
+    names = contract_names()
+    for name in names:
+        try:
+            contract_of(name)
+        except ValueError as error:
+            told = " ".join(str(error).split())
+            return Finding(
+                "contracts", "fail", told, f"Mend expectations/contracts/{name.replace('.', '/')}.yaml.", True
+            )
+    return Finding("contracts", "ok", f"{len(names)} tables have one")
+
+
+def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding]:
+    """What a run would find: the place, its sources, our own tables in it, and when they were written last."""
+    from jobs.command import open_lake
+
+    told = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
+    name = "lakehouse" if lakehouse is not None else "catalog"
+    try:
+        lake = open_lake(lakehouse, catalog, "classwaves doctor")
+    except UsageError as error:
+        yield Finding(name, "fail", str(error), "Correct the name, or the permissions of whoever calls.", True)
+        return
+    yield Finding(name, "ok", f"{told} can be reached")
+    yield from _sources(lake)
+    yield from _own_tables(lake)
+    yield clock(lake)
+
+
+def _sources(lake: Lake) -> Iterator[Finding]:
+    from jobs.command import read_call
+    from jobs.names import JOBS, job_named
+    from jobs.rollup import REQUIRED_SOURCES
+
+    jobs_of: dict[str, list[str]] = {}
+    for job in map(job_named, JOBS):
+        for source in job.rollup_of(read_call(job, [])).sources:
+            jobs_of.setdefault(source, []).append(job.name)
+    well = 0
+    for source, readers in sorted(jobs_of.items()):
+        if lake.exists(source):
+            finding = _as_its_contract_says(lake, "sources", source, exactly=False)
+            well += finding is None
+            if finding:
+                yield finding
+        elif source in REQUIRED_SOURCES:
+            mend = f"Without it {' and '.join(readers)} cannot run: restore or rename it."
+            yield Finding("sources", "fail", f"The required table {source} is absent.", mend)
+        else:
+            yield Finding("sources", "warn", f"{source} is absent", "It counts as empty: is that meant?")
+    yield Finding("sources", "ok", f"{well} tables are as their contracts say")
+
+
+def _own_tables(lake: Lake) -> Iterator[Finding]:
+    there = [contract.table for contract in own_contracts() if lake.exists(contract.table)]
+    found = [finding for table in there if (finding := _as_its_contract_says(lake, "targets", table, exactly=True))]
+    yield from found
+    yield Finding("targets", "ok", f"{len(there) - len(found)} tables are as their contracts say")
+
+
+def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) -> Finding | None:
+    try:
+        lake.attach([table])
+        lake.check(contract_of(table), exactly=exactly)
+    except BrokenContractError as error:
+        mend = "Change the source or its contract."
+        if exactly:
+            mend = f"`classwaves add-columns {table}` adds what is absent; what is not in the contract is not ours."
+        return Finding(check, "fail", str(error), mend)
+    return None
+
+
+def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> Finding:
+    """Whether a table was written later than it is now: then a clock is wrong, this one or the writer's."""
+    from jobs.rollup import REQUIRED_SOURCES
+
+    own = (contract.table for contract in own_contracts())
+    tables = [table for table in sorted({*own, *REQUIRED_SOURCES}) if lake.exists(table)]
+    latest = datetime.min.replace(tzinfo=timezone.utc)
+    last = ""
+    for table in tables:
+        try:
+            lake.attach([table])
+            at = lake.commits(table, 1)[0].at
+        except Exception:
+            continue  # told by the checks above
+        if at > latest:
+            latest, last = at, table
+    if latest > now() + CLOCK_TOLERANCE:
+        found = f"{last} was written at {latest:%Y-%m-%d %H:%M}, which is in the future"
+        return Finding("clock", "warn", found, "Set this machine's clock, or that of who wrote the table.")
+    return Finding("clock", "ok", f"it is {now():%Y-%m-%d %H:%M} UTC, later than all commits")

@@ -1,0 +1,272 @@
+"""What a run tells a lineage service: OpenLineage events of its start and its end, to an address or into a file.
+
+It is off unless a setting turns it on, and never fails a run: what cannot be told is one warning in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from expectations.contract import CATALOG, Contract, contract_of, own_contracts
+from jobs.errors import JobError
+from jobs.logs import log
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from expectations.gate import Check
+    from jobs.life_cycle import Told
+
+PRODUCER = "urn:classwaves:analytics"
+TIMEOUT = 5.0
+"""Seconds that a receiver has to answer in: a run does not wait for it."""
+
+Emit = Callable[[Any], None]
+
+
+class _Tells(Protocol):
+    """An execution of a run."""
+
+    @property
+    def told(self) -> Told[Any]:
+        """What is known of the run so far."""
+
+
+@contextmanager
+def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
+    """Tells of the run that is carried out within: START, then COMPLETE, or FAIL with the sentence of the error.
+
+    A dry run writes nothing, so there is nothing to tell.
+    """
+    told = execution.told
+    if told.is_dry or not (settings.openlineage_url or settings.openlineage_file):
+        yield
+        return
+    messenger = _Messenger(settings)
+    messenger.tell(told, "START")
+    try:
+        yield
+    except Exception as error:
+        messenger.tell(execution.told, "FAIL", str(error) if isinstance(error, JobError) else type(error).__name__)
+        raise
+    messenger.tell(execution.told, "COMPLETE")
+
+
+class _Messenger:
+    """Sends events until one cannot be sent: then it warns once and is silent."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._emit: list[Emit] | None = None
+        self._is_silent = False
+
+    def tell(self, told: Told[Any], state: str, message: str | None = None) -> None:
+        if self._is_silent:
+            return
+        try:
+            if self._emit is None:
+                self._emit = _receivers(self._settings)
+            event = event_of(told, state, message)
+            for emit in self._emit:
+                emit(event)
+        except Exception as error:
+            self._is_silent = True
+            is_missing = isinstance(error, ModuleNotFoundError)
+            reason = "install the extra lineage: openlineage-python" if is_missing else type(error).__name__
+            log.warning("lineage cannot be told, the run goes on", reason=reason)
+
+
+def _receivers(settings: Settings) -> list[Emit]:
+    from openlineage.client.serde import Serde
+
+    receivers: list[Emit] = []
+    if settings.openlineage_file:
+        file = settings.openlineage_file
+
+        def write(event: Any) -> None:
+            # One write of one line: runs that end at the same time do not mix theirs.
+            line = (Serde.to_json(event) + "\n").encode()
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+
+        receivers.append(write)
+    if settings.openlineage_url:
+        from openlineage.client.transport.http import HttpConfig, HttpTransport
+
+        # Not retried: the default would hold the run up for half a minute where the receiver is away.
+        transport = HttpTransport(HttpConfig(url=settings.openlineage_url, timeout=TIMEOUT, retry={"total": 0}))
+        receivers.append(transport.emit)
+    return receivers
+
+
+def event_of(told: Told[Any], state: str, message: str | None = None) -> Any:
+    """The event of a run: who, when, what it reads at which version, what it writes, from which columns."""
+    from openlineage.client import event_v2 as ol
+    from openlineage.client import facet_v2 as facets
+
+    names = _Names(told)
+    run_facets: dict[str, Any] = {
+        # The run's own name, by which `quality.runs` and the commits know it: OpenLineage wants a UUID.
+        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(told.run.run_id, "quality.runs"),
+        "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet(
+            version=told.lake.spark.version, name="spark"
+        ),
+    }
+    if told.outcome and told.outcome.window:
+        start, end = told.outcome.window.start, told.outcome.window.end
+        run_facets["nominalTime"] = facets.nominal_time_run.NominalTimeRunFacet(_instant(start), _instant(end))
+    if message:
+        run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(message, "PYTHON")
+    return ol.RunEvent(
+        eventTime=datetime.now(timezone.utc).isoformat(),
+        producer=PRODUCER,
+        run=ol.Run(runId=str(run_uuid(told.run.run_id)), facets=run_facets),
+        job=ol.Job(
+            namespace=CATALOG,
+            name=told.run.job_name,
+            facets={"jobType": facets.job_type_job.JobTypeJobFacet("BATCH", "SPARK", jobType="JOB")},
+        ),
+        eventType=ol.RunState(state),
+        inputs=[_input(names, table, told.source_versions) for table in told.rollup.sources],
+        outputs=[_output(names, table, told) for table in told.rollup.targets],
+    )
+
+
+def run_uuid(run_id: str) -> uuid.UUID:
+    """The UUID that a run goes by: the same for the same run."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{PRODUCER}:{run_id}")
+
+
+def _instant(moment: Any) -> str:
+    return f"{moment.isoformat()}T00:00:00+00:00" if not isinstance(moment, datetime) else moment.isoformat()
+
+
+class _Names:
+    """What the run's tables are called: a folder's by their paths, a catalog's by their names."""
+
+    def __init__(self, told: Told[Any]) -> None:
+        self._place = told.lake.place
+        self._catalog = ""
+        if self._place.location("a.b") is None:
+            self._catalog = told.lake.spark.catalog.currentCatalog()
+
+    def of(self, table: str) -> tuple[str, str]:
+        """Namespace and name of a table."""
+        location = self._place.location(table)
+        return ("file", location) if location else (CATALOG, f"{self._catalog}.{table}")
+
+
+def _schema(contract: Contract) -> Any:
+    from openlineage.client.facet_v2 import schema_dataset
+
+    return schema_dataset.SchemaDatasetFacet(
+        fields=[
+            schema_dataset.SchemaDatasetFacetFields(name=c.name, type=c.type, description=c.description)
+            for c in contract.columns
+        ]
+    )
+
+
+def _input(names: _Names, table: str, versions: Mapping[str, int]) -> Any:
+    from openlineage.client import event_v2 as ol
+    from openlineage.client.facet_v2 import dataset_version_dataset
+
+    found: dict[str, Any] = {"schema": _schema(contract_of(table))}
+    if table in versions:
+        found["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(str(versions[table]))
+    namespace, name = names.of(table)
+    return ol.InputDataset(namespace=namespace, name=name, facets=found)
+
+
+def _output(names: _Names, table: str, told: Told[Any]) -> Any:
+    from openlineage.client import event_v2 as ol
+    from openlineage.client.facet_v2 import (
+        column_lineage_dataset,
+        data_quality_assertions_dataset,
+        output_statistics_output_dataset,
+    )
+
+    contract = contract_of(table)
+    lineage = column_lineage_dataset
+    fields = {}
+    for column in contract.columns:
+        read = columns_read(table, column.name)
+        inputs = [
+            lineage.InputField(*names.of(source), field, [lineage.Transformation("DIRECT", "TRANSFORMATION")])
+            for source, fields_of_source in read.items()
+            for field in fields_of_source
+        ]
+        if inputs:
+            fields[column.name] = lineage.Fields(inputs, transformationDescription=column.definition)
+    facets: dict[str, Any] = {
+        "schema": _schema(contract),
+        "columnLineage": lineage.ColumnLineageDatasetFacet(fields=fields),
+    }
+    if told.verdict.checks:
+        own = [check for check in told.verdict.checks if _is_about(check, contract)]
+        facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
+            assertions=[
+                data_quality_assertions_dataset.Assertion(
+                    check.name,
+                    check.success,
+                    column=check.subject if check.subject in contract.column_names else None,
+                    severity="error" if check.severity == "critical" else "warn",
+                    expected=check.expected or None,
+                    actual=None if check.observed is None else f"{check.observed:g}",
+                )
+                for check in own
+            ]
+        )
+    counted = {}
+    if told.outcome:
+        rows = told.outcome.changes[table].rows
+        counted["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=rows)
+    namespace, name = names.of(table)
+    return ol.OutputDataset(namespace=namespace, name=name, facets=facets, outputFacets=counted)
+
+
+def _is_about(check: Check, contract: Contract) -> bool:
+    """Whether a check is about this one of a rollup's tables: they may differ in their columns."""
+    columns = contract.column_names
+    return check.subject in columns or check.kind != "expectation" or check.subject not in _columns_of_rollups()
+
+
+@cache
+def _columns_of_rollups() -> frozenset[str]:
+    rollups = (contract for contract in own_contracts() if contract.kind == "rollup")
+    return frozenset(name for contract in rollups for name in contract.column_names)
+
+
+@cache
+def columns_read(table: str, column: str) -> Mapping[str, tuple[str, ...]]:
+    """The columns of the sources that a column of a rollup is made from, as its contract's definition names them.
+
+    A definition that builds on other columns of the table (`total_used`) reads what these read. A source that none of
+    the definitions names a column of counts: its rows are what matters, so it is read by its `id`.
+    """
+    contract = contract_of(table)
+    sources = contract.column(column).sources
+    named = _named(contract, column, seen=frozenset())
+    found = {}
+    for source in sources:
+        own = [name for name in contract_of(source).column_names if name in named]
+        found[source] = tuple(own) if own else ("id",)
+    return found
+
+
+def _named(contract: Contract, column: str, seen: frozenset[str]) -> frozenset[str]:
+    declared = contract.column(column)
+    of_sources = {name for source in declared.sources for name in contract_of(source).column_names}
+    named = set(re.findall(r"`([a-z_]+)`", declared.definition or ""))
+    own = (named & set(contract.column_names)) - of_sources - seen - {column}
+    further = (_named(contract, name, seen | {column}) for name in own)
+    return frozenset(named & of_sources).union(*further)

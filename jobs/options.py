@@ -1,0 +1,46 @@
+"""Options and arguments that several commands take: one meaning, one help, one completion each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.names import JOBS
+
+
+def complete_job(incomplete: str) -> list[str]:
+    """The jobs whose names begin so, for the shell."""
+    return [name for name in JOBS if name.startswith(incomplete)]
+
+
+def complete_table(incomplete: str) -> list[str]:
+    """The tables whose names begin so, for the shell."""
+    from expectations.contract import contract_names
+
+    return [name for name in contract_names() if name.startswith(incomplete)]
+
+
+def complete_rollup(incomplete: str) -> list[str]:
+    """The rollups, by their jobs' and their tables' names, that begin so."""
+    from expectations.contract import own_contracts
+
+    tables = [contract.table for contract in own_contracts() if contract.kind == "rollup"]
+    return [name for name in (*JOBS, *tables) if name.startswith(incomplete)]
+
+
+JobArgument = Annotated[str, typer.Argument(help=f"One of: {', '.join(JOBS)}.", autocompletion=complete_job)]
+TableArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A table by its two-part name: analytics.dashboard_metrics_hourly.", autocompletion=complete_table
+    ),
+]
+RollupArgument = Annotated[
+    str,
+    typer.Argument(help=f"A rollup, {', '.join(JOBS)}, or one of its tables.", autocompletion=complete_rollup),
+]
+LakehouseOption = Annotated[Path | None, typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
+CatalogOption = Annotated[str | None, typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Give the answer as JSON, on stdout.")]

@@ -1,0 +1,168 @@
+"""What the command line says to people and programs besides its tables: JSON, hints, examples, completions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_names, contract_of
+from jobs import cli
+from jobs.backfill import Chunk
+from jobs.publish import Changes
+from jobs.quarantine import TABLE as QUARANTINE
+from tests.conftest import ROOT
+from tests.delta_io import load_schemas, read_table, write_table
+from tests.lakehouses import PROMPTS
+
+NOW = datetime(2025, 10, 20, 9, 30, tzinfo=timezone.utc)
+Captured = pytest.CaptureFixture[str]
+COMMAND: Any = typer.main.get_command(cli.app)
+
+
+def answer(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> tuple[Any, str]:
+    """The JSON on stdout and the last line on stderr."""
+    monkeypatch.setattr("sys.argv", ["classwaves", *arguments])
+    cli.main()
+    captured = capsys.readouterr()
+    return json.loads(captured.out), (captured.err.strip().splitlines() or [""])[-1]
+
+
+def test_tables_are_shown_to_programs(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    place = ["--lakehouse", str(tmp_path), "--json"]
+    write_table(tmp_path, PROMPTS, [{"id": name, "usage_rate": 50.0} for name in "abc"], load_schemas())
+    shown, _ = answer(["show", PROMPTS, "--rows", "2", *place], monkeypatch, capsys)
+    assert len(shown) == 2
+    assert list(shown[0]) == list(contract_of(PROMPTS).public_columns)
+    assert (shown[0]["usage_rate"], shown[0]["total_used"]) == (50.0, None)
+    met = {"source_table": "classwaves.users.teachers", "reason": "missing_key", "first_seen_at": NOW}
+    rejected = [{**met, "last_seen_at": NOW, "resolved_at": resolved} for resolved in (None, None, NOW)]
+    schema = {QUARANTINE: [[c.name, c.type] for c in contract_of(QUARANTINE).columns]}
+    write_table(tmp_path, QUARANTINE, rejected, schema)
+    told, _ = answer(["quarantine", *place], monkeypatch, capsys)
+    seen = {"first_seen_at": "2025-10-20 09:30", "last_seen_at": "2025-10-20 09:30"}
+    assert told == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
+
+
+def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    outcome = SimpleNamespace(changes={PROMPTS: Changes(new=3, unchanged=4)})
+    chunks = [Chunk(NOW, NOW + timedelta(7)), SimpleNamespace(start=NOW, end=NOW + timedelta(7), outcome=outcome)]
+    monkeypatch.setattr("jobs.backfill.backfill", lambda *_, **__: iter(chunks))
+    monkeypatch.setattr(cli, "open_lake", lambda *_: None)
+    window = ["--start", "2025-10-20", "--end", "2025-11-03", "--json"]
+    told, sentence = answer(["backfill", "teacher_prompt_effectiveness", *window], monkeypatch, capsys)
+    span = {"start": "2025-10-20T09:30:00+00:00", "end": "2025-10-27T09:30:00+00:00"}
+    assert told == [
+        {**span, "done_before": True, "new": None, "changed": None, "gone": None, "unchanged": None},
+        {**span, "done_before": False, "new": 3, "changed": 0, "gone": 0, "unchanged": 4},
+    ]
+    assert sentence == "2 chunks, 1 of them done before with these sources."
+
+
+def test_maintenance_answers_for_programs(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    write_table(tmp_path, PROMPTS, [], load_schemas())
+    (told,), _ = answer(["maintain", "--lakehouse", str(tmp_path), "--json"], monkeypatch, capsys)
+    assert told == {"table": PROMPTS, "files_before": 0, "files_after": 0, "bytes_after": 0}
+
+
+def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    write_table(tmp_path, PROMPTS, [{"id": "x"}], {PROMPTS: load_schemas()[PROMPTS][:-2]})
+    told = []
+    for _ in range(2):
+        monkeypatch.setattr("sys.argv", ["classwaves", "add-columns", PROMPTS, "--lakehouse", str(tmp_path)])
+        cli.main()
+        told.append(capsys.readouterr().err.strip().splitlines()[-1])
+    assert told == [f"{PROMPTS}: added created_at, updated_at.", f"{PROMPTS}: no column is missing."]
+    (row,) = read_table(tmp_path.joinpath(*PROMPTS.split(".")))
+    assert list(row) == list(contract_of(PROMPTS).column_names)
+    assert (row["id"], row["updated_at"]) == ("x", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "dashboard_metrics_hourly", "--strat", "2025-09-01"], "Did you mean --start?"),
+        (["run", "teacher_prompt_effectiveness", "--perod", "day"], "Did you mean --period?"),
+        (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. dashboard_metrics_hourly --help says what there is."),
+        (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
+        (["show", PROMPTS, "--colums", "id"], "--columns"),
+        (["doctr"], "Did you mean 'doctor'?"),
+        (["reprot", "--lakehouse", "x"], "Did you mean 'report'"),
+        (["report", "--lakehouse", "x", "--ot", "y.html"], "--out"),
+        (["workspace", "chek"], "Did you mean 'check'?"),
+        (["workspace", "backfill", "teacher_summary"], "--start"),
+        (["workspace", "runs", "--jbo", "hourly"], "--job"),
+        (["add-columns", "users.teachers"], "The table users.teachers is a source, it is not ours to change."),
+    ],
+)
+def test_who_mistypes_is_told_what_may_be_meant(
+    arguments: list[str], hint: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("sys.argv", ["classwaves", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert hint in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def all_commands(group: Any, before: str = "") -> dict[str, Any]:
+    """The commands by their names, those within groups too."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inner = all_commands(command, f"{before}{name} ") if hasattr(command, "commands") else {before + name: command}
+        found |= inner
+    return found
+
+
+COMMANDS = all_commands(COMMAND)
+ANSWERS_WITH_DATA = {
+    "backfill", "doctor", "explain", "maintain", "quarantine", "show", "workspace check", "workspace runs",
+}  # fmt: skip
+
+
+def test_every_command_that_answers_with_data_answers_as_json() -> None:
+    assert {n for n, c in COMMANDS.items() if any("--json" in p.opts for p in c.params)} == ANSWERS_WITH_DATA
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_help_of_every_command_has_an_example_with_options_that_it_has(name: str) -> None:
+    command = COMMANDS[name]
+    told = " ".join((command.help or "").split())
+    assert f"Example: classwaves {name}" in told
+    example = told.split("Example: ")[1].split()
+    own = {option for parameter in command.params for option in parameter.opts}
+    if not command.context_settings.get("ignore_unknown_options"):
+        assert {word for word in example if word.startswith("--")} <= own
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("classwaves run te", ["teacher_analytics_summary", "teacher_prompt_effectiveness"]),
+        ("classwaves workspace backfill d", ["dashboard_metrics_hourly"]),
+        ("classwaves explain ai", [PROMPTS]),
+        ("classwaves show quality.", [name for name in contract_names() if name.startswith("quality.")]),
+    ],
+)
+def test_a_shell_completes_the_names_of_jobs_and_tables(words: str, offered: list[str]) -> None:
+    ask = {"_CLASSWAVES_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    code = "import sys; sys.argv = ['classwaves']; from jobs.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **ask}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == offered
