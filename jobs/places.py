@@ -74,8 +74,8 @@ class Place(Protocol):
 class LocalFolder:
     """A folder with the Delta table `schema.name` at `schema/name`."""
 
-    # No log: for a table of one commit Delta's would cost a few Spark jobs a write, and one more in each place of a plan
-    # that reads it.
+    # No log: for a table of one commit Delta's would cost a few Spark jobs, and one more for each place in a plan that
+    # reads it.
     staged_as = "USING parquet"
 
     def __init__(self, folder: Path) -> None:

@@ -31,7 +31,7 @@ from transforms.usable_rows import (
 )
 
 LONG = 8_000_000
-"""Bytes of a source from which on its facts are staged in a table of their own."""
+"""Bytes of a source from which on it pays to find its copied keys first, and to stage its facts in their own table."""
 MAX_COPIED = 1000
 """Of a source with more keys that stand more than once all rows are ranked: a longer list would slow every row down."""
 
@@ -121,21 +121,13 @@ def judged(
 
 def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, Collection[int] | None]:
     """Of each source the hashes of keys that stand more than once; None where there are more than `MAX_COPIED`."""
+    if not versions:
+        return {}
     found: dict[str, list[int]] = {source: [] for source in versions}
     ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
     for row in copied_keys(ids, MAX_COPIED + 1).collect():
         found[row["source"]].append(row["key_hash"])
     return {source: sorted(hashes) if len(hashes) <= MAX_COPIED else None for source, hashes in found.items()}
-
-
-def _staged_together(lake: Lake, versions: Mapping[str, int]) -> list[list[str]]:
-    """The sources in groups whose facts share a staging table: a long one has its own, all others share one.
-
-    A table less is a second less; but each row of a shared table takes time for the columns that it does not have.
-    """
-    is_long = {source: lake.place.bytes_of(lake.spark, source) > LONG for source in versions}
-    short = [source for source in versions if not is_long[source]]
-    return [*([source] for source in versions if is_long[source]), *([short] if short else [])]
 
 
 def read(
@@ -152,8 +144,10 @@ def read(
     these joins. A span takes the session's events: without them among the sources there is none. `only` some of the
     rows are not worth staging: their facts are plans.
     """
+    long = [source for source in versions if only is None and lake.place.bytes_of(lake.spark, source) > LONG]
+    short = [source for source in versions if source not in long]
     # Of a few rows all are ranked: that takes less than finding out which have to be.
-    copied = _copied(lake, versions) if only is None else {}
+    copied = _copied(lake, {source: versions[source] for source in long})
 
     def facts_of(source: str, known: DataFrame | None) -> DataFrame:
         rows = raw_rows(lake, source, versions)
@@ -169,7 +163,8 @@ def read(
     staged_sessions = staging.write("sessions", sessions)
     of_sources |= {source: facts_of(source, staged_sessions) for source in sources if source != SESSIONS}
     if only is None:
-        for number, group in enumerate(_staged_together(lake, versions)):
+        # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
+        for number, group in enumerate([*([source] for source in long), *([short] if short else [])]):
             union = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), [of_sources[s] for s in group])
             of_sources |= dict.fromkeys(group, staging.write(f"facts_{number}", union))
     staged = {id(frame): frame for frame in of_sources.values()}  # some stand for several sources
