@@ -3,10 +3,12 @@ CREATE MACRO white_space() AS
     E'\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f ' || chr(133) || chr(160) || chr(5760) || chr(8192) || chr(8193) || chr(8194)
     || chr(8195) || chr(8196) || chr(8197) || chr(8198) || chr(8199) || chr(8200) || chr(8201) || chr(8202) || chr(8232)
     || chr(8233) || chr(8239) || chr(8287) || chr(12288);
--- A key or a reference: exact, but null where it is blank.
-CREATE MACRO known(name) AS CASE WHEN trim(name, white_space()) <> '' THEN name END;
+-- A key or a reference: exact, but null where it is blank. To trim millions of keys would take most of the time.
+CREATE MACRO is_visible(letter) AS letter >= '!' AND letter < chr(127);
+CREATE MACRO known(name) AS CASE WHEN is_visible(name) THEN name WHEN trim(name, white_space()) <> '' THEN name END;
 -- A text of a domain.
-CREATE MACRO word(name) AS lower(trim(name, white_space()));
+CREATE MACRO word(name) AS lower(
+    CASE WHEN is_visible(left(name, 1)) AND is_visible(right(name, 1)) THEN name ELSE trim(name, white_space()) END);
 -- Sessions of DuckDB read instants with a zone; in UTC without one they are compared and cut several times as fast.
 CREATE MACRO utc(instant) AS make_timestamp(epoch_us(instant));
 CREATE MACRO seconds_between(earlier, later) AS (epoch_us(later) - epoch_us(earlier)) / 1e6;

@@ -168,7 +168,7 @@ SELECT
     avg_critical_thinking_score,
     avg_discussion_quality_score,
     100.0 * total_prompts_used / total_prompts_shown AS prompt_usage_rate,
-    total_interventions / total_sessions AS avg_intervention_rate,
+    coalesce(total_interventions, 0) / total_sessions AS avg_intervention_rate,
     avg_alert_response_time,
     avg_group_completion_rate,
     avg_group_readiness_time,
