@@ -15,14 +15,21 @@ CONF = {
     "spark.eventLog.rolling.enabled": "false",
     "spark.eventLog.compress": "false",
 }
-FILES_READ = "number of files read"
+OF_SCANS = {"number of files read": "files_read", "size of files read": "bytes_of_files_read"}
+"""Metrics of scans, and what they are here. A task's own count of bytes misses what is read from a local folder."""
 
 
 @dataclass
 class Figures:
-    """Of a run, a phase or a stage. `peak_execution_bytes` is the most that one task held."""
+    """Of a run, a phase or a stage.
+
+    `busy_seconds`: how long at least one task ran; in the rest the driver plans, commits or waits.
+    `bytes_of_files_read` are whole files, whatever columns of them are read. `peak_execution_bytes` is the most that one
+    task held.
+    """
 
     seconds: float = 0.0
+    busy_seconds: float = 0.0
     jobs: int = 0
     stages: int = 0
     tasks: int = 0
@@ -30,7 +37,7 @@ class Figures:
     cpu_ms: int = 0
     gc_ms: int = 0
     files_read: int = 0
-    bytes_read: int = 0
+    bytes_of_files_read: int = 0
     records_read: int = 0
     shuffle_bytes_written: int = 0
     shuffle_records_written: int = 0
@@ -46,7 +53,6 @@ class Figures:
         self.task_ms += metrics["Executor Run Time"]
         self.cpu_ms += metrics["Executor CPU Time"] // 1_000_000
         self.gc_ms += metrics["JVM GC Time"]
-        self.bytes_read += metrics["Input Metrics"]["Bytes Read"]
         self.records_read += metrics["Input Metrics"]["Records Read"]
         self.shuffle_bytes_written += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
         self.shuffle_records_written += metrics["Shuffle Write Metrics"]["Shuffle Records Written"]
@@ -112,7 +118,8 @@ def read_event_log(folder: Path, phases: Sequence[tuple[str, float]], ended: flo
             setattr(figures, name, getattr(figures, name) + number)
 
     stages: dict[int, Stage] = {}
-    file_metrics: dict[int, float] = {}
+    scanned: dict[int, tuple[float, str]] = {}
+    ran: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     begun: dict[int, float] = {}
     for event in _events(folder):
         kind = event["Event"].rpartition(".")[2]
@@ -131,16 +138,20 @@ def read_event_log(folder: Path, phases: Sequence[tuple[str, float]], ended: flo
             stage = stages[event["Stage ID"]]
             for figures in (run.total, run.phases[stage.phase], stage.figures):
                 figures.add_task(event["Task Metrics"])
+            info = event["Task Info"]
+            ran[stage.phase].append((info["Launch Time"] / 1000, info["Finish Time"] / 1000))
         elif kind == "SparkListenerSQLExecutionStart":
             begun[event["executionId"]] = event["time"] / 1000
-            file_metrics |= dict.fromkeys(_metrics(event["sparkPlanInfo"], FILES_READ), begun[event["executionId"]])
+            scanned |= _scans(event["sparkPlanInfo"], begun[event["executionId"]])
         elif kind == "SparkListenerSQLAdaptiveExecutionUpdate":
-            at = begun.get(event["executionId"], 0.0)
-            file_metrics |= dict.fromkeys(_metrics(event["sparkPlanInfo"], FILES_READ), at)
+            scanned |= _scans(event["sparkPlanInfo"], begun.get(event["executionId"], 0.0))
         elif kind == "SparkListenerDriverAccumUpdates":
             for number, value in event["accumUpdates"]:
-                if number in file_metrics:
-                    count(file_metrics[number], "files_read", value)
+                if number in scanned:
+                    count(*scanned[number], value)
+    for name, intervals in ran.items():
+        run.phases[name].busy_seconds = _covered(intervals)
+    run.total.busy_seconds = _covered([interval for intervals in ran.values() for interval in intervals])
     run.stages = sorted(stages.values(), key=lambda stage: stage.submitted)
     return run
 
@@ -152,10 +163,18 @@ def _events(folder: Path) -> Iterator[Event]:
             yield json.loads(line)
 
 
-def _metrics(plan: Event, name: str) -> Iterator[int]:
-    """The accumulators of a metric in a plan and below."""
-    for metric in plan["metrics"]:
-        if metric["name"] == name:
-            yield metric["accumulatorId"]
+def _scans(plan: Event, at: float) -> dict[int, tuple[float, str]]:
+    """The accumulators of the metrics of scans in a plan and below: when it began, and what they count."""
+    found = {m["accumulatorId"]: (at, OF_SCANS[m["name"]]) for m in plan["metrics"] if m["name"] in OF_SCANS}
     for child in plan["children"]:
-        yield from _metrics(child, name)
+        found |= _scans(child, at)
+    return found
+
+
+def _covered(intervals: Sequence[tuple[float, float]]) -> float:
+    """The length of what the intervals cover together."""
+    total, until = 0.0, 0.0
+    for begin, end in sorted(intervals):
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total

@@ -8,13 +8,14 @@ from typing import Any
 COLUMNS = {
     "phase": "",
     "seconds": "s",
+    "busy_seconds": "s with a task",
     "jobs": "jobs",
     "stages": "stages",
     "tasks": "tasks",
     "cpu_ms": "CPU s",
     "files_read": "files read",
     "records_read": "rows read",
-    "bytes_read": "MB read",
+    "bytes_of_files_read": "MB of files",
     "shuffle_bytes_written": "MB shuffled",
     "spilled_disk_bytes": "MB spilled",
     "peak_execution_bytes": "MB of a task",
@@ -79,11 +80,11 @@ def _phases(profile: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _cell(column: str, value: float) -> str:
-    if column == "seconds":
+    if column.endswith("seconds"):
         return f"{value:.1f}"
     if column == "cpu_ms":
         return f"{value / 1000:.1f}"
-    return f"{value / 1e6:,.1f}" if column.endswith("bytes") or "bytes" in column else f"{value:,}"
+    return f"{value / 1e6:,.1f}" if "bytes" in column else f"{value:,}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -26,6 +26,7 @@ from jobs.sample_lakehouse import BUSY_DENSITY, tables_of
 from jobs.sample_people import Scale
 from jobs.sample_random import Dice, key
 from jobs.spark_session import open_session
+from transforms.usable_rows import RULES
 
 MARK = "_benchmark.json"
 """The file in a lakehouse of ours that says what it was made with: nothing is deleted in a folder without it."""
@@ -125,12 +126,14 @@ def with_invalid_rows(table: str, rows: DataFrame) -> DataFrame:
 def benchmark_tables(
     spark: SparkSession, *, sessions: int, days: int = 30, skew: bool = False, seed: int = 7
 ) -> dict[str, DataFrame]:
-    """The source tables by name, each with its contract's columns and types."""
+    """The tables that jobs read, by name, each with its contract's columns and types."""
     scale, dice = Scale(sessions, days, FIRST_DAY, BUSY_DENSITY), Dice(seed)
     frame = sample_sessions.session_frame(spark, scale, dice)
     tables = with_defects(tables_of(spark, skewed(frame, dice) if skew else frame, scale, dice))
     return {
-        name: with_invalid_rows(name, with_copies(name, with_wide_texts(name, rows))) for name, rows in tables.items()
+        name: with_invalid_rows(name, with_copies(name, with_wide_texts(name, rows)))
+        for name, rows in tables.items()
+        if name in RULES
     }
 
 

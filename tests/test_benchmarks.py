@@ -67,6 +67,7 @@ def test_the_job_publishes_what_duckdb_finds(lakehouse: Path, tmp_path: Path) ->
         assert comparing.differences(lakehouse, table, out) == []
 
 
+@pytest.mark.long  # a statement of forty joins takes longer to plan than its rows to compute
 def test_the_job_publishes_what_spark_alone_finds(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
     in_spark.compute(spark, "dashboard_metrics_hourly", lakehouse, tmp_path / "rows")
     assert comparing.differences(lakehouse, HOURLY, tmp_path / "rows" / "*.parquet") == []
