@@ -24,7 +24,7 @@ class Figures:
     """Of a run, a phase or a stage.
 
     `busy_seconds`: how long at least one task ran; in the rest the driver plans, commits or waits.
-    `bytes_of_files_read` are whole files, whatever columns of them are read. `peak_execution_bytes` is the most that one
+    `bytes_of_files_read` are whole files, whatever columns of them are read. `peak_execution_bytes`: the most that one
     task held.
     """
 
