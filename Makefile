@@ -7,7 +7,7 @@ CHROMIUM := chromium-headless-shell
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo screenshots test test-long dictionary docs lint check clean
+.PHONY: help setup browser demo screenshots test test-long bench dictionary docs lint check clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,13 @@ test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 test-long: setup ## Run the tests that take an hour
 	$(BIN)/python -m pytest --no-cov -m long -n 2 --durations=20
 
+# SIZES are numbers of sessions; BENCH takes further options of benchmarks.run: --skew, --days 90, --repeats 5, --work DIR.
+SIZES := 1000 10000 100000
+JOBS := dashboard_metrics_hourly teacher_analytics_summary teacher_prompt_effectiveness
+
+bench: setup ## Measure the jobs beside their references: SIZES="1000 10000" JOBS=…
+	$(BIN)/python -m benchmarks.run --sizes $(SIZES) --jobs $(JOBS) $(BENCH)
+
 dictionary: setup ## Write the generated pages anew: data dictionary and commands
 	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md
 	$(BIN)/python -m jobs.commands_page > docs/commands.md
@@ -83,4 +90,8 @@ lint: setup ## Run the linters and the type checker
 check: lint test ## All that CI runs
 
 clean: ## Remove what set-up, demo and tests made
+<<<<<<< HEAD
 	rm -rf .venv $(DEMO) site spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
+=======
+	rm -rf .venv $(DEMO) benchmark-lakehouses spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
+>>>>>>> 99637cf727fbf1c9a593061d65a6cd6e476e6c06

@@ -39,11 +39,15 @@ def sample_tables(
     recorded, and how much was said in them. Raises `ValueError` for numbers that make no sample.
     """
     scale, dice = Scale(sessions, days, first_day, density), Dice(seed)
-    session = sample_sessions.session_frame(spark, scale, dice)
+    return with_defects(tables_of(spark, sample_sessions.session_frame(spark, scale, dice), scale, dice))
+
+
+def tables_of(spark: SparkSession, session: DataFrame, scale: Scale, dice: Dice) -> dict[str, DataFrame]:
+    """The source tables of these sessions (a `session_frame`), without a defect."""
     group = sample_sessions.group_frame(session, dice)
     seat = sample_sessions.seat_frame(group, scale, dice)
     stay = sample_sessions.stay_frame(seat, dice)
-    return with_defects({
+    return {
         "users.schools": sample_people.schools(spark, scale, dice),
         "users.teachers": sample_people.teachers(spark, scale, dice),
         "users.students": sample_people.students(spark, scale, dice),
@@ -60,4 +64,4 @@ def sample_tables(
         "operational.api_metrics": sample_insights.api_metrics(session, dice),
         "operational.system_events": sample_insights.system_events(session, dice),
         "audio.recordings": sample_sessions.recordings(group, dice),
-    })  # fmt: skip
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""How long the jobs take, beside what else could compute the same: see docs/performance.md."""

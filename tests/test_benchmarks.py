@@ -1,0 +1,168 @@
+"""The benchmarks' references and lakehouse: that they do not rot. How long anything takes is no test's business."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from pyspark.sql import SparkSession
+
+from benchmarks import comparing, in_tables
+from benchmarks.event_log import read_event_log
+from benchmarks.lakehouse import write_lakehouse
+from benchmarks.references import in_duckdb, in_spark
+from jobs import dashboard_metrics_hourly
+from jobs.names import JOBS
+from tests.conftest import EXAMPLE
+from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, run
+
+TIMES = {"metric_hour", "summary_date", "calculation_period_start", "calculation_period_end"}
+"""Part of the key, and so of the `id`: JSON has them as texts."""
+
+
+def rows_in(files: Path) -> list[dict[str, Any]]:
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT * FROM read_parquet('{files}')")
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def expected(job: str) -> list[dict[str, Any]]:
+    """What another implementation made of the example, in its window."""
+    lines = (EXAMPLE / "expected" / f"{job}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def assert_has_the_example(found: list[dict[str, Any]], job: str) -> None:
+    wanted = expected(job)
+    in_window = {row["id"] for row in wanted}
+    for row in found:
+        if "source_tables" in row:
+            row["source_tables"] = json.loads(row["source_tables"])
+    columns = [name for name in wanted[0] if name not in TIMES]
+    assert differences([row for row in found if row["id"] in in_window], wanted, columns) == []
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_duckdb_has_the_rows_of_the_example(tmp_path: Path, job: str) -> None:
+    in_duckdb.compute(job, EXAMPLE / "lake", tmp_path / "rows.parquet")
+    assert_has_the_example(rows_in(tmp_path / "rows.parquet"), job)
+
+
+@pytest.fixture(scope="module")
+def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, over all of which the hourly job has run."""
+    folder = copy_of_example(tmp_path_factory.mktemp("benchmark") / "lake")
+    run(spark, folder, dashboard_metrics_hourly.JOB)
+    return folder
+
+
+def test_the_job_publishes_what_duckdb_finds(lakehouse: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    in_duckdb.compute("dashboard_metrics_hourly", lakehouse, out)
+    for table in (HOURLY, HOURLY_OF_USERS):
+        assert comparing.differences(lakehouse, table, out) == []
+
+
+@pytest.mark.long  # Spark plans the generator's expressions and a statement of forty joins longer than it computes them
+def test_job_and_references_agree_on_a_generated_lakehouse(spark: SparkSession, tmp_path: Path) -> None:
+    folder, out = tmp_path / "lake", tmp_path / "rows"
+    write_lakehouse(spark, folder, sessions=50)
+    run(spark, folder, dashboard_metrics_hourly.JOB)
+    in_duckdb.compute("dashboard_metrics_hourly", folder, tmp_path / "rows.parquet")
+    in_spark.compute(spark, "dashboard_metrics_hourly", folder, out)
+    assert comparing.differences(folder, HOURLY, tmp_path / "rows.parquet") == []
+    assert comparing.differences(folder, HOURLY, out / "*.parquet") == []
+
+
+def test_a_difference_is_told_by_table_key_and_column_and_nothing_of_the_rows(lakehouse: Path, tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.parquet", tmp_path / "wrong.parquet"
+    in_duckdb.compute("dashboard_metrics_hourly", lakehouse, right)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""COPY (
+                SELECT * REPLACE (
+                    total_transcription_minutes * (1 + 1e-12) AS total_transcription_minutes,
+                    total_storage_gb + 1 AS total_storage_gb,
+                    nullif(calculation_method, 'hourly_rollup') AS calculation_method)
+                FROM '{right}' ORDER BY id OFFSET 1
+            ) TO '{wrong}'"""
+        )
+    count = len(rows_in(right))
+    assert comparing.differences(lakehouse, HOURLY, wrong) == [
+        f"{HOURLY} by school_id, metric_hour: {count} rows of the job, {count - 1} of the reference, "
+        f"{count - 1} with the same key",
+        f"{HOURLY} by school_id, metric_hour, column total_storage_gb: {count - 1} of {count - 1} rows differ",
+        f"{HOURLY} by school_id, metric_hour, column calculation_method: {count - 1} of {count - 1} rows differ",
+    ]
+
+
+def task_metrics(**given: int) -> dict[str, Any]:
+    flat = ("Executor Run Time", "Executor CPU Time", "JVM GC Time", "Memory Bytes Spilled", "Disk Bytes Spilled")
+    return {
+        **dict.fromkeys((*flat, "Peak Execution Memory"), 0),
+        "Input Metrics": {"Records Read": given.get("rows", 0)},
+        "Shuffle Write Metrics": {"Shuffle Bytes Written": given.get("shuffled", 0), "Shuffle Records Written": 0},
+        "Output Metrics": {"Bytes Written": given.get("written", 0), "Records Written": 0},
+    }
+
+
+def test_an_event_log_is_told_by_phase(tmp_path: Path) -> None:
+    """A stage belongs to the phase that submitted it, also where it ends in the next."""
+    plan = {
+        "metrics": [],
+        "children": [{"metrics": [{"name": "number of files read", "accumulatorId": 7}], "children": []}],
+    }
+
+    def task(stage: int, begin: int, end: int, **metrics: int) -> dict[str, Any]:
+        times = {"Launch Time": begin, "Finish Time": end}
+        told = {"Stage ID": stage, "Task Info": times, "Task Metrics": task_metrics(**metrics)}
+        return {"Event": "SparkListenerTaskEnd", **told}
+
+    def stage(kind: str, number: int, begin: int, end: int) -> dict[str, Any]:
+        info = {"Stage ID": number, "Stage Name": "collect", "Submission Time": begin, "Completion Time": end}
+        return {"Event": f"SparkListenerStage{kind}", "Stage Info": info}
+
+    sql = "org.apache.spark.sql.execution.ui.SparkListener"
+    events = [
+        {"Event": f"{sql}SQLExecutionStart", "executionId": 1, "time": 1_000, "sparkPlanInfo": plan},
+        {"Event": f"{sql}DriverAccumUpdates", "executionId": 1, "accumUpdates": [[7, 3], [8, 100]]},
+        {"Event": "SparkListenerJobStart", "Submission Time": 1_000},
+        stage("Submitted", 0, 1_000, 0),
+        task(0, 1_000, 3_000, rows=5, shuffled=10),
+        task(0, 2_000, 4_000, rows=6, shuffled=20),
+        stage("Completed", 0, 1_000, 4_000),
+        {"Event": "SparkListenerJobStart", "Submission Time": 5_000},
+        stage("Submitted", 1, 5_000, 0),
+        task(1, 5_000, 9_000, written=40),
+        stage("Completed", 1, 5_000, 9_000),
+    ]
+    (tmp_path / "local-1").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+
+    told = read_event_log(tmp_path, [("read", 0.5), ("write", 4.5), ("read", 8.0)], 10.0)
+
+    read, write, total = told.phases["read"], told.phases["write"], told.total
+    assert (read.seconds, write.seconds, total.seconds) == (6.0, 3.5, 9.5)
+    assert (read.busy_seconds, write.busy_seconds, total.busy_seconds) == (3.0, 4.0, 7.0)
+    assert (read.jobs, read.stages, read.tasks, read.files_read) == (1, 1, 2, 3)
+    assert (read.records_read, read.shuffle_bytes_written, read.bytes_written) == (11, 30, 0)
+    assert (write.jobs, write.tasks, write.files_read, write.bytes_written) == (1, 1, 0, 40)
+    assert (total.jobs, total.stages, total.tasks, total.records_read) == (2, 2, 3, 11)
+
+
+def test_a_table_has_each_time_and_its_ratio() -> None:
+    taken = {"seconds": 30.0, "cpu_seconds": 50.0, "peak_bytes": 2_000_000_000}
+    case = {
+        "job": "dashboard_metrics_hourly",
+        "lakehouse": {"sessions": 1000, "days": 30, "skew": False},
+        "rows_read": 90_000,
+        "rows_per_second_and_core": 1_500.0,
+        "times": {"job": taken, "DuckDB": {**taken, "seconds": 4.0}},
+        "profile": {"phases": {}, "total": dict.fromkeys(in_tables.COLUMNS, 0)},
+    }
+    machine = {"at": "now", "cores": 2, "memory_bytes": 2**34, "python": "3.11"}
+    text = in_tables.text_of({"machine": machine, "repeats": 3, "cases": [case]})
+    assert "| `dashboard_metrics_hourly` | 1,000 | 90,000 | 30.0 | 50 | 2.0 | 4.0 | 7.50 |  |  | 1,500 |" in text
