@@ -90,8 +90,4 @@ lint: setup ## Run the linters and the type checker
 check: lint test ## All that CI runs
 
 clean: ## Remove what set-up, demo and tests made
-<<<<<<< HEAD
-	rm -rf .venv $(DEMO) site spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
-=======
-	rm -rf .venv $(DEMO) benchmark-lakehouses spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
->>>>>>> 99637cf727fbf1c9a593061d65a6cd6e476e6c06
+	rm -rf .venv $(DEMO) site benchmark-lakehouses spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
