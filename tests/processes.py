@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
 QUICK_TO_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For a JVM that starts and plans much and computes little: compiling badly, but at once, takes a quarter less of the cores."""
+"""For a JVM that starts and plans much and computes little: it compiles badly, but at once, and leaves cores alone."""
 
 _OF_THIS_PROCESS = ("PYSPARK_", "SPARK_", "COV_")
 
