@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -32,8 +33,8 @@ from transforms.usable_rows import (
 
 LONG = 8_000_000
 """Bytes of a source from which on it pays to find its copied keys first, and to stage its facts in their own table."""
-MAX_COPIED = 1000
-"""Of a source with more keys that stand more than once all rows are ranked: a longer list would slow every row down."""
+MAX_COPIED = 200_000
+"""Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def judged(
     source: str,
     rows: DataFrame,
     sessions: DataFrame | None,
-    copied: Collection[int] | None = None,
+    copied: DataFrame | None = None,
     also: Collection[str] = (),
 ) -> DataFrame:
     """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
@@ -119,15 +120,20 @@ def judged(
     return facts(source, told, contract.public_columns, _measures(contract), _dimensions(contract), also)
 
 
-def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, Collection[int] | None]:
-    """Of each source the hashes of keys that stand more than once; None where there are more than `MAX_COPIED`."""
+def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
+    """Of each source the `key_hash` of the keys that stand more than once; without those that have too many."""
     if not versions:
         return {}
-    found: dict[str, list[int]] = {source: [] for source in versions}
+    hashes: dict[str, list[int]] = {source: [] for source in versions}
     ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
     for row in copied_keys(ids, MAX_COPIED + 1).collect():
-        found[row["source"]].append(row["key_hash"])
-    return {source: sorted(hashes) if len(hashes) <= MAX_COPIED else None for source, hashes in found.items()}
+        hashes[row["source"]].append(row["key_hash"])
+    # By Arrow, because that makes a local relation: what is looked up in it needs no shuffle.
+    return {
+        source: lake.spark.createDataFrame(pa.table({"key_hash": pa.array(found, pa.int64())}))
+        for source, found in hashes.items()
+        if len(found) <= MAX_COPIED
+    }
 
 
 def read(
@@ -145,7 +151,6 @@ def read(
     rows are not worth staging: their facts are plans.
     """
     long = [source for source in versions if only is None and lake.place.bytes_of(lake.spark, source) > LONG]
-    short = [source for source in versions if source not in long]
     # Of a few rows all are ranked: that takes less than finding out which have to be.
     copied = _copied(lake, {source: versions[source] for source in long})
 
@@ -155,18 +160,26 @@ def read(
             rows = only.of(source, rows)
         return judged(source, rows, known, copied.get(source))
 
+    def staged_together(name: str, group: list[str]) -> None:
+        union = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), [of_sources[s] for s in group])
+        of_sources.update(dict.fromkeys(group, staging.write(name, union)))
+
     of_sources = {SESSIONS: facts_of(SESSIONS, None)}
+    if only is None:
+        staged_together("facts_of_sessions", [SESSIONS])
     clean = usable(SESSIONS, of_sources[SESSIONS])
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
-    if EVENTS in sources:
-        sessions = session_spans(clean, usable(EVENTS, facts_of(EVENTS, sessions)), settings)
-    staged_sessions = staging.write("sessions", sessions)
-    of_sources |= {source: facts_of(source, staged_sessions) for source in sources if source != SESSIONS}
+    others = [source for source in sources if source != SESSIONS]
+    of_sources |= {source: facts_of(source, sessions) for source in others}
     if only is None:
         # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-        for number, group in enumerate([*([source] for source in long), *([short] if short else [])]):
-            union = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), [of_sources[s] for s in group])
-            of_sources |= dict.fromkeys(group, staging.write(f"facts_{number}", union))
+        own = [source for source in others if source in long]
+        shared = [source for source in others if source not in long]
+        for number, group in enumerate([*([source] for source in own), *([shared] if shared else [])]):
+            staged_together(f"facts_{number}", group)
+    if EVENTS in sources:
+        sessions = session_spans(clean, usable(EVENTS, of_sources[EVENTS]), settings)
+    staged_sessions = staging.write("sessions", sessions)
     staged = {id(frame): frame for frame in of_sources.values()}  # some stand for several sources
     found = reduce(lambda a, b: a.unionByName(b), map(findings, staged.values()))
     clean_rows = {source: usable(source, of_sources[source]) for source in sources}

@@ -66,10 +66,10 @@ def shown(page: Path) -> list[str]:
 
 def wrong_with(line: str) -> str | None:
     """What is wrong with a command that is not carried out: names, and options where there are some."""
-    program, *words = shlex.split(line.replace("…", ""))
+    program, *words = shlex.split(line.replace("…", ""), comments=True)
     if program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-        return None if set(words) <= set(targets) else "no such target"
+        return None if {word for word in words if "=" not in word} <= set(targets) else "no such target"
     if program == "databricks":
         return _wrong_with_bundle(words)
     if program == "python":

@@ -13,6 +13,7 @@ from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse
 from tests.lakehouses import PROMPTS, rows_of, version_of
 
 
+@pytest.mark.long
 def test_every_command_of_the_document_does_what_it_says(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

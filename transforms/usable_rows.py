@@ -6,7 +6,7 @@ what is wrong with it, in one pass; `usable` and `findings` are two views of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -201,15 +201,13 @@ def _ranked(rows: DataFrame) -> DataFrame:
     return rows.withColumn("is_superseded", F.row_number().over(newest_first) > 1)
 
 
-def _with_superseded(source: str, rows: DataFrame, copied: Collection[int] | None) -> DataFrame:
+def _with_superseded(source: str, rows: DataFrame, copied: DataFrame | None) -> DataFrame:
     """The rows with `is_superseded`, of which only those are ranked whose key may stand more than once."""
     if copied is None:
         return _ranked(rows)
-    single = F.lit(False).alias("is_superseded")
-    if not copied:
-        return rows.select("*", single)
-    is_copied = F.col("id").isNotNull() & _key_hash(source).isin(*copied)
-    return rows.where(~is_copied).select("*", single).unionByName(_ranked(rows.where(is_copied)))
+    hashed, few = rows.withColumn("key_hash", _key_hash(source)), F.broadcast(copied)
+    single = hashed.join(few, "key_hash", how="left_anti").select(*rows.columns, F.lit(False).alias("is_superseded"))
+    return single.unionByName(_ranked(hashed.join(few, "key_hash", how="left_semi").select(*rows.columns)))
 
 
 def _is_unusable_duration() -> Column:
@@ -218,13 +216,11 @@ def _is_unusable_duration() -> Column:
     return F.when(F.col("duration_seconds").isNotNull(), F.col("duration_seconds") < 0).otherwise(is_backwards)
 
 
-def classified(
-    source: str, rows: DataFrame, sessions: DataFrame | None, copied: Collection[int] | None = None
-) -> DataFrame:
+def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied: DataFrame | None = None) -> DataFrame:
     """The source's rows with `rejected_because`: the first reason that fits, null for a usable row.
 
     `rows` holds the source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the
-    sources whose rules say `in_session`; `copied` all `copied_keys` of the source, None where they are not known.
+    sources whose rules say `in_session`; `copied` the `key_hash` of all its `copied_keys`, None where they are unknown.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))

@@ -20,7 +20,14 @@ from tests.oracle.rollups import wanted
 WINDOW = ("2025-10-27", "2025-11-03")
 
 
-@pytest.mark.parametrize("job", TARGETS)
+@pytest.mark.parametrize(
+    "job",
+    [
+        "teacher_prompt_effectiveness",
+        pytest.param("dashboard_metrics_hourly", marks=pytest.mark.long),
+        pytest.param("teacher_analytics_summary", marks=pytest.mark.long),
+    ],
+)
 def test_a_job_runs_over_connect_on_managed_tables(server: tuple[int, Path], job: str) -> None:
     port, warehouse = server
     done = client(port, f"jobs/{job}.py", "--catalog", "spark_catalog", "--start", WINDOW[0], "--end", WINDOW[1])

@@ -33,7 +33,7 @@ LONG = pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "windows"),
     [
-        pytest.param("teacher_prompt_effectiveness", WINDOWS[1:2] * 2, id="two-same"),
+        pytest.param("teacher_prompt_effectiveness", WINDOWS[1:2] * 2, id="two-same", marks=LONG),
         pytest.param("teacher_prompt_effectiveness", WINDOWS, id="four-neighbours", marks=LONG),
         pytest.param("dashboard_metrics_hourly", WINDOWS[1:2] * 2, id="hourly-two-same", marks=LONG),
         pytest.param("dashboard_metrics_hourly", WINDOWS[1:2] * 4, id="hourly-four-same", marks=LONG),

@@ -207,6 +207,7 @@ def test_a_full_disk_is_said_and_the_next_run_makes_up_for_it(
     assert wrong(lakehouse, pristine[1], *WINDOW) == []
 
 
+@pytest.mark.long
 def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:

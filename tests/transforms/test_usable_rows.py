@@ -364,8 +364,9 @@ def test_copies_are_found_out_however_much_is_known_of_the_keys(table: Table, kn
         ' '       | null                 | null                 | missing_key
         null      | null                 | null                 | missing_key
     """)
-    copied = {row.key_hash for row in copied_keys({SESSIONS: cases}, 10).collect()}
-    hashes = {"all of them": copied, "not known": None, "of other sources": copied | {1, 2}}[known]
+    copied = copied_keys({SESSIONS: cases}, 10).select("key_hash")
+    others = cases.sparkSession.range(3).withColumnRenamed("id", "key_hash")
+    hashes = {"all of them": copied, "not known": None, "of other sources": copied.unionByName(others)}[known]
     assert_values(classified(SESSIONS, cases, None, hashes), F.col("rejected_because"))
 
 
