@@ -87,7 +87,7 @@ lint: setup ## Run the linters and the type checker
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-check: lint test ## All that CI runs
+check: lint docs test ## All that CI runs
 
 clean: ## Remove what set-up, demo and tests made
 	rm -rf .venv $(DEMO) site benchmark-lakehouses spark-warehouse .pytest_cache .mypy_cache .ruff_cache .coverage
