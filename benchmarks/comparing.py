@@ -8,17 +8,15 @@ import duckdb
 
 from benchmarks.references.in_duckdb import files_of
 from expectations.contract import contract_of
-from transforms.changes import STAMPS
-
-RELATIVE = 1e-9
-"""How far apart doubles may be, also absolutely: the order of a sum is no difference."""
+from transforms.changes import STAMPS, TOLERANCE
 
 
 def differences(lakehouse: Path, table: str, reference: Path) -> list[str]:
     """How many rows of a target are on one side only, and how many values differ, by column.
 
     All columns are compared but the stamps, of rows with the same key; what the reference computes beyond the table's
-    columns is left aside. A text of the sources' names is compared as it is.
+    columns is left aside. Doubles may be as far apart as publishing lets them: the order of a sum is no difference. A
+    text of the sources' names is compared as it is.
     """
     contract = contract_of(table)
     told = f"{table} by {', '.join(contract.key)}"
@@ -56,5 +54,5 @@ def _differs(name: str, type_: str) -> str:
     is_distinct = f"{mine} IS DISTINCT FROM {other}"
     if type_ != "double":
         return is_distinct
-    within = f"abs({mine} - {other}) <= {RELATIVE} * greatest(1, abs({mine}), abs({other}))"
+    within = f"abs({mine} - {other}) <= {TOLERANCE} * greatest(1, abs({mine}), abs({other}))"
     return f"{is_distinct} AND NOT coalesce({within}, false)"

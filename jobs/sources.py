@@ -173,13 +173,15 @@ def read(
     of_sources |= {source: facts_of(source, sessions) for source in others}
     if only is None:
         # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-        own = [source for source in others if source in long]
         shared = [source for source in others if source not in long]
-        for number, group in enumerate([*([source] for source in own), *([shared] if shared else [])]):
+        groups = [[source] for source in others if source in long] + ([shared] if shared else [])
+        for number, group in enumerate(groups):
             staged_together(f"facts_{number}", group)
     if EVENTS in sources:
         sessions = session_spans(clean, usable(EVENTS, of_sources[EVENTS]), settings)
-    staged_sessions = staging.write("sessions", sessions)
+    # Without spans they stand in their facts, where these are staged.
+    is_staged = only is None and EVENTS not in sources
+    staged_sessions = sessions if is_staged else staging.write("sessions", sessions)
     staged = {id(frame): frame for frame in of_sources.values()}  # some stand for several sources
     found = reduce(lambda a, b: a.unionByName(b), map(findings, staged.values()))
     clean_rows = {source: usable(source, of_sources[source]) for source in sources}
