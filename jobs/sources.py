@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
+from jobs.places import LONG
 from jobs.rollup import REQUIRED_SOURCES
 from jobs.staging import Staging
 from transforms.metric_settings import MetricSettings
@@ -28,11 +29,10 @@ from transforms.usable_rows import (
     copied_keys,
     facts,
     findings,
+    settled,
     usable,
 )
 
-LONG = 8_000_000
-"""Bytes of a source from which on it pays to find its copied keys first, and to stage its facts in their own table."""
 MAX_COPIED = 200_000
 """Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
 
@@ -107,14 +107,18 @@ def raw_rows(lake: Lake, source: str, versions: Mapping[str, int]) -> DataFrame:
     return raw.select(*columns_read(source, contract.public_columns))
 
 
-def judged(
+def judged(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
+    """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
+    return settled(_unsettled(source, rows, sessions, also=also))
+
+
+def _unsettled(
     source: str,
     rows: DataFrame,
     sessions: DataFrame | None,
     copied: DataFrame | None = None,
     also: Collection[str] = (),
 ) -> DataFrame:
-    """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
     contract = contract_of(source)
     told = classified(source, rows, sessions if RULES[source].in_session else None, copied)
     return facts(source, told, contract.public_columns, _measures(contract), _dimensions(contract), also)
@@ -136,6 +140,64 @@ def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
     }
 
 
+def _together(frames: Iterable[DataFrame]) -> DataFrame:
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The facts of the sources: for each the frames that hold some of them, which they may share."""
+
+    of_sources: Mapping[str, tuple[DataFrame, ...]]
+
+    def usable(self, source: str) -> DataFrame:
+        """The source's usable rows."""
+        return _together(usable(source, frame) for frame in self.of_sources[source])
+
+    def findings(self) -> DataFrame:
+        """What is wrong with any row."""
+        frames = {id(frame): frame for frames in self.of_sources.values() for frame in frames}
+        return _together(map(findings, frames.values()))
+
+
+def _staged_facts(
+    lake: Lake, staging: Staging, others: Collection[str], versions: Mapping[str, int], sessions: DataFrame
+) -> dict[str, tuple[DataFrame, ...]]:
+    """The facts of all sources but the sessions, each source scanned once, and once more, by `id` alone, where long.
+
+    Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
+    only those are ranked whose key stands more than once, out of what is staged already.
+    """
+    sizes = {source: lake.place.bytes_of(lake.spark, source) for source in others if source in versions}
+    lake.place.plan_for(lake.spark, sum(sizes.values()))
+    copied = _copied(lake, {s: versions[s] for s in sizes}) if sum(sizes.values()) > LONG else {}
+
+    def facts_of(source: str) -> DataFrame:
+        rows = raw_rows(lake, source, versions)
+        if source in copied:
+            return _unsettled(source, rows, sessions, copied[source])
+        return _unsettled(source, rows, sessions)
+
+    # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
+    shared = [source for source in others if sizes.get(source, 0) <= LONG]
+    groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
+    tables = []
+    for number, group in enumerate(groups):
+        known, unknown = ([s for s in group if (s in copied) == is_known] for is_known in (True, False))
+        parts = [facts_of(source) for source in known]
+        if unknown:
+            parts.append(settled(_together(map(facts_of, unknown))))
+        tables.append(staging.write(f"facts_{number}", _together(parts)))
+    unsettled = [table.where("copy IS NOT NULL") for table in tables if "copy" in table.columns]
+    copies = (staging.write("copies", settled(_together(unsettled))),) if unsettled else ()
+
+    def parts_of(table: DataFrame) -> tuple[DataFrame, ...]:
+        return (table.where("copy IS NULL").drop("copy"), *copies) if "copy" in table.columns else (table,)
+
+    parts_of_groups = zip(groups, map(parts_of, tables), strict=True)
+    return {source: parts for group, parts in parts_of_groups for source in group}
+
+
 def read(
     lake: Lake,
     staging: Staging,
@@ -150,39 +212,26 @@ def read(
     these joins. A span takes the session's events: without them among the sources there is none. `only` some of the
     rows are not worth staging: their facts are plans.
     """
-    long = [source for source in versions if only is None and lake.place.bytes_of(lake.spark, source) > LONG]
-    # Of a few rows all are ranked: that takes less than finding out which have to be.
-    copied = _copied(lake, {source: versions[source] for source in long})
 
     def facts_of(source: str, known: DataFrame | None) -> DataFrame:
         rows = raw_rows(lake, source, versions)
-        if only is not None:
-            rows = only.of(source, rows)
-        return judged(source, rows, known, copied.get(source))
+        return judged(source, rows if only is None else only.of(source, rows), known)
 
-    def staged_together(name: str, group: list[str]) -> None:
-        union = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), [of_sources[s] for s in group])
-        of_sources.update(dict.fromkeys(group, staging.write(name, union)))
-
-    of_sources = {SESSIONS: facts_of(SESSIONS, None)}
+    of_sessions = facts_of(SESSIONS, None)
     if only is None:
-        staged_together("facts_of_sessions", [SESSIONS])
-    clean = usable(SESSIONS, of_sources[SESSIONS])
+        of_sessions = staging.write("facts_of_sessions", of_sessions)
+    clean = usable(SESSIONS, of_sessions)
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     others = [source for source in sources if source != SESSIONS]
-    of_sources |= {source: facts_of(source, sessions) for source in others}
+    of_others: Mapping[str, tuple[DataFrame, ...]]
     if only is None:
-        # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-        shared = [source for source in others if source not in long]
-        groups = [[source] for source in others if source in long] + ([shared] if shared else [])
-        for number, group in enumerate(groups):
-            staged_together(f"facts_{number}", group)
+        of_others = _staged_facts(lake, staging, others, versions, sessions)
+    else:
+        of_others = {source: (facts_of(source, sessions),) for source in others}
+    all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
     if EVENTS in sources:
-        sessions = session_spans(clean, usable(EVENTS, of_sources[EVENTS]), settings)
+        sessions = session_spans(clean, all_facts.usable(EVENTS), settings)
     # Without spans they stand in their facts, where these are staged.
     is_staged = only is None and EVENTS not in sources
     staged_sessions = sessions if is_staged else staging.write("sessions", sessions)
-    staged = {id(frame): frame for frame in of_sources.values()}  # some stand for several sources
-    found = reduce(lambda a, b: a.unionByName(b), map(findings, staged.values()))
-    clean_rows = {source: usable(source, of_sources[source]) for source in sources}
-    return Sources(versions, clean_rows, staged_sessions, found)
+    return Sources(versions, {s: all_facts.usable(s) for s in sources}, staged_sessions, all_facts.findings())

@@ -102,44 +102,45 @@ def connection_stability() -> Column:
     )
 
 
-def presence_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
-    """Participants present in the hour: persons, connection quality and the peak of connections at one instant.
+def _present(intervals: DataFrame, window: HourWindow) -> DataFrame:
+    """One row per participant and hour of the window that its interval overlaps."""
+    overlapped = window.overlapped_hours(F.col("present_from"), F.col("present_until"))
+    return intervals.withColumn("metric_hour", F.explode(overlapped))
 
-    Every participant marks its arrival (+1) and its departure (-1) inside of the hour; the peak is the greatest
-    running sum. Departures sort before arrivals at the same instant because intervals are half-open.
+
+def students_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
+    """Participants present in the hour: persons, and the quality of their connections."""
+    return (
+        _present(intervals, window)
+        .groupBy(*KEY)
+        .agg(
+            # Not by a set: of more than 128 hours Spark would sort the rows before it gathers sets.
+            F.count_distinct("person").alias("students_active"),
+            mean(connection_stability()).alias("avg_connection_stability"),
+            F.count("*").alias("facts"),
+        )
+    )
+
+
+def connections_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
+    """The peak of connections at one instant of the hour.
+
+    Every connection marks its arrival (+1) and its departure (-1) inside of the hour; the peak is the greatest running
+    sum. Departures sort before arrivals at the same instant because intervals are half-open. Nothing else is in the
+    marks: they are the most rows that are sorted.
     """
     hour_end = F.col("metric_hour") + hours(1)
-    present = (
-        intervals.withColumn("stability", connection_stability())
-        .withColumn("metric_hour", F.explode(window.overlapped_hours(F.col("present_from"), F.col("present_until"))))
-        .withColumn("connections", F.when(F.col("present_until") > F.col("present_from"), 1).otherwise(0))
-    )
-    arrival = F.struct(
-        F.greatest("present_from", "metric_hour").alias("moment"),
-        F.col("connections").alias("change"),
-        F.lit(1).alias("facts"),
-        F.col("person"),
-        F.col("stability"),
-    )
-    departure = F.struct(
-        F.least(F.col("present_until"), hour_end).alias("moment"),
-        (-F.col("connections")).alias("change"),
-        F.lit(0).alias("facts"),
-        F.lit(None).cast("string").alias("person"),
-        F.lit(None).cast("double").alias("stability"),
-    )
+    connections = F.when(F.col("present_until") > F.col("present_from"), 1).otherwise(0)
+    arrival = F.struct(F.greatest("present_from", "metric_hour").alias("moment"), connections.alias("change"))
+    departure = F.struct(F.least(F.col("present_until"), hour_end).alias("moment"), (-connections).alias("change"))
     until_now = Window.partitionBy(*KEY).orderBy("moment", "change").rowsBetween(Window.unboundedPreceding, 0)
     return (
-        present.select(*KEY, F.explode(F.array(arrival, departure)).alias("mark"))
+        _present(intervals, window)
+        .select(*KEY, F.explode(F.array(arrival, departure)).alias("mark"))
         .select(*KEY, "mark.*")
         .withColumn("connected", F.sum("change").over(until_now))
         .groupBy(*KEY)
-        .agg(
-            F.size(F.collect_set("person")).alias("students_active"),
-            mean(F.col("stability")).alias("avg_connection_stability"),
-            F.max("connected").alias("websocket_connections"),
-            F.sum("facts").alias("facts"),
-        )
+        .agg(F.max("connected").alias("websocket_connections"))
     )
 
 
@@ -344,7 +345,8 @@ def dashboard_metrics_hourly(
     intervals = participant_intervals(usable["sessions.participants"], spans)
     parts = [
         sessions_by_hour(spans, groups, begun),
-        presence_by_hour(intervals, begun),
+        students_by_hour(intervals, begun),
+        connections_by_hour(intervals, begun),
         session_events_by_hour(events, spans, begun),
         transcriptions_by_hour(usable["sessions.transcriptions"], spans, begun),
         prompts_by_hour(usable["ai_insights.teacher_guidance_metrics"], spans, begun),

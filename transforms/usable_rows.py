@@ -1,12 +1,13 @@
 """Which rows of a source take part in the metrics, and why the others do not.
 
-`RULES` is the one table of rules. `classified` judges each row of a source, `facts` takes from it what metrics read and
-what is wrong with it, in one pass; `usable` and `findings` are two views of the facts.
+`RULES` is the one table of rules. `classified` judges each row of a source by itself, `facts` takes from it what
+metrics read and what is wrong with it, in one pass; `settled` finds the newest of the copies among these narrow rows.
+`usable` and `findings` are two views of the facts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -189,25 +190,32 @@ def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     )
 
 
-def _ranked(rows: DataFrame) -> DataFrame:
-    """The rows with `is_superseded`: whether another row with the same key is newer.
+def _copy(source: str, columns: Collection[str]) -> Column:
+    """Which key a row may be a copy of, and what decides which of the copies is the newest.
 
-    Newest is the latest `updated_at`, then the latest `created_at` (null is earliest). What is still a tie is broken
-    by the other columns' values, so that the order of the rows in their files never decides.
+    Where the copies are equally old their values decide, by a hash, so that the order of the rows in their files never
+    does.
     """
-    by_age = [name for name in ("updated_at", "created_at") if name in rows.columns]
-    by_value = [name for name in rows.columns if name not in (*by_age, "id")]
-    newest_first = Window.partitionBy("id").orderBy(*[F.col(name).desc_nulls_last() for name in (*by_age, *by_value)])
-    return rows.withColumn("is_superseded", F.row_number().over(newest_first) > 1)
+    ages = {name: F.col(name) if name in columns else F.lit(None) for name in ("updated_at", "created_at")}
+    return F.struct(
+        F.lit(source).alias("source"),
+        F.col("id"),
+        *[age.cast("timestamp").alias(name) for name, age in ages.items()],
+        # As JSON, because a hash of columns passes over nulls: it would not tell in which of them a value stands.
+        F.xxhash64(F.to_json(F.struct(*sorted(columns)))).alias("values_hash"),
+    )
 
 
-def _with_superseded(source: str, rows: DataFrame, copied: DataFrame | None) -> DataFrame:
-    """The rows with `is_superseded`, of which only those are ranked whose key may stand more than once."""
-    if copied is None:
-        return _ranked(rows)
-    hashed, few = rows.withColumn("key_hash", _key_hash(source)), F.broadcast(copied)
-    single = hashed.join(few, "key_hash", how="left_anti").select(*rows.columns, F.lit(False).alias("is_superseded"))
-    return single.unionByName(_ranked(hashed.join(few, "key_hash", how="left_semi").select(*rows.columns)))
+def with_copies_rejected(rows: DataFrame, reason: str) -> DataFrame:
+    """The rows without their `copy`, where another row of the same key is newer with `duplicate_key` as their reason.
+
+    Newest is the latest `updated_at`, then the latest `created_at` (null is earliest).
+    """
+    newest_first = Window.partitionBy("copy.source", "copy.id").orderBy(
+        *[F.col(f"copy.{name}").desc_nulls_last() for name in ("updated_at", "created_at", "values_hash")]
+    )
+    is_superseded = F.col("copy").isNotNull() & (F.row_number().over(newest_first) > 1)
+    return rows.withColumn(reason, F.when(is_superseded, "duplicate_key").otherwise(F.col(reason))).drop("copy")
 
 
 def _is_unusable_duration() -> Column:
@@ -217,23 +225,21 @@ def _is_unusable_duration() -> Column:
 
 
 def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied: DataFrame | None = None) -> DataFrame:
-    """The source's rows with `rejected_because`: the first reason that fits, null for a usable row.
+    """The source's rows with `rejected_because`: the first reason that fits, but for newer copies; else null.
 
-    `rows` holds the source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the
-    sources whose rules say `in_session`; `copied` the `key_hash` of all its `copied_keys`, None where they are unknown.
+    And with `copy` for `with_copies_rejected`: null for a row whose key stands alone for certain. `rows` holds the
+    source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the sources whose rules say
+    `in_session`; `copied` the `key_hash` of each of its `copied_keys`, None where they are unknown.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))
-    judged = _with_superseded(source, keyed, copied)
-    reasons = [
-        F.when(F.col("id").isNull(), "missing_key"),
-        F.when(F.col("is_superseded"), "duplicate_key"),
-    ]
+    reasons = [F.when(F.col("id").isNull(), "missing_key")]
     if rules.placed_by:
         reasons.append(F.when(F.col(rules.placed_by).isNull(), "missing_time"))
     if rules.event_types:
         is_known = normalised(F.col("event_type")).isin(*rules.event_types)
         reasons.append(F.when(~F.coalesce(is_known, F.lit(False)), "unknown_event_type"))
+    judged = keyed
     if rules.in_session:
         if sessions is None:
             raise ValueError(f"{source} is judged by its sessions")
@@ -242,7 +248,16 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied:
         reasons.append(F.when(F.col("is_in_session").isNull(), "orphan_session"))
     if rules.has_duration:
         reasons.append(F.when(_is_unusable_duration(), "negative_duration"))
-    return judged.withColumn("rejected_because", F.coalesce(*reasons)).select(*keyed.columns, "rejected_because")
+    may_be_copied = F.col("id").isNotNull()
+    if copied is not None:
+        few = F.broadcast(copied.select("key_hash", F.lit(True).alias("is_copied")))
+        judged = judged.withColumn("key_hash", _key_hash(source)).join(few, "key_hash", how="left")
+        may_be_copied &= F.col("is_copied").isNotNull()
+    return judged.select(
+        *keyed.columns,
+        F.coalesce(*reasons).alias("rejected_because"),
+        F.when(may_be_copied, _copy(source, keyed.columns)).alias("copy"),
+    )
 
 
 def _is_out_of_range(measure: Measure, data_type: DataType) -> Column:
@@ -300,11 +315,13 @@ def facts(
 
     `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
     the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,
-    null where there are none).
+    null where there are none); `copy` (see `classified`). Of a row that may be a copy there is all of it: `settled`
+    says what holds.
     """
     if "payload" in rows.columns:
         rows = with_payload_object(rows)
     is_rejected = F.col("rejected_because").isNotNull()
+    may_be_rejected = is_rejected | F.col("copy").isNotNull()
     violations = _violations(rows, measures, dimensions)
     is_violated = reduce(lambda a, b: a | b, violations.values(), F.lit(False))
     # Names are made only for the few rows that need them.
@@ -313,10 +330,21 @@ def facts(
     return rows.select(
         F.lit(source).alias("source"),
         F.col("rejected_because").alias("reason"),
-        F.when(is_rejected, F.col("id")).alias("row_key"),
-        F.when(is_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
+        F.when(may_be_rejected, F.col("id")).alias("row_key"),
+        F.when(may_be_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
         F.when(~is_rejected & is_violated, names.cast("array<string>")).alias("violations"),
+        "copy",
         *[clean.get(name, F.col(name)).alias(name) for name in with_columns(source, also)],
+    )
+
+
+def settled(facts: DataFrame) -> DataFrame:
+    """The facts without their `copy`: of several copies of a row the newest counts, the others are rejected."""
+    ranked = with_copies_rejected(facts, "reason")
+    is_rejected = F.col("reason").isNotNull()
+    return ranked.withColumns(
+        {name: F.when(is_rejected, F.col(name)) for name in ("row_key", "row_json")}
+        | {"violations": F.when(~is_rejected, F.col("violations"))}
     )
 
 

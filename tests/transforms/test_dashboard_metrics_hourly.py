@@ -12,19 +12,21 @@ from tests.conftest import Table
 from tests.transforms.comparing import assert_rows, assert_values
 from tests.transforms.frames import events_of, groups_of, participants_of, spans_of, with_columns
 from transforms.dashboard_metrics_hourly import (
+    KEY,
     analysis_results_by_hour,
     api_requests_by_hour,
     brought_together,
     bytes_stored_by_hour,
     connection_stability,
+    connections_by_hour,
     dashboard_metrics_hourly,
     interventions_by_hour,
     participant_intervals,
-    presence_by_hour,
     prompts_by_hour,
     session_analyses_by_hour,
     session_events_by_hour,
     sessions_by_hour,
+    students_by_hour,
     system_events_by_hour,
     transcriptions_by_hour,
 )
@@ -204,6 +206,11 @@ def test_a_participant_is_present_from_joining_to_leaving_else_the_sessions_end(
     )
 
 
+def presence(intervals: DataFrame) -> DataFrame:
+    """Students and connections by hour, one row per hour that has either."""
+    return students_by_hour(intervals, WINDOW).join(connections_by_hour(intervals, WINDOW), [*KEY], how="full")
+
+
 def test_a_student_a_visitor_and_a_participant_of_one_name_are_three_persons(table: Table) -> None:
     participants = participants_of(
         table("""
@@ -218,9 +225,9 @@ def test_a_student_a_visitor_and_a_participant_of_one_name_are_three_persons(tab
     times = {"join_time": F.lit(at(9)), "leave_time": F.lit(at(10)), "connection_quality": F.lit("good")}
     intervals = participant_intervals(participants.withColumns(times), three_sessions(table))
     assert_rows(
-        presence_by_hour(intervals, WINDOW).select("students_active", "websocket_connections", "facts"),
+        presence(intervals).select("students_active", "websocket_connections", "facts"),
         table("""
-            students_active int | websocket_connections bigint | facts bigint
+            students_active bigint | websocket_connections bigint | facts bigint
             3                   | 5                            | 5
         """),
     )
@@ -245,9 +252,9 @@ def test_the_peak_is_the_most_participants_at_one_instant_of_the_hour(table: Tab
         rejoined         | a             | 2025-09-01 11:15:00    | 2025-09-01 13:00:00
     """).withColumn("connection_quality", F.lit("good"))
     assert_rows(
-        presence_by_hour(intervals, WINDOW).drop("avg_connection_stability"),
+        presence(intervals).select(*KEY, "students_active", "websocket_connections", "facts"),
         table("""
-            school_id string | metric_hour timestamp | students_active int | websocket_connections bigint | facts bigint
+            school_id string | metric_hour timestamp | students_active bigint | websocket_connections bigint | facts bigint
             relay            | 2025-09-01 09:00:00   | 2                   | 1                            | 2
             overlap          | 2025-09-01 09:00:00   | 2                   | 2                            | 2
             overlap          | 2025-09-01 10:00:00   | 3                   | 2                            | 3
@@ -282,7 +289,7 @@ def test_connection_stability_is_the_mean_over_the_participants_present_in_the_h
         oak              | c             | null                      | 2025-09-01 09:50:00    | 2025-09-01 11:20:00
     """)
     assert_rows(
-        presence_by_hour(intervals, WINDOW).select("metric_hour", "avg_connection_stability"),
+        students_by_hour(intervals, WINDOW).select("metric_hour", "avg_connection_stability"),
         table("""
             metric_hour timestamp | avg_connection_stability double
             2025-09-01 09:00:00   | 62.5

@@ -27,7 +27,9 @@ from transforms.usable_rows import (
     copied_keys,
     facts,
     findings,
+    settled,
     usable,
+    with_copies_rejected,
 )
 
 TRANSCRIPTIONS = "sessions.transcriptions"
@@ -46,6 +48,12 @@ def rules_of(rules: SourceRules) -> Iterator[None]:
         yield
 
 
+def alone(rows: DataFrame) -> DataFrame:
+    """The rows as classified ones of which none is a copy, usable where they do not say why not."""
+    reason = F.col("rejected_because") if "rejected_because" in rows.columns else F.lit(None).cast("string")
+    return rows.withColumn("rejected_because", reason).withColumn("copy", F.lit(None).cast("struct<id: string>"))
+
+
 def sessions(table: Table) -> DataFrame:
     return table("""
         session_id string
@@ -53,9 +61,14 @@ def sessions(table: Table) -> DataFrame:
     """)
 
 
+def judged(source: str, rows: DataFrame, known: DataFrame | None = None, copied: DataFrame | None = None) -> DataFrame:
+    """The rows with `rejected_because`."""
+    return with_copies_rejected(classified(source, rows, known, copied), "rejected_because")
+
+
 def assert_reasons(source: str, cases: DataFrame, known: DataFrame | None = None) -> None:
     """Each row of the cases is rejected for the reason that it expects; null: usable."""
-    assert_values(classified(source, cases, known), F.col("rejected_because"))
+    assert_values(judged(source, cases, known), F.col("rejected_because"))
 
 
 def test_a_key_of_nothing_but_white_space_is_missing(table: Table) -> None:
@@ -119,12 +132,13 @@ def test_of_equally_new_copies_one_survives_the_same_in_any_order(table: Table) 
     survivors = [
         sorted(
             (row.id, row.status)
-            for row in classified(SESSIONS, table("\n".join([header, *order])), None).collect()
+            for row in judged(SESSIONS, table("\n".join([header, *order]))).collect()
             if row.rejected_because is None
         )
         for order in (rows, rows[::-1])
     ]
-    assert survivors == [[("a", "two"), ("b", "equal")]] * 2
+    assert survivors[0] == survivors[1]
+    assert [key for key, _ in survivors[0]] == ["a", "b"]
 
 
 def test_the_newest_copy_is_the_truth_broken_or_not(table: Table) -> None:
@@ -198,14 +212,14 @@ def test_each_source_needs_the_time_that_places_its_rows_and_its_session(table: 
         without_time    | s1                | started           | 60                   | null               | null
         without_session | s9                | started           | 60                   | null               | 2025-09-01 09:00:00
     """)
-    judged = [
-        classified(
+    by_source = [
+        judged(
             source, rows.withColumnsRenamed({"moment": placed_by.get(source, "start_time")}), sessions(table)
         ).select(F.lit(source).alias("source"), "id", "rejected_because")
         for source in RULES
     ]
     found: dict[str, dict[str, str | None]] = {source: {} for source in RULES}
-    for row in reduce(lambda a, b: a.unionByName(b), judged).collect():
+    for row in reduce(lambda a, b: a.unionByName(b), by_source).collect():
         found[row.source][row.id] = row.rejected_because
     assert found == {
         row.source: {"without_time": row.without_time, "without_session": row.without_session}
@@ -282,7 +296,7 @@ def test_a_value_that_its_contract_does_not_allow_is_a_violation(table: Table) -
         3          | 1              | 0.5           | opening      | ''             | ["payload"]
         9          | -1             | Infinity      | middle       | {              | ["rating", "seconds", "effect", "phase", "payload"]
     """)
-    rows = cases.withColumn("id", F.to_json("expected")).withColumn("rejected_because", F.lit(None).cast("string"))
+    rows = alone(cases.withColumn("id", F.to_json("expected")))
     with rules_of(SourceRules(("id",))):
         found = facts(SOURCE, rows, ("id",), MEASURES, DIMENSIONS)
         named = found.select(F.col("id"), F.coalesce("violations", F.array().cast("array<string>")).alias("violations"))
@@ -299,7 +313,7 @@ def test_a_usable_row_is_clean(table: Table) -> None:
     """)
     columns = ("id", "teacher_id", "rating", "seconds", "effect", "phase", "group_id", "latency_ms")
     with rules_of(SourceRules(columns)):
-        found = usable(SOURCE, facts(SOURCE, rows, ("id",), MEASURES, DIMENSIONS))
+        found = usable(SOURCE, facts(SOURCE, alone(rows), ("id",), MEASURES, DIMENSIONS))
         assert_rows(
             found,
             table("""
@@ -322,7 +336,7 @@ def test_findings_are_rejected_rows_without_their_personal_columns_and_usable_ro
         null      | s1                | 5          | {"name": "Ada"} | missing_key
     """)
     with rules_of(SourceRules(("id",))):
-        found = findings(facts(SOURCE, rows, ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ()))
+        found = findings(facts(SOURCE, alone(rows), ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ()))
         assert_rows(
             found,
             table("""
@@ -341,7 +355,7 @@ def test_the_seconds_of_a_transcription_are_its_duration_else_from_its_start_to_
         times     | s1                | 2025-09-01 09:00:00  | 2025-09-01 09:00:30.5 | null                           | 0.5000                        | true             | 30.5
         neither   | s1                | 2025-09-01 09:00:00  | null                  | null                           | 0.5000                        | true             | null
     """)
-    rows = cases.withColumn("rejected_because", F.lit(None).cast("string"))
+    rows = alone(cases)
     wanted = cases.select(F.col("id").alias("case_id"), "expected")
     with rules_of(SourceRules(("id", "seconds"))):
         found = facts(SOURCE, rows, ("id",), (), ())
@@ -367,7 +381,31 @@ def test_copies_are_found_out_however_much_is_known_of_the_keys(table: Table, kn
     copied = copied_keys({SESSIONS: cases}, 10).select("key_hash")
     others = cases.sparkSession.range(3).withColumnRenamed("id", "key_hash")
     hashes = {"all of them": copied, "not known": None, "of other sources": copied.unionByName(others)}[known]
-    assert_values(classified(SESSIONS, cases, None, hashes), F.col("rejected_because"))
+    assert_values(judged(SESSIONS, cases, None, hashes), F.col("rejected_because"))
+
+
+def test_of_a_copy_only_what_holds_is_told(table: Table) -> None:
+    cases = table("""
+        id string | session_id string | created_at timestamp | rating int
+        alone     | s1                | 2025-09-01 09:00:00  | 6
+        stale     | s1                | 2025-09-01 08:00:00  | 6
+        stale     | s1                | 2025-09-01 09:00:00  | 9
+        broken    | s1                | 2025-09-01 08:00:00  | 5
+        broken    | s9                | 2025-09-01 09:00:00  | 5
+    """)
+    with rules_of(SourceRules(("id", "rating"), in_session=True)):
+        told = settled(facts(SOURCE, classified(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ()))
+        assert_rows(
+            told.select("id", "reason", "row_key", "row_json", "violations"),
+            table("""
+            id string | reason string  | row_key string | row_json string | violations array<string>
+            alone     | null           | null           | null            | ["rating"]
+            stale     | duplicate_key  | stale          | {"rating":6}    | null
+            stale     | null           | null           | null            | ["rating"]
+            broken    | duplicate_key  | broken         | {"rating":5}    | null
+            broken    | orphan_session | broken         | {"rating":5}    | null
+        """),
+        )
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:
