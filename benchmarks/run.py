@@ -22,7 +22,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from benchmarks import in_tables
+from benchmarks import in_plots, in_tables
 from benchmarks.comparing import differences
 from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "benchmark-lakehouses", help="where lakehouses are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results.json")
     parser.add_argument("--table", type=Path, default=ROOT / "docs" / "performance-table.md")
+    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "performance.svg")
     given = parser.parse_args()
     work = given.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
@@ -204,6 +205,7 @@ def main() -> None:
         forget_runs(lakehouse)
     text = in_tables.text_of(results)
     given.table.write_text(text, encoding="utf-8")
+    in_plots.write_plot(results, given.plot)
     sys.stdout.write(text)
 
 

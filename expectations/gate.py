@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,6 +65,11 @@ def relative_differences(staged: Mapping[str, float], source: Mapping[str, float
         else None
         for name in {**source, **staged}
     }
+
+
+def preload() -> None:
+    """Imports Great Expectations, which takes seconds: a run does so while Spark reads and Python has nothing to do."""
+    import_module("great_expectations.expectations")
 
 
 def _context() -> Any:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from pathlib import Path
+from threading import Thread
 from typing import Generic, TypeVar
 
 from pyspark.sql import DataFrame
 
 from expectations.contract import Contract, contract_of
-from expectations.gate import Verdict
+from expectations.gate import Verdict, preload
 from jobs import quarantine, run_log, sources, verdicts
 from jobs.errors import GateRefusedError, JobError
 from jobs.failures import explained
@@ -237,6 +238,7 @@ class Execution(Generic[W]):
     def _computed(self, window: W, pinned: _Pinned) -> Outcome:
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
         canonical = rollup.targets[0]
+        Thread(target=preload).start()
         with Staging(lake, run.run_id, run.run_start) as staging:
             self._phase("read")
             read = sources.read(lake, staging, rollup.sources, pinned.sources, settings.metrics)

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from pyspark.sql import SparkSession
 
-from benchmarks import comparing, in_tables
+from benchmarks import comparing, in_plots, in_tables
 from benchmarks.event_log import read_event_log
 from benchmarks.lakehouse import write_lakehouse
 from benchmarks.references import in_duckdb, in_spark
@@ -166,3 +166,31 @@ def test_a_table_has_each_time_and_its_ratio() -> None:
     machine = {"at": "now", "cores": 2, "memory_bytes": 2**34, "python": "3.11"}
     text = in_tables.text_of({"machine": machine, "repeats": 3, "cases": [case]})
     assert "| `dashboard_metrics_hourly` | 1,000 | 90,000 | 30.0 | 50 | 2.0 | 4.0 | 7.50 |  |  | 1,500 |" in text
+
+
+def test_a_picture_tells_tasks_from_the_driver_and_has_every_phase(tmp_path: Path) -> None:
+    def phase(seconds: float, busy: float) -> dict[str, float]:
+        return {"seconds": seconds, "busy_seconds": busy}
+
+    phases = {
+        "start-up": phase(4, 0),
+        "start Spark": phase(3, 0),
+        "read: stage facts_0": phase(6, 5),
+        "publish x.y": phase(2, 1),
+        "look for what is new": phase(1, 1),
+    }
+    case = {"job": "a_job", "lakehouse": {"sessions": 1000}, "profile": {"phases": phases}}
+    shares = [(share["group"], share["kind"], share["seconds"]) for share in in_plots.shares({"cases": [case]})]
+    assert [share for share in shares if share[2]] == [
+        ("start", "driver alone", 4),
+        ("start", "driver alone", 3),
+        ("read", "with a task", 5),
+        ("read", "driver alone", 1),
+        ("publish", "with a task", 1),
+        ("publish", "driver alone", 1),
+        ("look", "with a task", 1),
+    ]
+    in_plots.write_plot({"cases": [case]}, tmp_path / "images" / "plot.svg")
+    drawn = (tmp_path / "images" / "plot.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert "a_job, 1,000 sessions" in drawn

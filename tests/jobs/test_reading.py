@@ -1,0 +1,139 @@
+"""How sources are read: the same rows of few and of many, and plans that stay as narrow as they were meant to be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import reduce
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.contract import contract_of
+from jobs import places, sources
+from jobs.lake import Lake
+from jobs.places import LocalFolder
+from jobs.sources import Sources
+from jobs.staging import Staging
+from tests.lakehouses import copy_of_example
+from transforms.metric_settings import MetricSettings
+from transforms.usable_rows import EVENTS, SESSIONS, columns_read, copied_keys
+
+TRANSCRIPTIONS = "sessions.transcriptions"
+READ = (SESSIONS, "sessions.student_groups", TRANSCRIPTIONS, EVENTS)
+RUN_START = datetime(2025, 10, 1, tzinfo=timezone.utc)
+WHOLE_PLANS = {"spark.sql.maxMetadataStringLength": "100000", "spark.sql.debug.maxToStringFields": "1000"}
+
+
+def plan_of(rows: DataFrame) -> str:
+    """The physical plan, before it is carried out."""
+    return str(rows._jdf.queryExecution().executedPlan().toString())
+
+
+def scans_of(plan: str, source: str) -> list[set[str]]:
+    """The columns that each scan of the source in the plan reads."""
+    scans = [line for line in plan.splitlines() if "FileScan" in line and f"/{source.replace('.', '/')}]" in line]
+    schemas = (re.findall(r"ReadSchema: struct<(.*)>", line)[0] for line in scans)
+    return [set(re.findall(r"(?:^|,)(\w+):", schema)) for schema in schemas]
+
+
+class PlansKept(Staging):
+    """Staging tables, and how each of them is made."""
+
+    def __init__(self, lake: Lake, run_id: str, run_start: datetime) -> None:
+        super().__init__(lake, run_id, run_start)
+        self.plans: dict[str, str] = {}
+
+    def write(self, name: str, rows: DataFrame) -> DataFrame:
+        self.plans[name] = plan_of(rows)
+        return super().write(name, rows)
+
+
+@dataclass
+class Reading:
+    """What was read, by which plans, and what the rows amount to."""
+
+    read: Sources
+    plans: dict[str, str]
+    amounts: set[tuple[object, ...]] = field(default_factory=set)
+
+    def plan_with(self, source: str) -> str:
+        """The one plan that scans the source."""
+        (found,) = (plan for plan in self.plans.values() if scans_of(plan, source))
+        return found
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return Lake(spark, LocalFolder(copy_of_example(tmp_path_factory.mktemp("reading") / "lake")))
+
+
+def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
+    """Reads the example's sources, as long ones from so many bytes on."""
+    staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
+    with pytest.MonkeyPatch.context() as patch, staging:
+        for module in (places, sources):
+            patch.setattr(module, "LONG", bytes_of_long)
+        for name, value in WHOLE_PLANS.items():
+            lake.spark.conf.set(name, value)
+        read = sources.read(lake, staging, READ, sources.pin(lake, READ), MetricSettings())
+        rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
+        amounts = [
+            frame.select(F.lit(name).alias("name"), F.xxhash64(F.to_json(F.struct(*frame.columns))).alias("row"))
+            .groupBy("name")
+            .agg(F.count("*"), F.sum(F.col("row").cast("decimal(38,0)")))
+            for name, frame in rows.items()
+        ]
+        found = reduce(lambda a, b: a.unionByName(b), amounts).collect()
+        yield Reading(read, staging.plans, set(map(tuple, found)))
+        for name in WHOLE_PLANS:
+            lake.spark.conf.unset(name)
+
+
+@pytest.fixture(scope="module")
+def of_few(lake: Lake) -> Iterator[Reading]:
+    yield from reading(lake, 10**12)
+
+
+@pytest.fixture(scope="module")
+def of_many(lake: Lake) -> Iterator[Reading]:
+    yield from reading(lake, 0)
+
+
+def test_few_rows_and_many_are_judged_alike(of_few: Reading, of_many: Reading) -> None:
+    assert of_few.amounts == of_many.amounts
+    assert len(of_few.amounts) == len(READ) + 2
+    assert "copies" in of_many.plans
+    assert "copies" not in of_few.plans
+
+
+def test_no_plan_goes_through_python(of_few: Reading, of_many: Reading) -> None:
+    plans = (*of_few.plans.values(), *of_many.plans.values())
+    assert not [plan for plan in plans if re.search(r"Python|Pandas|MapIn|UDF", plan)]
+
+
+def test_each_source_is_scanned_once_for_the_columns_that_are_needed(of_few: Reading, of_many: Reading) -> None:
+    for source in READ:
+        wanted = set(columns_read(source, contract_of(source).public_columns))
+        for plans in (of_few.plans, of_many.plans):
+            assert [columns for plan in plans.values() for columns in scans_of(plan, source)] == [wanted]
+
+
+def test_of_many_rows_the_keys_alone_are_looked_through(lake: Lake) -> None:
+    keys = copied_keys({source: lake.latest(source).select("id") for source in READ}, 10)
+    assert {source: scans_of(plan_of(keys), source) for source in READ} == {source: [{"id"}] for source in READ}
+
+
+def test_many_rows_are_neither_sorted_nor_shuffled(of_many: Reading) -> None:
+    plan = of_many.plan_with(TRANSCRIPTIONS)
+    assert "BroadcastHashJoin" in plan
+    assert not re.search(r"Exchange hashpartitioning|Window|Sort ", plan)
+    assert "Window" in of_many.plans["copies"]
+
+
+def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
+    plan = of_few.plan_with(TRANSCRIPTIONS)
+    assert len(re.findall(r"Window \[", plan)) == 1
