@@ -66,7 +66,7 @@ test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 test-long: setup ## Run the tests that take an hour
 	$(BIN)/python -m pytest --no-cov -m long -n 2 --durations=20
 
-# SIZES are numbers of sessions; BENCH takes further options of benchmarks.run: --skew, --days 90, --repeats 5, --work DIR.
+# SIZES are numbers of sessions; BENCH takes further options of benchmarks.run: --skew, --days 90, --repeats 5, --new-hour, --work DIR.
 SIZES := 1000 10000 100000
 JOBS := dashboard_metrics_hourly teacher_analytics_summary teacher_prompt_effectiveness
 

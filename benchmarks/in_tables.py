@@ -41,6 +41,14 @@ def text_of(results: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     for case in results["cases"]:
         lines += ["", f"## {_name(case)}", "", *_table([*COLUMNS.values()], _phases(case["profile"]))]
+        if "new_hour" in case:
+            share = case["new_hour"]["total"]["bytes_of_files_read"] / case["bytes_of_sources"]
+            lines += [
+                "",
+                f"### One more hour: files of {share:.2f} times the sources' bytes are read",
+                "",
+                *_table([*COLUMNS.values()], _phases(case["new_hour"])),
+            ]
     return "\n".join(lines) + "\n"
 
 

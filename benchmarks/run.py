@@ -94,27 +94,30 @@ def targets_of(job: str) -> tuple[str, ...]:
     return targets
 
 
-def rows_read(job: str, lakehouse: Path) -> int:
-    """How many rows the job's sources have, by their logs."""
+def size_of_sources(job: str, lakehouse: Path) -> tuple[int, int]:
+    """How many rows and bytes the job's sources have, by their logs."""
     declared = job_named(job)
     tables = [lakehouse.joinpath(*name.split(".")) for name in declared.rollup_of(read_call(declared, [])).sources]
-    return sum(sum(DeltaTable(str(t)).get_add_actions(flatten=True)["num_records"].to_pylist()) for t in tables)
+    added = [DeltaTable(str(table)).get_add_actions(flatten=True) for table in tables]
+    rows, size = (sum(sum(a[name].to_pylist()) for a in added) for name in ("num_records", "size_bytes"))
+    return rows, size
 
 
-def verify(case: Case) -> dict[str, Any]:
-    """Runs the job with Spark's event log, and the references; raises `SystemExit` where results differ.
-
-    Returns what the event log says.
-    """
-    forget_runs(case.lakehouse)
+def profiled(case: Case) -> dict[str, Any]:
+    """Runs the job with Spark's event log, and returns what that says."""
     phases, events = case.work / "phases.jsonl", case.work / "events"
     shutil.rmtree(events, ignore_errors=True)
     events.mkdir()
     logged = {**CONF, "spark.eventLog.dir": events.as_uri()}
-    profiled = spark_submit(
+    process = spark_submit(
         "benchmarks/profiled.py", str(phases), case.job, "--lakehouse", str(case.lakehouse), conf=logged
     )
-    taken = run(profiled, case.log("profiled"))
+    taken = run(process, case.log("profiled"))
+    return read_event_log(events, [("start-up", taken.begun), *read_phases(phases)], taken.ended).as_json()
+
+
+def verify(case: Case) -> None:
+    """Runs the references, and raises `SystemExit` where what the job has published differs."""
     found = []
     for reference in case.contenders[1:]:
         run(case.command(reference), case.log(reference))
@@ -127,7 +130,14 @@ def verify(case: Case) -> dict[str, Any]:
         ]
     if found:
         raise SystemExit("The results differ:\n" + "\n".join(found))
-    return read_event_log(events, [("start-up", taken.begun), *read_phases(phases)], taken.ended).as_json()
+
+
+def with_new_hour(case: Case) -> dict[str, Any]:
+    """Appends an hour to the sources, and returns what the run does that follows them; checks what it publishes."""
+    run(module("benchmarks.new_hour", str(case.lakehouse)), case.log("new_hour"))
+    figures = profiled(case)
+    verify(case)
+    return figures
 
 
 def timed(case: Case, repeats: int) -> dict[str, Taken]:
@@ -146,15 +156,18 @@ def timed(case: Case, repeats: int) -> dict[str, Taken]:
 def measure(case: Case, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
     """All figures of one job over one lakehouse."""
     say(f"{case.job} over {case.lakehouse.name}: comparing results")
-    figures = verify(case)
+    forget_runs(case.lakehouse)
+    figures = profiled(case)
+    verify(case)
     say(f"{case.job} over {case.lakehouse.name}: results are equal, timing")
     best = timed(case, repeats)
-    rows, cores = rows_read(case.job, case.lakehouse), len(os.sched_getaffinity(0))
+    (rows, size), cores = size_of_sources(case.job, case.lakehouse), len(os.sched_getaffinity(0))
     seconds = best[JOB].seconds if best else None
     return {
         "job": case.job,
         "lakehouse": json.loads((case.lakehouse / MARK).read_text(encoding="utf-8")),
         "rows_read": rows,
+        "bytes_of_sources": size,
         "rows_per_second_and_core": rows / seconds / cores if seconds else None,
         "times": {name: asdict(taken) for name, taken in best.items()},
         "profile": figures,
@@ -184,6 +197,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--skew", action="store_true")
+    parser.add_argument(
+        "--new-hour",
+        action="store_true",
+        help="append an hour after the last job, and run it over what is new",
+    )
     parser.add_argument("--work", type=Path, default=ROOT / "benchmark-lakehouses", help="where lakehouses are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results.json")
     parser.add_argument("--table", type=Path, default=ROOT / "docs" / "performance-table.md")
@@ -200,7 +218,11 @@ def main() -> None:
         say(f"a lakehouse of {size} sessions")
         lakehouse = make_lakehouse(work, size, given.days, given.skew, given.seed)
         for job in given.jobs:
-            results["cases"].append(measure(Case(job, lakehouse, work), given.repeats, say))
+            case = Case(job, lakehouse, work)
+            results["cases"].append(measure(case, given.repeats, say))
+            if given.new_hour and job == given.jobs[-1]:
+                say(f"{job}: one more hour")
+                results["cases"][-1]["new_hour"] = with_new_hour(case)
             given.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         forget_runs(lakehouse)
     text = in_tables.text_of(results)

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.reconciliation.totals import totals_of
 from expectations.reconciliation.twins import rows_unlike
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
 from jobs.lake import Lake
@@ -37,6 +38,19 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
     return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
 
 
+def _totals(
+    rollup: Rollup[W], window: W, run_start: datetime, staged: DataFrame, read: Sources, settings: Settings
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What the staged rows add up to, and what the sources' rows do, by the names of the totals."""
+    of_staged = totals_of(staged, {name: F.expr(sql) for name, sql in rollup.staged_totals.items()})
+    of_sources = rollup.source_totals(read.usable, window, run_start, settings.metrics)
+    sides = (of_staged.withColumn("side", F.lit(0)), of_sources.withColumn("side", F.lit(1)))
+    told: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    for row in sides[0].unionByName(sides[1]).collect():
+        told[row["side"]][row["name"]] = row["total"]
+    return told
+
+
 def verdict_on(
     rollup: Rollup[W],
     window: W,
@@ -60,12 +74,7 @@ def verdict_on(
         drift_tolerance=settings.drift_tolerance,
     )
     canonical, *twins = targets
-    expressions = [
-        F.coalesce(F.expr(sql).cast("double"), F.lit(0.0)).alias(name) for name, sql in rollup.staged_totals.items()
-    ]
-    of_staged = staged.agg(*expressions).collect()[0].asDict()
-    totals = rollup.source_totals(read.usable, window, run_start, settings.metrics)
-    of_sources = {row["name"]: row["total"] for row in totals.collect()}
+    of_staged, of_sources = _totals(rollup, window, run_start, staged, read, settings)
     unlike = {
         f"rows_unlike_{twin.table}": float(rows_unlike(targets[canonical], targets[twin], canonical.key))
         for twin in twins
@@ -96,7 +105,7 @@ def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
             success=False,
             observed=float(row["count"]),
         )
-        for row in by_reason.unionByName(by_column).orderBy("source", "what").collect()
+        for row in sorted(by_reason.unionByName(by_column).collect())
     )
 
 

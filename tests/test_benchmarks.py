@@ -161,11 +161,14 @@ def test_a_table_has_each_time_and_its_ratio() -> None:
         "rows_read": 90_000,
         "rows_per_second_and_core": 1_500.0,
         "times": {"job": taken, "DuckDB": {**taken, "seconds": 4.0}},
+        "bytes_of_sources": 4_000,
         "profile": {"phases": {}, "total": dict.fromkeys(in_tables.COLUMNS, 0)},
+        "new_hour": {"phases": {}, "total": {**dict.fromkeys(in_tables.COLUMNS, 0), "bytes_of_files_read": 5_000}},
     }
     machine = {"at": "now", "cores": 2, "memory_bytes": 2**34, "python": "3.11"}
     text = in_tables.text_of({"machine": machine, "repeats": 3, "cases": [case]})
     assert "| `dashboard_metrics_hourly` | 1,000 | 90,000 | 30.0 | 50 | 2.0 | 4.0 | 7.50 |  |  | 1,500 |" in text
+    assert "### One more hour: files of 1.25 times the sources' bytes are read" in text
 
 
 def test_a_picture_tells_tasks_from_the_driver_and_has_every_phase(tmp_path: Path) -> None:
