@@ -13,11 +13,13 @@ from pyspark.sql import SparkSession
 from benchmarks import comparing, in_plots, in_tables
 from benchmarks.event_log import read_event_log
 from benchmarks.lakehouse import write_lakehouse
+from benchmarks.new_hour import moved
 from benchmarks.references import in_duckdb, in_spark
 from jobs import dashboard_metrics_hourly
 from jobs.names import JOBS
-from tests.conftest import EXAMPLE
+from tests.conftest import EXAMPLE, Table
 from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, run
+from tests.transforms.comparing import assert_rows
 
 TIMES = {"metric_hour", "summary_date", "calculation_period_start", "calculation_period_end"}
 """Part of the key, and so of the `id`: JSON has them as texts."""
@@ -98,6 +100,22 @@ def test_a_difference_is_told_by_table_key_and_column_and_nothing_of_the_rows(la
         f"{HOURLY} by school_id, metric_hour, column total_storage_gb: {count - 1} of {count - 1} rows differ",
         f"{HOURLY} by school_id, metric_hour, column calculation_method: {count - 1} of {count - 1} rows differ",
     ]
+
+
+def test_a_new_hour_is_an_old_one_some_days_later_under_new_keys(table: Table) -> None:
+    rows = table("""
+        id string | session_id string | start_time timestamp  | duration_seconds int
+        t1        | s1                | 2025-09-01 09:00:00.5 | 60
+        null      | null              | null                  | null
+    """)
+    assert_rows(
+        moved(rows, 30),
+        table("""
+            id string | session_id string | start_time timestamp  | duration_seconds int
+            new-t1    | new-s1            | 2025-10-01 09:00:00.5 | 60
+            null      | null              | null                  | null
+        """),
+    )
 
 
 def task_metrics(**given: int) -> dict[str, Any]:
