@@ -47,11 +47,9 @@ def append_hour(lake: Lake, tables: list[str], days: int) -> None:
     of_hour = sessions.where(is_in_hour).select("id").distinct()
     for table in tables:
         rows = lake.latest(table)
-        if table == SESSIONS:
-            lake.append(table, moved(rows.join(of_hour, "id", how="left_semi"), days))
-        elif "session_id" in rows.columns:
-            ids = of_hour.withColumnRenamed("id", "session_id")
-            lake.append(table, moved(rows.join(ids, "session_id", how="left_semi"), days))
+        key = "id" if table == SESSIONS else "session_id"
+        if key in rows.columns:
+            lake.append(table, moved(rows.join(of_hour.withColumnRenamed("id", key), key, how="left_semi"), days))
 
 
 def main() -> None:

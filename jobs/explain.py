@@ -30,6 +30,7 @@ from transforms.changes import STAMPS, TOLERANCE
 from transforms.columns import blank_to_null, instant
 from transforms.evidence import LISTED_TIMES, PLACES
 from transforms.metric_settings import MetricSettings
+from transforms.parts import together
 from transforms.sessions import session_spans
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
 
@@ -219,7 +220,7 @@ def _read(lake: Lake, subject: Subject, versions: Mapping[str, int], settings: M
     clean = usable(SESSIONS, of_sessions, _also(SESSIONS))
     known = clean.select(F.col("id").alias("session_id"))
     others = [facts_of(source, known) for source in sources if source != SESSIONS]
-    facts = gathered(reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), others))
+    facts = gathered(together(others))
     rows = {source: usable(source, facts, _also(source)) for source in sources if source != SESSIONS}
     rows[SESSIONS] = clean
     spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")

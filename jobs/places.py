@@ -20,9 +20,6 @@ from pyspark.sql import SparkSession
 
 from jobs.errors import UsageError
 
-LONG = 8_000_000
-"""Bytes of sources from which on work that finds out how to spare work pays."""
-
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
 
 
@@ -58,8 +55,8 @@ class Place(Protocol):
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """About how many bytes the table's files have."""
 
-    def plan_for(self, spark: SparkSession, bytes_read: int) -> None:
-        """Has Spark plan its queries as suits what a run reads, where that is ours to say."""
+    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
+        """Says whether Spark adapts its plans to what exchanges hold, where that is ours to say."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """Held while a table of ours is written, where the place itself does not order the commits of processes."""
@@ -143,9 +140,9 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
         spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
 
-    def plan_for(self, spark: SparkSession, bytes_read: int) -> None:
-        """Plans are adapted to what exchanges hold where that can be much: every exchange is a job of its own then."""
-        spark.conf.set("spark.sql.adaptive.enabled", str(bytes_read > LONG).lower())
+    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
+        """Every exchange is a job of its own then: worth it where exchanges can hold much."""
+        spark.conf.set("spark.sql.adaptive.enabled", str(is_wanted).lower())
 
     @contextmanager
     def lock(self, table: str) -> Iterator[None]:
@@ -221,9 +218,9 @@ class Catalog:
         """Asked of the table's detail."""
         return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
-    def plan_for(self, spark: SparkSession, bytes_read: int) -> None:
+    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
         """Nothing to do: the platform knows better."""
-        del spark, bytes_read
+        del spark, is_wanted
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """None: a catalog's storage lets one of two equal commits fail."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -13,10 +12,10 @@ from pyspark.sql import functions as F
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
-from jobs.places import LONG
 from jobs.rollup import REQUIRED_SOURCES
 from jobs.staging import Staging
 from transforms.metric_settings import MetricSettings
+from transforms.parts import together
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
     EVENTS,
@@ -33,6 +32,8 @@ from transforms.usable_rows import (
     usable,
 )
 
+LONG = 8_000_000
+"""Bytes from which on it pays to find the copied keys of all sources first, and to stage a source in its own table."""
 MAX_COPIED = 200_000
 """Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
 
@@ -126,8 +127,6 @@ def _unsettled(
 
 def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
     """Of each source the `key_hash` of the keys that stand more than once; without those that have too many."""
-    if not versions:
-        return {}
     hashes: dict[str, list[int]] = {source: [] for source in versions}
     ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
     for row in copied_keys(ids, MAX_COPIED + 1).collect():
@@ -140,10 +139,6 @@ def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
     }
 
 
-def _together(frames: Iterable[DataFrame]) -> DataFrame:
-    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
-
-
 @dataclass(frozen=True)
 class _Facts:
     """The facts of the sources: for each the frames that hold some of them, which they may share."""
@@ -152,12 +147,12 @@ class _Facts:
 
     def usable(self, source: str) -> DataFrame:
         """The source's usable rows."""
-        return _together(usable(source, frame) for frame in self.of_sources[source])
+        return together(usable(source, frame) for frame in self.of_sources[source])
 
     def findings(self) -> DataFrame:
         """What is wrong with any row."""
         frames = {id(frame): frame for frames in self.of_sources.values() for frame in frames}
-        return _together(map(findings, frames.values()))
+        return together(map(findings, frames.values()))
 
 
 def _staged_facts(
@@ -169,14 +164,12 @@ def _staged_facts(
     only those are ranked whose key stands more than once, out of what is staged already.
     """
     sizes = {source: lake.place.bytes_of(lake.spark, source) for source in others if source in versions}
-    lake.place.plan_for(lake.spark, sum(sizes.values()))
-    copied = _copied(lake, {s: versions[s] for s in sizes}) if sum(sizes.values()) > LONG else {}
+    is_long = sum(sizes.values()) > LONG
+    lake.place.adapt_plans(lake.spark, is_long)
+    copied = _copied(lake, {source: versions[source] for source in sizes}) if is_long else {}
 
     def facts_of(source: str) -> DataFrame:
-        rows = raw_rows(lake, source, versions)
-        if source in copied:
-            return _unsettled(source, rows, sessions, copied[source])
-        return _unsettled(source, rows, sessions)
+        return _unsettled(source, raw_rows(lake, source, versions), sessions, copied.get(source))
 
     # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
     shared = [source for source in others if sizes.get(source, 0) <= LONG]
@@ -186,10 +179,10 @@ def _staged_facts(
         known, unknown = ([s for s in group if (s in copied) == is_known] for is_known in (True, False))
         parts = [facts_of(source) for source in known]
         if unknown:
-            parts.append(settled(_together(map(facts_of, unknown))))
-        tables.append(staging.write(f"facts_{number}", _together(parts)))
+            parts.append(settled(together(map(facts_of, unknown))))
+        tables.append(staging.write(f"facts_{number}", together(parts)))
     unsettled = [table.where("copy IS NOT NULL") for table in tables if "copy" in table.columns]
-    copies = (staging.write("copies", settled(_together(unsettled))),) if unsettled else ()
+    copies = (staging.write("copies", settled(together(unsettled))),) if unsettled else ()
 
     def parts_of(table: DataFrame) -> tuple[DataFrame, ...]:
         return (table.where("copy IS NULL").drop("copy"), *copies) if "copy" in table.columns else (table,)

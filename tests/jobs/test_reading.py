@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import reduce
 
@@ -13,10 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import places, sources
+from jobs import sources
 from jobs.lake import Lake
 from jobs.places import LocalFolder
-from jobs.sources import Sources
 from jobs.staging import Staging
 from tests.lakehouses import copy_of_example
 from transforms.metric_settings import MetricSettings
@@ -54,11 +53,10 @@ class PlansKept(Staging):
 
 @dataclass
 class Reading:
-    """What was read, by which plans, and what the rows amount to."""
+    """By which plans sources were read, and what the rows amount to."""
 
-    read: Sources
     plans: dict[str, str]
-    amounts: set[tuple[object, ...]] = field(default_factory=set)
+    amounts: set[tuple[object, ...]]
 
     def plan_with(self, source: str) -> str:
         """The one plan that scans the source."""
@@ -75,8 +73,7 @@ def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
     staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
     with pytest.MonkeyPatch.context() as patch, staging:
-        for module in (places, sources):
-            patch.setattr(module, "LONG", bytes_of_long)
+        patch.setattr(sources, "LONG", bytes_of_long)
         for name, value in WHOLE_PLANS.items():
             lake.spark.conf.set(name, value)
         read = sources.read(lake, staging, READ, sources.pin(lake, READ), MetricSettings())
@@ -88,7 +85,7 @@ def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
             for name, frame in rows.items()
         ]
         found = reduce(lambda a, b: a.unionByName(b), amounts).collect()
-        yield Reading(read, staging.plans, set(map(tuple, found)))
+        yield Reading(staging.plans, set(map(tuple, found)))
         for name in WHOLE_PLANS:
             lake.spark.conf.unset(name)
 
