@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, source_totals
@@ -14,7 +14,8 @@ from jobs.command import Job, main_of
 from jobs.rollup import Rollup, Usable
 from jobs.windows import hour_after, hour_window
 from transforms.columns import hour_of
-from transforms.dashboard_metrics_hourly import dashboard_metrics_hourly, in_schools
+from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
+from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow
 
 
@@ -24,6 +25,12 @@ def _window_over(hours: Collection[datetime], followed: datetime, run_start: dat
     begun = {first + timedelta(hours=n) for n in range(max(0, (end - first) // timedelta(hours=1)))}
     touched = {hour for hour in hours if hour < end} | begun
     return HourWindow.of(touched) if touched else None
+
+
+def _is_near(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
+    """A session or a stay reaches into an hour from as long before it as the longest one lasts."""
+    longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
+    return window.may_hold(moment, hours_before=longest)
 
 
 def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:
@@ -54,6 +61,7 @@ ROLLUP: Rollup[HourWindow] = Rollup(
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
     window_over=_window_over,
+    is_near=_is_near,
     also_touched=_hours_of_recordings,
     ordered=(
         AtMost("ready_groups", "total_groups"),

@@ -24,6 +24,8 @@ from jobs.logs import log
 from jobs.places import Place
 
 RUN_ID = "run_id"
+CHANGE_TYPE = "_change_type"
+"""What Delta's feed calls the kind of a change."""
 MAX_ATTEMPTS = 10
 """How often a write is tried where others write the same table."""
 
@@ -121,13 +123,13 @@ class Lake:
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
-        """Rows as they were inserted, and as they were before and after an update, by the table's Change Data Feed.
+        """Rows as they were inserted, deleted, and before and after an update, by the table's Change Data Feed.
 
-        None where the feed was not on for all of these versions, or is no longer there.
+        `_change_type` says which. None where the feed was not on for all of these versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
         try:
-            feed = self.spark.read.options(**options).table(table).where(F.col("_change_type") != "delete")
+            feed = self.spark.read.options(**options).table(table)
             feed.limit(1).collect()  # what is missing shows when it is read
         except Exception as error:
             log.warning("the change data feed cannot be read", table=table, reason=_reason(error))

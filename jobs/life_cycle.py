@@ -15,12 +15,14 @@ from pyspark.sql import DataFrame
 from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict, preload
 from jobs import quarantine, run_log, sources, verdicts
+from jobs.changed import Changed, Followed, changes_since
 from jobs.errors import GateRefusedError, JobError
 from jobs.failures import explained
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
-from jobs.news import COMMITS_LOOKED_AT, Followed, followed_by, window_of_news
+from jobs.looked_at import LookedAt, rows_near
+from jobs.news import COMMITS_LOOKED_AT, followed_by, window_of_news
 from jobs.publish import Changes, Replacement, preview, publish
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
@@ -169,16 +171,18 @@ class Execution(Generic[W]):
             self._phase("pin")
             pinned = self._pin()
             self._reads = pinned.sources
-            covered = self._covered(window, pinned)
-            if covered is None:
-                self._outcome = Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
-                return self._outcome
-            entry, window = self._entry(covered), covered
-            if self._mode.dry_run:
-                return self._computed(window, pinned)
-            self._ledger.prepare()
-            created_at = self._ledger.begin(entry)
-            outcome = self._computed(window, pinned)
+            with Staging(self._lake, self._run.run_id, self._run.run_start) as staging:
+                changed = self._changed(window, pinned, staging)
+                covered = window if changed is None else self._news(window, pinned, changed)
+                if covered is None:
+                    self._outcome = Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
+                    return self._outcome
+                entry, window = self._entry(covered), covered
+                if self._mode.dry_run:
+                    return self._computed(window, pinned, changed, staging)
+                self._ledger.prepare()
+                created_at = self._ledger.begin(entry)
+                outcome = self._computed(window, pinned, changed, staging)
             self._phase("record")
             canonical = outcome.changes[self._rollup.targets[0]]
             self._ledger.record(entry, "succeeded", created_at, canonical.rows)
@@ -209,23 +213,46 @@ class Execution(Generic[W]):
                 lake.create_missing(contract_of(table))
         return _Pinned(versions, {table: lake.version(table) for table in present}, followed_by(lake, rollup))
 
-    def _covered(self, window: W, pinned: _Pinned) -> W | None:
-        """The window that this run makes anew; None where nothing is new."""
+    def _changed(self, window: W, pinned: _Pinned, staging: Staging) -> Changed | None:
+        """What changed in the sources since they were followed; None where the run makes its whole window."""
         if not self._mode.follow:
-            return window
+            return None
         if self._ledger.exists and not self._mode.dry_run:
             self._ledger.prepare()
             self._ledger.repair(self._entry(window), self._has_published)
         if pinned.followed is None:
-            return window
+            return None
         self._phase("look for what is new")
+        hours = self._settings.look_back_hours
+        return changes_since(self._lake, staging, pinned.followed, pinned.sources, hours)
+
+    def _news(self, window: W, pinned: _Pinned, changed: Changed) -> W | None:
+        """The part of the window that these changes and the time gone by touch; None where they touch none."""
+        assert pinned.followed is not None
         run = self._run
         news = window_of_news(
-            self._lake, self._rollup, window, pinned.followed, pinned.sources, run.run_id, run.run_start, self._settings
+            self._lake,
+            self._rollup,
+            window,
+            pinned.followed,
+            changed,
+            pinned.sources,
+            run.run_id,
+            run.run_start,
+            self._settings,
         )
         if news is not None:
             log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
         return news
+
+    def _looked_at(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> LookedAt | None:
+        """The rows that the window can need, where it is known what changed and all would be many; None for all."""
+        if changed is None or not changed.is_told or not sources.are_long(self._lake, pinned.sources):
+            return None
+        rollup, metrics = self._rollup, self._settings.metrics
+        return rows_near(
+            self._lake, staging, pinned.sources, changed, lambda moment: rollup.is_near(moment, window, metrics)
+        )
 
     def _has_published(self, run_start: datetime) -> bool:
         table = self._rollup.targets[-1]
@@ -235,45 +262,46 @@ class Execution(Generic[W]):
         told = run_start.isoformat()
         return any(p.get("job_name") == self._rollup.job_name and p.get("run_start") == told for p in own)
 
-    def _computed(self, window: W, pinned: _Pinned) -> Outcome:
+    def _computed(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> Outcome:
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
         canonical = rollup.targets[0]
         Thread(target=preload).start()
-        with Staging(lake, run.run_id, run.run_start) as staging:
-            self._phase("read")
-            read = sources.read(lake, staging, rollup.sources, pinned.sources, settings.metrics)
-            if not self._mode.dry_run:
-                self._phase("quarantine")
-                quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start)
-            self._phase("transform")
-            rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
-            staged = staging.write("rows", identified(rows, rollup))
-            self._phase("gate")
-            targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
-            verdict = verdicts.verdict_on(
-                rollup,
-                window,
-                run.run_start,
-                staged,
-                targets,
-                read,
-                lake,
-                settings,
-                allow_empty=self._mode.allow_empty,
-            )
-            self._checked = verdict
-            docs = None
-            if not self._mode.dry_run:
-                checks = (*verdict.checks, *verdicts.checks_of_findings(read.findings))
-                verdicts.record(lake, run.run_id, run.job_name, canonical, checks)
-                docs = verdicts.data_docs(lake, settings, run.run_id, run.job_name, verdict)
-            for warning in verdict.warnings:
-                log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
-            if verdict.refused:
-                raise _refusal(canonical, verdict)
-            covered = rollup.covered(window).sql
-            replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-            return Outcome(run, window, self._published(window, pinned, replacements, verdict), verdict, docs)
+        self._phase("read")
+        looked_at = self._looked_at(window, pinned, changed, staging)
+        some = looked_at.rows if looked_at else None
+        read = sources.read(lake, staging, rollup.sources, pinned.sources, settings.metrics, some)
+        if not self._mode.dry_run:
+            self._phase("quarantine")
+            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, looked_at)
+        self._phase("transform")
+        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
+        staged = staging.write("rows", identified(rows, rollup))
+        self._phase("gate")
+        targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
+        verdict = verdicts.verdict_on(
+            rollup,
+            window,
+            run.run_start,
+            staged,
+            targets,
+            read,
+            lake,
+            settings,
+            allow_empty=self._mode.allow_empty,
+        )
+        self._checked = verdict
+        docs = None
+        if not self._mode.dry_run:
+            checks = (*verdict.checks, *verdicts.checks_of_findings(read.findings))
+            verdicts.record(lake, run.run_id, run.job_name, canonical, checks)
+            docs = verdicts.data_docs(lake, settings, run.run_id, run.job_name, verdict)
+        for warning in verdict.warnings:
+            log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
+        if verdict.refused:
+            raise _refusal(canonical, verdict)
+        covered = rollup.covered(window).sql
+        replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
+        return Outcome(run, window, self._published(window, pinned, replacements, verdict), verdict, docs)
 
     def _published(
         self, window: W, pinned: _Pinned, replacements: list[Replacement], verdict: Verdict

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from jobs.lake import Lake
+from jobs.looked_at import LookedAt
 from transforms.columns import instant
 
 TABLE = "quality.quarantine"
@@ -43,23 +44,47 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
     )
 
 
-def record(lake: Lake, findings: DataFrame, sources: Iterable[str], run_id: str, run_start: datetime) -> None:
-    """Brings the quarantine up to what a run found in these sources.
+def _no_longer_rejected(
+    lake: Lake, rejected: DataFrame, looked_at: LookedAt, run_id: str, run_start: datetime
+) -> DataFrame:
+    """The rows of the quarantine that stand for rows that were looked at and are not rejected, as resolved."""
+    source = F.regexp_replace("source_table", "^classwaves\\.", "")
+    still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source)
+    hashes = still_open.withColumn("key_hash", F.xxhash64("source", "row_key"))
+    of_whole = hashes.where(F.col("source").isin(*looked_at.whole)) if looked_at.whole else hashes.where("false")
+    found = hashes.join(looked_at.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
+    return (
+        found.join(rejected.select("id"), "id", how="left_anti")
+        .withColumns({"resolved_run_id": F.lit(run_id), "resolved_at": instant(run_start)})
+        .select(*rejected.columns)
+    )
+
+
+def record(
+    lake: Lake,
+    findings: DataFrame,
+    sources: Iterable[str],
+    run_id: str,
+    run_start: datetime,
+    looked_at: LookedAt | None = None,
+) -> None:
+    """Brings the quarantine up to what a run found in these sources, or in what it `looked_at` of them.
 
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
     """
+    rejected = rejected_rows(findings, run_id, run_start)
+    updates = {name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")}
+    if looked_at is not None:
+        resolved = _no_longer_rejected(lake, rejected, looked_at, run_id, run_start)
+        lake.merge(TABLE, rejected.unionByName(resolved), key=["id"], updates=updates)
+        return
     names = ", ".join(f"'classwaves.{source}'" for source in sources)
     stamp = f"TIMESTAMP '{run_start:%Y-%m-%d %H:%M:%S.%f}+00:00'"
     lake.merge(
         TABLE,
-        rejected_rows(findings, run_id, run_start),
+        rejected,
         key=["id"],
-        updates={
-            "last_run_id": "s.last_run_id",
-            "last_seen_at": "s.last_seen_at",
-            "resolved_run_id": "NULL",
-            "resolved_at": "NULL",
-        },
+        updates=updates,
         unmatched=(
             f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
             {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},

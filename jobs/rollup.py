@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 
 from expectations.suites import AtMost, Range
 from transforms.metric_settings import MetricSettings
@@ -62,6 +62,7 @@ class Rollup(Generic[W]):
 
     For a run that looks for what is new: `window_over` gives the window of touched values of the `window_column` (with
     the start of the run that was followed last, and of this one), `also_touched` further ones than the rows' own.
+    `is_near` says whether what happens at a moment can count in the window, or place a session that does.
     """
 
     job_name: str
@@ -72,6 +73,7 @@ class Rollup(Generic[W]):
     source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
     staged_totals: Mapping[str, str]
     window_over: Callable[[Collection[Any], datetime, datetime], W | None]
+    is_near: Callable[[Column, W, MetricSettings], Column]
     also_touched: Callable[[DataFrame, Usable], DataFrame] | None = None
     ordered: tuple[AtMost, ...] = ()
     among: str = "true"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
@@ -52,31 +51,6 @@ class Sources:
     findings: DataFrame
 
 
-@dataclass(frozen=True)
-class Only:
-    """Which rows of the sources are looked at, instead of all: those of some sessions, and some rows by their `id`.
-
-    `changed`: `source` and `id`; `touched`: `session_id`. Teachers are all looked at.
-    """
-
-    changed: DataFrame
-    touched: DataFrame
-
-    def of(self, source: str, rows: DataFrame) -> DataFrame:
-        """The source's rows among these."""
-        if source == SESSIONS:
-            return rows.join(self.touched.withColumnRenamed("session_id", "id"), "id", how="left_semi")
-        if RULES[source].in_session:
-            return rows.join(self.touched, "session_id", how="left_semi")
-        if RULES[source].placed_by is None:
-            return rows
-        by_id = rows.join(self.changed.where(F.col("source") == source).select("id"), "id", how="left_semi")
-        if "session_id" not in rows.columns:
-            return by_id
-        # A row may come twice: the copies of an id become one anyway.
-        return by_id.unionByName(rows.join(self.touched, "session_id", how="left_semi"))
-
-
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     """The version of every source that is there, fixed from here on.
 
@@ -106,6 +80,15 @@ def raw_rows(lake: Lake, source: str, versions: Mapping[str, int]) -> DataFrame:
     contract = contract_of(source)
     raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
     return raw.select(*columns_read(source, contract.public_columns))
+
+
+def _rows(lake: Lake, source: str, versions: Mapping[str, int], some: Mapping[str, DataFrame] | None) -> DataFrame:
+    return raw_rows(lake, source, versions) if some is None or source not in versions else some[source]
+
+
+def are_long(lake: Lake, sources: Iterable[str]) -> bool:
+    """Whether these sources have more than `LONG` bytes in all."""
+    return sum(lake.place.bytes_of(lake.spark, source) for source in sources) > LONG
 
 
 def judged(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
@@ -156,23 +139,28 @@ class _Facts:
 
 
 def _staged_facts(
-    lake: Lake, staging: Staging, others: Collection[str], versions: Mapping[str, int], sessions: DataFrame
+    lake: Lake,
+    staging: Staging,
+    others: Collection[str],
+    versions: Mapping[str, int],
+    sessions: DataFrame,
+    some: Mapping[str, DataFrame] | None,
 ) -> dict[str, tuple[DataFrame, ...]]:
     """The facts of all sources but the sessions, each source scanned once, and once more, by `id` alone, where long.
 
     Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
-    only those are ranked whose key stands more than once, out of what is staged already.
+    only those are ranked whose key stands more than once, out of what is staged already. `some` rows are few.
     """
-    sizes = {source: lake.place.bytes_of(lake.spark, source) for source in others if source in versions}
-    is_long = sum(sizes.values()) > LONG
+    present = [source for source in others if source in versions]
+    is_long = are_long(lake, present)
     lake.place.adapt_plans(lake.spark, is_long)
-    copied = _copied(lake, {source: versions[source] for source in sizes}) if is_long else {}
+    copied = _copied(lake, {source: versions[source] for source in present}) if is_long and some is None else {}
 
     def facts_of(source: str) -> DataFrame:
-        return _unsettled(source, raw_rows(lake, source, versions), sessions, copied.get(source))
+        return _unsettled(source, _rows(lake, source, versions, some), sessions, copied.get(source))
 
     # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-    shared = [source for source in others if sizes.get(source, 0) <= LONG]
+    shared = [source for source in others if some is not None or source not in present or not are_long(lake, [source])]
     groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
     tables = []
     for number, group in enumerate(groups):
@@ -197,34 +185,22 @@ def read(
     sources: tuple[str, ...],
     versions: Mapping[str, int],
     settings: MetricSettings,
-    only: Only | None = None,
+    some: Mapping[str, DataFrame] | None = None,
 ) -> Sources:
     """The sources at their pinned versions, judged once: what metrics read of them is staged, and so are the sessions.
 
     Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
-    these joins. A span takes the session's events: without them among the sources there is none. `only` some of the
-    rows are not worth staging: their facts are plans.
+    these joins. A span takes the session's events: without them among the sources there is none. `some`: these rows of
+    each source instead of all.
     """
-
-    def facts_of(source: str, known: DataFrame | None) -> DataFrame:
-        rows = raw_rows(lake, source, versions)
-        return judged(source, rows if only is None else only.of(source, rows), known)
-
-    of_sessions = facts_of(SESSIONS, None)
-    if only is None:
-        of_sessions = staging.write("facts_of_sessions", of_sessions)
+    rows_of_sessions = _rows(lake, SESSIONS, versions, some)
+    of_sessions = staging.write("facts_of_sessions", judged(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     others = [source for source in sources if source != SESSIONS]
-    of_others: Mapping[str, tuple[DataFrame, ...]]
-    if only is None:
-        of_others = _staged_facts(lake, staging, others, versions, sessions)
-    else:
-        of_others = {source: (facts_of(source, sessions),) for source in others}
+    of_others = _staged_facts(lake, staging, others, versions, sessions, some)
     all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
     if EVENTS in sources:
-        sessions = session_spans(clean, all_facts.usable(EVENTS), settings)
-    # Without spans they stand in their facts, where these are staged.
-    is_staged = only is None and EVENTS not in sources
-    staged_sessions = sessions if is_staged else staging.write("sessions", sessions)
-    return Sources(versions, {s: all_facts.usable(s) for s in sources}, staged_sessions, all_facts.findings())
+        # Without spans they stand in their facts, which are staged.
+        sessions = staging.write("sessions", session_spans(clean, all_facts.usable(EVENTS), settings))
+    return Sources(versions, {s: all_facts.usable(s) for s in sources}, sessions, all_facts.findings())

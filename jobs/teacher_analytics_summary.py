@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
+from pyspark.sql import Column
+
 from expectations.reconciliation.teacher_analytics_summary import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
 from jobs.rollup import Rollup
 from jobs.windows import date_window
+from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import teacher_analytics_summary
 from transforms.trend import TREND_DAYS
 from transforms.windows import DateWindow
@@ -20,6 +23,12 @@ def _window_over(dates: Collection[date], followed: datetime, run_start: datetim
     del followed, run_start
     touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
     return DateWindow.of(touched) if touched else None
+
+
+def _is_near(moment: Column, window: DateWindow, settings: MetricSettings) -> Column:
+    """What happened on a date, or on one that its trend looks back on, in any zone."""
+    del settings
+    return window.with_days_before(TREND_DAYS - 1).may_hold(moment)
 
 
 ROLLUP: Rollup[DateWindow] = Rollup(
@@ -39,6 +48,7 @@ ROLLUP: Rollup[DateWindow] = Rollup(
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
     window_over=_window_over,
+    is_near=_is_near,
     ordered=(
         AtMost("total_prompts_used", "total_prompts_shown"),
         AtMost("total_prompts_dismissed", "total_prompts_shown"),

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from pyspark.sql import Column
+
 from expectations.reconciliation.teacher_prompt_effectiveness import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
 from jobs.rollup import Rollup
 from jobs.windows import period_length, period_window
+from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import teacher_prompt_effectiveness
 from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
+
+
+def _is_near(moment: Column, window: PeriodWindow, settings: MetricSettings) -> Column:
+    """What happened in one of the periods: no session reaches from one into another."""
+    del settings
+    return window.holds(moment)
 
 
 def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
@@ -31,6 +40,7 @@ def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
         source_totals=source_totals,
         staged_totals=STAGED_TOTALS,
         window_over=window_over,
+        is_near=_is_near,
         ordered=(
             AtMost("total_acknowledged", "total_generated"),
             AtMost("total_used", "total_generated"),

@@ -33,6 +33,7 @@ class SourceRules:
     `metric_columns`: what metrics read of a usable row. `placed_by`: the time without which the row belongs nowhere.
     `in_session`: whether it needs a usable session. `personal`: the personal columns of which a metric reads something;
     no other personal column is ever read, and of these only what `_cleaned` takes from them goes any further.
+    `is_read_whole`: whether all rows are needed whatever the window, because they place others or are a stock.
     """
 
     metric_columns: tuple[str, ...]
@@ -41,6 +42,7 @@ class SourceRules:
     event_types: tuple[str, ...] = ()
     has_duration: bool = False
     personal: tuple[str, ...] = ()
+    is_read_whole: bool = False
 
 
 RULES: Mapping[str, SourceRules] = {
@@ -54,7 +56,8 @@ RULES: Mapping[str, SourceRules] = {
             "actual_duration_minutes",
             "actual_start",
             "actual_end",
-        )
+        ),
+        is_read_whole=True,
     ),
     "sessions.student_groups": SourceRules(
         (
@@ -114,14 +117,16 @@ RULES: Mapping[str, SourceRules] = {
     "ai_insights.analysis_results": SourceRules(
         ("session_id", "analysis_timestamp", "processing_time_ms"), placed_by="analysis_timestamp", in_session=True
     ),
-    "audio.recordings": SourceRules(("session_id", "created_at", "file_size_bytes"), in_session=True),
+    "audio.recordings": SourceRules(
+        ("session_id", "created_at", "file_size_bytes"), in_session=True, is_read_whole=True
+    ),
     "operational.api_metrics": SourceRules(
         ("school_id", "timestamp", "response_time_ms", "status_code"), placed_by="timestamp"
     ),
     "operational.system_events": SourceRules(
         ("session_id", "school_id", "created_at", "severity"), placed_by="created_at"
     ),
-    "users.teachers": SourceRules(("id", "school_id", "timezone")),
+    "users.teachers": SourceRules(("id", "school_id", "timezone"), is_read_whole=True),
 }
 
 REASONS = (
@@ -161,8 +166,9 @@ def _seconds() -> Column:
     return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time")))
 
 
-def _key_hash(source: str) -> Column:
-    return F.xxhash64(F.lit(source), "id")
+def key_hash(source: str) -> Column:
+    """A number that rows of one source and `id` share; rows without a key have one of their own."""
+    return F.xxhash64(F.lit(source), blank_to_null(F.col("id")))
 
 
 def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
@@ -172,7 +178,7 @@ def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     """
     hashes = [
         rows.where(F.col("id").isNotNull()).select(
-            F.lit(number).alias("source_number"), _key_hash(source).alias("key_hash")
+            F.lit(number).alias("source_number"), key_hash(source).alias("key_hash")
         )
         for number, (source, rows) in enumerate(sources.items())
     ]
@@ -190,19 +196,23 @@ def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     )
 
 
+def values_hash(columns: Iterable[str]) -> Column:
+    """What decides between equally old copies, so that the order of the rows in their files never does."""
+    # As JSON, because a hash of columns passes over nulls: it would not tell in which of them a value stands.
+    return F.xxhash64(F.to_json(F.struct(*sorted(columns))))
+
+
 def _copy(source: str, columns: Collection[str]) -> Column:
     """Which key a row may be a copy of, and what decides which of the copies is the newest.
 
-    Where the copies are equally old their values decide, by a hash, so that the order of the rows in their files never
-    does.
+    Where the copies are equally old their `values_hash` decides: that of the rows, unless they come with one.
     """
     ages = {name: F.col(name) if name in columns else F.lit(None) for name in ("updated_at", "created_at")}
     return F.struct(
         F.lit(source).alias("source"),
         F.col("id"),
         *[age.cast("timestamp").alias(name) for name, age in ages.items()],
-        # As JSON, because a hash of columns passes over nulls: it would not tell in which of them a value stands.
-        F.xxhash64(F.to_json(F.struct(*sorted(columns)))).alias("values_hash"),
+        (F.col("values_hash") if "values_hash" in columns else values_hash(columns)).alias("values_hash"),
     )
 
 
@@ -251,7 +261,7 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied:
     may_be_copied = F.col("id").isNotNull()
     if copied is not None:
         few = F.broadcast(copied.select("key_hash", F.lit(True).alias("is_copied")))
-        judged = judged.withColumn("key_hash", _key_hash(source)).join(few, "key_hash", how="left")
+        judged = judged.withColumn("key_hash", key_hash(source)).join(few, "key_hash", how="left")
         may_be_copied &= F.col("is_copied").isNotNull()
     return judged.select(
         *keyed.columns,

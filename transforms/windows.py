@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
+from functools import reduce
 from itertools import pairwise
 from typing import Literal, TypeVar, get_args
 
@@ -28,6 +29,9 @@ _WIDEST_OFFSET = timedelta(days=1)
 
 MAX_PICKED = 1000
 """A window that picks more hours, dates or periods than this takes all between the first and the last."""
+
+MAX_STRETCHES = 20
+"""A condition over more stretches of time than this takes longer than the rows between them."""
 
 K = TypeVar("K", datetime, date)
 
@@ -82,6 +86,22 @@ class HourWindow:
         if self.picked is None:
             return is_between
         return is_between & hour_of(moment).isin(*map(instant, self.picked))
+
+    def may_hold(self, moment: Column, hours_before: int) -> Column:
+        """Whether the moment is in one of the hours, or at most so many hours before it."""
+        stretches = self._stretches(timedelta(hours=hours_before))
+        return reduce(
+            lambda a, b: a | b,
+            [(moment >= instant(start)) & (moment < instant(end)) for start, end in stretches],
+        )
+
+    def _stretches(self, before: timedelta) -> list[tuple[datetime, datetime]]:
+        """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
+        stretches: list[tuple[datetime, datetime]] = []
+        for hour in self.picked or ():
+            start = stretches.pop()[0] if stretches and hour - before <= stretches[-1][1] else hour - before
+            stretches.append((start, hour + timedelta(hours=1)))
+        return stretches if 0 < len(stretches) <= MAX_STRETCHES else [(_earlier(self.start, before), self.end)]
 
     def overlapped_hours(self, start: Column, end: Column) -> Column:
         """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""

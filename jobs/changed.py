@@ -1,0 +1,133 @@
+"""What changed in the sources since a rollup last followed them: rows as they were added and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from expectations.contract import contract_of
+from jobs.lake import CHANGE_TYPE, Lake
+from jobs.logs import log
+from jobs.staging import Staging
+from transforms.columns import blank_to_null, instant
+from transforms.parts import together
+from transforms.usable_rows import RULES, SESSIONS, columns_read
+
+ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
+"""The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
+
+_KEYS = (
+    StructType().add("source", "string").add("id", "string").add("session_id", "string").add("is_deletion", "boolean")
+)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
+
+    versions: Mapping[str, int]
+    run_start: datetime
+
+    @classmethod
+    def read(cls, provenance: Mapping[str, object]) -> Followed | None:
+        """From the provenance of a commit; None where it has none."""
+        told = provenance.get("followed")
+        if not isinstance(told, dict):
+            return None
+        return cls(dict(told["versions"]), datetime.fromisoformat(told["run_start"]))
+
+    def as_json(self) -> dict[str, object]:
+        """As a commit's provenance holds it."""
+        return {"versions": dict(self.versions), "run_start": self.run_start.isoformat()}
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What changed in the sources.
+
+    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `keys`,
+    staged: `source`, `id`, `session_id` and whether the change `is_deletion`, each combination once. `is_told`: whether
+    that is all that changed, which is not known of a source whose earlier version is gone.
+    """
+
+    rows: Mapping[str, DataFrame]
+    keys: DataFrame
+    is_told: bool
+
+    @property
+    def ids(self) -> DataFrame:
+        """`source` and `id` of the rows that are new or changed: of deleted ones only where a row has their key."""
+        return self.keys.where(~F.col("is_deletion")).select("source", "id").distinct()
+
+
+def _by_stamps(rows: DataFrame, source: str, since: datetime) -> DataFrame:
+    """The rows that say that they are as young, where no feed tells."""
+    names = ("created_at", "updated_at", RULES[source].placed_by)
+    is_young = [F.coalesce(F.col(n) >= instant(since), F.lit(False)) for n in rows.columns if n in names]
+    return rows.where(reduce(lambda a, b: a | b, is_young))
+
+
+def _as(change: str, rows: DataFrame) -> DataFrame:
+    return rows.withColumn(CHANGE_TYPE, F.lit(change))
+
+
+def _changed_rows(
+    lake: Lake, source: str, followed: Followed, version: int, look_back_hours: int
+) -> tuple[DataFrame, bool] | None:
+    """What was added to a source and removed, and whether that is all; None where nothing can have been.
+
+    By the Change Data Feed; without one by comparing with the version that was followed; where that is gone, by a
+    look-back over the rows' own stamps. All rows of a source that was not there.
+    """
+    before = followed.versions.get(source)
+    if version == before:
+        return None
+    columns = columns_read(source, contract_of(source).public_columns)
+    rows = lake.read(source, version).select(*columns)
+    if before is None or version < before:
+        log.warning("the source is new or was replaced: all of its rows count as new", source=source)
+        return _as("insert", rows), False
+    if (feed := lake.changes(source, before + 1, version)) is not None:
+        return feed.select(*columns, CHANGE_TYPE), True
+    if (then := lake.readable(source, before, columns)) is not None:
+        log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
+        return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
+    since = followed.run_start - timedelta(hours=look_back_hours)
+    log.warning("no change data feed: looking back by stamps", source=source, since=since.isoformat())
+    log.warning("what moved away stays where it was until a run with a window", source=source)
+    return _as("insert", _by_stamps(rows, source, since)), False
+
+
+def _session_of(source: str, columns: list[str]) -> Column:
+    if source == SESSIONS:
+        return F.col("id")
+    return F.col("session_id") if "session_id" in columns else F.lit(None).cast("string")
+
+
+def changes_since(
+    lake: Lake, staging: Staging, followed: Followed, versions: Mapping[str, int], look_back_hours: int
+) -> Changed:
+    """What changed in the sources between the versions followed and these."""
+    told = {
+        source: found
+        for source, version in versions.items()
+        if (found := _changed_rows(lake, source, followed, version, look_back_hours)) is not None
+    }
+    rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in told.items()}
+    keys = [
+        changed.select(
+            F.lit(source).alias("source"),
+            "id",
+            _session_of(source, changed.columns).alias("session_id"),
+            (F.col(CHANGE_TYPE) == "delete").alias("is_deletion"),
+        )
+        for source, changed in rows.items()
+    ]
+    staged = staging.write("changed", together([lake.empty(_KEYS), *keys]).distinct())
+    return Changed(rows, staged, all(is_all for _, is_all in told.values()))
