@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -104,7 +104,8 @@ def _changed_rows(
     return _as("insert", _by_stamps(rows, source, since)), False
 
 
-def _session_of(source: str, columns: list[str]) -> Column:
+def session_of(source: str, columns: Collection[str]) -> Column:
+    """The session that a row of the source is of: a session itself is its own, some rows are of none."""
     if source == SESSIONS:
         return F.col("id")
     return F.col("session_id") if "session_id" in columns else F.lit(None).cast("string")
@@ -124,7 +125,7 @@ def changes_since(
         changed.select(
             F.lit(source).alias("source"),
             "id",
-            _session_of(source, changed.columns).alias("session_id"),
+            session_of(source, changed.columns).alias("session_id"),
             (F.col(CHANGE_TYPE) == "delete").alias("is_deletion"),
         )
         for source, changed in rows.items()

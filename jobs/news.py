@@ -19,7 +19,7 @@ from pyspark.sql.types import TimestampType
 from jobs import sources
 from jobs.changed import ADDED, Changed, Followed
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.looked_at import TEACHERS, rows_of_sessions, touched_sessions
+from jobs.looked_at import rows_touched
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
@@ -92,8 +92,7 @@ def window_of_news(
     keys: set[Any] = set()
     if changed.rows:
         with Staging(lake, f"{run_id}.news", run_start) as staging:
-            sessions = staging.write("touched", touched_sessions(lake, versions, changed))
-            touched = rows_of_sessions(lake, staging, versions, sessions, changed, whole=(TEACHERS,))
+            touched = rows_touched(lake, staging, versions, changed)
             rows = {s: _then_and_now(found, changed.rows.get(s)) for s, found in touched.rows.items()}
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)

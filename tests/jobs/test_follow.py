@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,15 +13,22 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.command import Job
+from jobs import (
+    dashboard_metrics_hourly,
+    life_cycle,
+    looked_at,
+    sources,
+    teacher_analytics_summary,
+    teacher_prompt_effectiveness,
+)
+from jobs.command import Job, read_call
 from jobs.lake import Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, unlike, version_of
 from tests.messy import messy_tables
-from tests.oracle import daily, hourly, prompts
+from tests.oracle import common, daily, hourly, prompts
 from transforms.changes import STAMPS
 
 Row = dict[str, Any]
@@ -62,9 +70,9 @@ def with_feed(spark: SparkSession, lakehouse: Path) -> None:
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
 
 
-def told(case: Case, lakehouse: Path, sources: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
+def told(case: Case, lakehouse: Path, tables: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
     """Where the canonical table differs from what the oracle makes of the sources, in all columns but these."""
-    return unlike(case.table, rows_of(lakehouse, case.table), case.wanted(sources), but_for)
+    return unlike(case.table, rows_of(lakehouse, case.table), case.wanted(tables), but_for)
 
 
 @pytest.mark.long
@@ -139,3 +147,93 @@ def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tu
     weeks = [row for row in rows_of(lakehouse, PROMPTS) if row["id"] not in kept]
     assert len(weeks) > 20
     assert sum(row["total_generated"] for row in weeks) == sum(row["total_generated"] for row in days)
+
+
+def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
+    """Everything that can happen to a source between two runs, to a few of its rows."""
+    good = common.usable(tables)
+    sessions = [row["id"] for row in good["sessions.classroom_sessions"]]
+    spoken, prompt = good["sessions.transcriptions"][0], good["ai_insights.teacher_guidance_metrics"][0]
+    elsewhere = next(name for name in reversed(sessions) if name != spoken["session_id"])
+    waited_for = {row["session_id"] for row in tables["analytics.session_events"]} - set(sessions) - {None}
+    late = datetime(2025, 12, 24, tzinfo=timezone.utc)
+    appended: Tables = {
+        "sessions.classroom_sessions": [{"id": name, "school_id": "school-b"} for name in waited_for if name.strip()],
+        "analytics.session_events": [
+            {"id": "late-end", "session_id": sessions[2], "event_type": "ended", "event_time": common_time(good)},
+            {"id": " ", "session_id": sessions[3], "event_type": "ended", "event_time": common_time(good)},
+            {"id": "unheard-of", "session_id": sessions[3], "event_type": "paused", "event_time": common_time(good)},
+        ],
+        # A newer copy in another session, and one that is newer and broken.
+        "sessions.transcriptions": [{**spoken, "session_id": elsewhere, "created_at": late}],
+        "ai_insights.teacher_guidance_metrics": [
+            {**prompt, "generated_at": None, "created_at": late, "updated_at": late},
+            {"id": "late", "session_id": sessions[5], "generated_at": common_time(good)},
+        ],
+    }
+    for table, rows in appended.items():
+        write_table(lakehouse, table, rows, mode="append")
+    copies = Counter(row["id"] for row in tables["analytics.session_events"] if (row["id"] or "").strip())
+    copied = next(key for key, count in copies.items() if count > 1)
+    oldest = min(
+        (row for row in tables["analytics.session_events"] if row["id"] == copied and row["created_at"]),
+        key=lambda row: row["created_at"],
+    )
+    lake = Lake(spark, LocalFolder(lakehouse))
+    changed = ("sessions.student_groups", "sessions.participants", "users.teachers", "analytics.session_events")
+    lake.attach(changed)
+    group, joined, teacher = (good[table][0]["id"] for table in changed[:3])
+    for statement in (
+        f"UPDATE sessions.student_groups SET collaboration_score = 1 WHERE id = '{group}'",
+        f"UPDATE sessions.participants SET session_id = '{elsewhere}' WHERE id = '{joined}'",
+        f"UPDATE users.teachers SET timezone = 'Asia/Tokyo' WHERE id = '{teacher}'",
+        f"DELETE FROM analytics.session_events WHERE id = '{copied}' AND created_at = '{oldest['created_at']}'",
+    ):
+        spark.sql(statement)
+
+
+def common_time(good: Tables) -> datetime:
+    """A time at which something happened."""
+    found: datetime = good["sessions.transcriptions"][1]["start_time"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["hourly", *(pytest.param(name, marks=pytest.mark.long) for name in ("daily", "prompts"))]
+)
+def test_of_long_sources_what_is_near_makes_the_rows_of_all(
+    spark: SparkSession, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, tables = CASES[name], messy_tables(8, sessions=80)
+    write_lake(tmp_path, tables)
+    with_feed(spark, tmp_path)
+    run(spark, tmp_path, case.job, run_start=NOW)
+    late_changes(spark, tmp_path, tables)
+    found: list[int] = []
+
+    def rows_near(*arguments: Any) -> looked_at.LookedAt | None:
+        near = looked_at.rows_near(*arguments)
+        assert near is not None
+        found.append(near.rows["ai_insights.teacher_guidance_metrics"].count())
+        return near
+
+    monkeypatch.setattr(sources, "LONG", 0)
+    monkeypatch.setattr(looked_at, "MOST_OF", 0)
+    monkeypatch.setattr(life_cycle, "rows_near", rows_near)
+    run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
+    now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
+    assert 0 < found[0] < len(now["ai_insights.teacher_guidance_metrics"])
+    assert told(case, tmp_path, now, but_for=("total_storage_gb",)) == []
+    is_read = case.job.rollup_of(read_call(case.job, [])).sources
+    still_open = Counter(
+        (row["source_table"].removeprefix("classwaves."), row["reason"])
+        for row in rows_of(tmp_path, "quality.quarantine")
+        if row["resolved_at"] is None
+    )
+    assert still_open == {
+        (source, reason): count
+        for source, reasons in common.rejected(now).items()
+        if source in is_read
+        for reason, count in reasons.items()
+        if count
+    }
