@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -20,7 +19,6 @@ from jobs.changed import Changed, session_of
 from jobs.lake import Lake
 from jobs.sources import are_long, raw_rows
 from jobs.staging import Staging
-from transforms.columns import instant
 from transforms.parts import together
 from transforms.usable_rows import RULES, SESSIONS, key_hash
 
@@ -30,8 +28,6 @@ OF_TEACHERS = {SESSIONS: "id", "ai_insights.teacher_guidance_metrics": "session_
 
 MOST_OF = 2
 """Where one in so many sessions is looked at, all rows are read instead: once, and without a search for them."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 IsNear = Callable[[Column], Column]
 """Whether a moment is near a window: what happens then can count in it, or place a session that does."""
@@ -107,19 +103,19 @@ def _looked_at(
     lake: Lake, versions: Mapping[str, int], keys: DataFrame, places: DataFrame | None, whole: Collection[str]
 ) -> LookedAt:
     """The rows with these keys. `places`, of some sources, say when they were made: few files hold such rows."""
-    stretches: dict[str, tuple[datetime, datetime]] = {}
+    stretches: dict[str, tuple[Column, Column]] = {}
     if places is not None:
         figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
         for source, rows_found, dated, first, last in places.groupBy("source").agg(*figures).collect():
             if dated == rows_found:
-                stretches[source] = _EPOCH + timedelta(microseconds=first), _EPOCH + timedelta(microseconds=last)
+                stretches[source] = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
 
     def rows_of(source: str) -> DataFrame:
         rows = raw_rows(lake, source, versions)
         if source in whole:
             return rows
         if source in stretches:
-            rows = rows.where(_made_at(source, rows.columns).between(*map(instant, stretches[source])))
+            rows = rows.where(_made_at(source, rows.columns).between(*stretches[source]))
         return _with_keys(rows, source, keys)
 
     return LookedAt({source: rows_of(source) for source in versions}, keys, whole)

@@ -99,7 +99,9 @@ class HourWindow:
         """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
         stretches: list[tuple[datetime, datetime]] = []
         for hour in self.picked or ():
-            start = stretches.pop()[0] if stretches and hour - before <= stretches[-1][1] else hour - before
+            start = _earlier(hour, before)
+            if stretches and start <= stretches[-1][1]:
+                start, _ = stretches.pop()
             stretches.append((start, hour + timedelta(hours=1)))
         return stretches if 0 < len(stretches) <= MAX_STRETCHES else [(_earlier(self.start, before), self.end)]
 

@@ -13,6 +13,7 @@ from transforms.windows import (
     EARLIEST,
     LATEST,
     MAX_PICKED,
+    MAX_STRETCHES,
     PERIOD_LENGTHS,
     DateWindow,
     HourWindow,
@@ -164,6 +165,35 @@ def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
     assert_values(intervals, window.overlapped_hours(F.col("start"), F.col("end")))
     assert window.until(at(10)) == HourWindow(at(8), at(10), (at(8), at(11)))
     assert window.before(1) == HourWindow(at(4), at(8))
+
+
+def test_what_reaches_into_hours_begins_at_most_so_long_before_each(table: Table) -> None:
+    moments = table("""
+        moment timestamp    | two_hours_before boolean | of_all boolean
+        2025-09-01 05:59:59 | false                    | false
+        2025-09-01 06:00:00 | true                     | true
+        2025-09-01 08:59:59 | true                     | true
+        2025-09-01 09:00:00 | false                    | true
+        2025-09-01 12:00:00 | true                     | true
+        2025-09-01 14:30:00 | true                     | true
+        2025-09-01 15:00:00 | false                    | false
+    """)
+    window = HourWindow.of([at(8), at(14)])
+    for name, told in (("two_hours_before", window), ("of_all", HourWindow(at(8), at(15)))):
+        cases = moments.select("moment", F.col(name).alias("expected"))
+        assert_values(cases, told.may_hold(F.col("moment"), hours_before=2))
+
+
+def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:
+    between = table("""
+        moment timestamp    | expected boolean
+        2025-09-01 04:00:00 | false
+    """)
+    hours = [at(0) + timedelta(hours=6 * n) for n in range(MAX_STRETCHES + 1)]
+    assert_values(between, HourWindow.of(hours[:-1]).may_hold(F.col("moment"), hours_before=1))
+    assert_values(
+        between.withColumn("expected", F.lit(True)), HourWindow.of(hours).may_hold(F.col("moment"), hours_before=1)
+    )
 
 
 def test_a_window_of_dates_or_periods_with_gaps_holds_only_these(table: Table) -> None:
