@@ -13,17 +13,21 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import sources
+from jobs import looked_at, sources
+from jobs.changed import Followed, changes_since
+from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.lake import Lake
 from jobs.places import LocalFolder
 from jobs.staging import Staging
 from tests.lakehouses import copy_of_example
 from transforms.metric_settings import MetricSettings
 from transforms.usable_rows import EVENTS, SESSIONS, columns_read, copied_keys
+from transforms.windows import HourWindow
 
 TRANSCRIPTIONS = "sessions.transcriptions"
 READ = (SESSIONS, "sessions.student_groups", TRANSCRIPTIONS, EVENTS)
 RUN_START = datetime(2025, 10, 1, tzinfo=timezone.utc)
+DAY = HourWindow(datetime(2025, 10, 30, tzinfo=timezone.utc), datetime(2025, 10, 31, tzinfo=timezone.utc))
 WHOLE_PLANS = {"spark.sql.maxMetadataStringLength": "100000", "spark.sql.debug.maxToStringFields": "1000"}
 
 
@@ -134,3 +138,46 @@ def test_many_rows_are_neither_sorted_nor_shuffled(of_many: Reading) -> None:
 def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
     plan = of_few.plan_with(TRANSCRIPTIONS)
     assert len(re.findall(r"Window \[", plan)) == 1
+
+
+@pytest.fixture(scope="module")
+def near(lake: Lake) -> Iterator[tuple[looked_at.LookedAt, dict[str, str]]]:
+    """What a run over one day looks at where nothing has changed, as if the example were long."""
+    staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
+    with pytest.MonkeyPatch.context() as patch, staging:
+        patch.setattr(sources, "LONG", 0)
+        patch.setattr(looked_at, "MOST_OF", 0)
+        for name, value in WHOLE_PLANS.items():
+            lake.spark.conf.set(name, value)
+        nothing = changes_since(lake, staging, Followed(versions, RUN_START), versions, 0)
+        assert nothing.rows == {}
+        found = looked_at.rows_near(
+            lake, staging, versions, nothing, lambda moment: ROLLUP.is_near(moment, DAY, MetricSettings())
+        )
+        assert found is not None
+        yield found, staging.plans
+        for name in WHOLE_PLANS:
+            lake.spark.conf.unset(name)
+
+
+def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[looked_at.LookedAt, dict[str, str]]) -> None:
+    _, plans = near
+    scans = {name: scans_of(plans[name], TRANSCRIPTIONS) for name in ("near", "keys", "places")}
+    assert scans == {
+        "near": [{"session_id", "start_time"}],
+        "keys": [{"id", "session_id"}],
+        "places": [{"id", "session_id", "created_at"}],
+    }
+
+
+def test_rows_near_are_read_from_files_of_their_time(
+    lake: Lake, near: tuple[looked_at.LookedAt, dict[str, str]]
+) -> None:
+    found = near[0].rows[TRANSCRIPTIONS]
+    plan = plan_of(found)
+    assert re.search(r"PushedFilters: \[.*GreaterThanOrEqual\(created_at,.*LessThanOrEqual\(created_at,", plan)
+    assert len(scans_of(plan, TRANSCRIPTIONS)) == 1
+    everything = lake.latest(TRANSCRIPTIONS)
+    of_day = everything.where(DAY.holds(F.col("start_time")))
+    assert of_day.select("id").exceptAll(found.select("id")).isEmpty()
+    assert 0 < of_day.count() < found.count() < everything.count()
