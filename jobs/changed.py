@@ -9,7 +9,7 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from expectations.contract import contract_of
 from jobs.lake import CHANGE_TYPE, Lake
@@ -22,8 +22,9 @@ from transforms.usable_rows import RULES, SESSIONS, columns_read
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
 
-_KEYS = (
-    StructType().add("source", "string").add("id", "string").add("session_id", "string").add("is_deletion", "boolean")
+_PLACES = StructType(
+    [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
+    + [StructField("made", LongType())]
 )
 
 
@@ -51,19 +52,25 @@ class Followed:
 class Changed:
     """What changed in the sources.
 
-    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `keys`,
-    staged: `source`, `id`, `session_id` and whether the change `is_deletion`, each combination once. `is_told`: whether
-    that is all that changed, which is not known of a source whose earlier version is gone.
+    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `places`,
+    staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made` (microseconds),
+    and its `_change_type`. `is_told`: whether that is all that changed, which is not known of a source whose earlier
+    version is gone.
     """
 
     rows: Mapping[str, DataFrame]
-    keys: DataFrame
+    places: DataFrame
     is_told: bool
+
+    @property
+    def keyed(self) -> DataFrame:
+        """The places of rows with a key."""
+        return self.places.where(F.col("id").isNotNull())
 
     @property
     def ids(self) -> DataFrame:
         """`source` and `id` of the rows that are new or changed: of deleted ones only where a row has their key."""
-        return self.keys.where(~F.col("is_deletion")).select("source", "id").distinct()
+        return self.keyed.where(F.col(CHANGE_TYPE) != "delete").select("source", "id").distinct()
 
 
 def _by_stamps(rows: DataFrame, source: str, since: datetime) -> DataFrame:
@@ -111,6 +118,11 @@ def session_of(source: str, columns: Collection[str]) -> Column:
     return F.col("session_id") if "session_id" in columns else F.lit(None).cast("string")
 
 
+def made_at(source: str, columns: Collection[str]) -> Column:
+    """When a row of the source was made, as far as it tells."""
+    return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
+
+
 def changes_since(
     lake: Lake, staging: Staging, followed: Followed, versions: Mapping[str, int], look_back_hours: int
 ) -> Changed:
@@ -121,14 +133,15 @@ def changes_since(
         if (found := _changed_rows(lake, source, followed, version, look_back_hours)) is not None
     }
     rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in told.items()}
-    keys = [
+    places = [
         changed.select(
             F.lit(source).alias("source"),
-            "id",
+            blank_to_null(F.col("id")).alias("id"),
             session_of(source, changed.columns).alias("session_id"),
-            (F.col(CHANGE_TYPE) == "delete").alias("is_deletion"),
+            F.unix_micros(made_at(source, changed.columns)).alias("made"),
+            CHANGE_TYPE,
         )
-        for source, changed in rows.items()
+        for source, (changed, _) in told.items()
     ]
-    staged = staging.write("changed", together([lake.empty(_KEYS), *keys]).distinct())
+    staged = staging.write("changed", together([lake.empty(_PLACES), *places]))
     return Changed(rows, staged, all(is_all for _, is_all in told.values()))

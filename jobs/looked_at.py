@@ -7,7 +7,7 @@ wherever it stands, and where a source holds its rows by the time they were made
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -15,8 +15,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
-from jobs.changed import Changed, session_of
-from jobs.lake import Lake
+from jobs.changed import REMOVED, Changed, made_at, session_of
+from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import are_long, raw_rows
 from jobs.staging import Staging
 from transforms.parts import together
@@ -80,43 +80,46 @@ def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
     return rows.withColumn("key_hash", key_hash(source)).join(known, "key_hash", how="left_semi").drop("key_hash")
 
 
-def _made_at(source: str, columns: Collection[str]) -> Column:
-    return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
-
-
 def _places(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
-    """`source`, `session_id` and when it was `made` (microseconds) of each of the source's rows with these keys."""
+    """`source`, `id`, `session_id` and when it was `made` (microseconds) of each row of the source with these keys."""
     rows = lake.read(source, versions[source])
-    return _with_keys(
-        rows.select(
-            F.lit(source).alias("source"),
-            "id",
-            session_of(source, rows.columns).alias("session_id"),
-            F.unix_micros(_made_at(source, rows.columns)).alias("made"),
-        ),
-        source,
-        keys,
-    ).drop("id")
+    session, made = session_of(source, rows.columns), F.unix_micros(made_at(source, rows.columns))
+    places = rows.select(F.lit(source).alias("source"), "id", session.alias("session_id"), made.alias("made"))
+    return _with_keys(places, source, keys)
+
+
+def _nothings(lake: Lake, sources: Collection[str]) -> DataFrame:
+    """The one key that all rows without a key have, of each of these sources."""
+    named = lake.spark.range(1).select(F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source"))
+    return named.select("source", F.xxhash64("source").alias("key_hash"))
 
 
 def _looked_at(
-    lake: Lake, versions: Mapping[str, int], keys: DataFrame, places: DataFrame | None, whole: Collection[str]
+    lake: Lake,
+    versions: Mapping[str, int],
+    keys: DataFrame,
+    places: Sequence[DataFrame],
+    whole: Collection[str],
+    without_key: Collection[str] = (),
 ) -> LookedAt:
-    """The rows with these keys. `places`, of some sources, say when they were made: few files hold such rows."""
+    """The rows with these keys, of some sources also rows `without_key`.
+
+    `places` tell of some sources when all these rows were made: few files hold such rows.
+    """
     stretches: dict[str, tuple[Column, Column]] = {}
-    if places is not None:
-        figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
-        for source, rows_found, dated, first, last in places.groupBy("source").agg(*figures).collect():
-            if dated == rows_found:
-                stretches[source] = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
+    figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
+    for source, rows_found, dated, first, last in together(places).groupBy("source").agg(*figures).collect():
+        if dated == rows_found:
+            stretches[source] = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
+    all_keys = keys.unionByName(_nothings(lake, without_key)) if without_key else keys
 
     def rows_of(source: str) -> DataFrame:
         rows = raw_rows(lake, source, versions)
         if source in whole:
             return rows
         if source in stretches:
-            rows = rows.where(_made_at(source, rows.columns).between(*stretches[source]))
-        return _with_keys(rows, source, keys)
+            rows = rows.where(made_at(source, rows.columns).between(*stretches[source]))
+        return _with_keys(rows, source, all_keys)
 
     return LookedAt({source: rows_of(source) for source in versions}, keys, whole)
 
@@ -127,7 +130,7 @@ def rows_touched(lake: Lake, staging: Staging, versions: Mapping[str, int], chan
     Also of the sessions of other rows of the same key, which a new row can take the place of, and of all sessions of a
     changed teacher.
     """
-    found = [changed.keys.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
+    found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     for source, name in OF_TEACHERS.items():
         if TEACHERS in changed.rows and source in versions:
             teachers = changed.ids.where(F.col("source") == TEACHERS).select(F.col("id").alias("teacher_id"))
@@ -141,11 +144,12 @@ def rows_touched(lake: Lake, staging: Staging, versions: Mapping[str, int], chan
 
     sessions = staging.write("touched", together(found).where("session_id IS NOT NULL").distinct())
     keys, places = keys_and_places("")
-    others = places.where("session_id IS NOT NULL").join(sessions, "session_id", how="left_anti").select("session_id")
+    of_same_key = places.join(changed.ids, ["source", "id"], how="left_semi").where("session_id IS NOT NULL")
+    others = of_same_key.join(sessions, "session_id", how="left_anti").select("session_id")
     if not others.isEmpty():
         sessions = staging.write("touched_too", sessions.unionByName(others.distinct()))
         keys, places = keys_and_places("_too")
-    return _looked_at(lake, versions, keys, places, (TEACHERS,))
+    return _looked_at(lake, versions, keys, [places], (TEACHERS,))
 
 
 def rows_near(
@@ -153,10 +157,10 @@ def rows_near(
 ) -> LookedAt | None:
     """All rows that can count in a window or place what does, and all whose usability a change can have changed.
 
-    These are the rows of the sessions with a time near, changed rows, rows of changed sessions, and rows without a key;
-    of some sources all. None where that is most of the sessions.
+    These are the rows of the sessions with a time near, changed rows, and rows of changed sessions; of some sources
+    all. None where that is most of the sessions.
     """
-    found = [changed.keys.select("session_id")]
+    found = [changed.keyed.select("session_id")]
     for source, version in versions.items():
         rows = lake.read(source, version)
         near = rows.where(_is_near(rows, source, is_near))
@@ -166,12 +170,17 @@ def rows_near(
         return None
     whole = [source for source in versions if RULES[source].is_read_whole]
     some = [source for source in versions if source not in whole]
-    without_key = lake.spark.range(1).select(
-        F.explode(F.array(*map(F.lit, some))).alias("source"), F.lit(None).cast("string").alias("id")
-    )
-    ids = changed.keys.select("source", "id").unionByName(without_key)
-    keys = staging.write("keys", _keys_in(lake, versions, some, sessions, ids, is_near))
+    # A row without a key that is gone is missed among all of them; one that is new has its equals where it stands: what
+    # is equal was made at the same time.
+    keyless = changed.places.where(F.col("id").isNull() & F.col("source").isin(some))
+    is_removed = F.max(F.col(CHANGE_TYPE).isin(*REMOVED)).alias("is_removed")
+    with_keyless = {row["source"]: row["is_removed"] for row in keyless.groupBy("source").agg(is_removed).collect()}
+    keys = _keys_in(lake, versions, some, sessions, changed.keyed, is_near)
+    gone = [source for source, is_gone in with_keyless.items() if is_gone]
+    staged = staging.write("keys", keys.unionByName(_nothings(lake, gone)) if gone else keys)
     # Of a short source all rows are read sooner than it is known which.
-    long = [_places(lake, versions, source, keys) for source in some if are_long(lake, [source])]
-    places = staging.write("places", together(long)) if long else None
-    return _looked_at(lake, versions, keys, places, whole)
+    long = [source for source in some if are_long(lake, [source])]
+    places = [keyless.where(F.col("source").isin(long))]
+    if long:
+        places.append(staging.write("places", together(_places(lake, versions, source, staged) for source in long)))
+    return _looked_at(lake, versions, staged, places, whole, with_keyless)
