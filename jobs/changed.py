@@ -69,7 +69,7 @@ class Changed:
 
     @property
     def ids(self) -> DataFrame:
-        """`source` and `id` of the rows that are new or changed: of deleted ones only where a row has their key."""
+        """`source` and `id` of the rows that are new or changed, but not of those that were only deleted."""
         return self.keyed.where(F.col(CHANGE_TYPE) != "delete").select("source", "id").distinct()
 
 

@@ -130,7 +130,7 @@ class Lake:
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
         try:
             feed = self.spark.read.options(**options).table(table)
-            feed.limit(1).collect()  # what is missing shows when it is read
+            feed.agg(F.count(F.col(feed.columns[0]))).collect()  # what is missing shows when it is read
         except Exception as error:
             log.warning("the change data feed cannot be read", table=table, reason=_reason(error))
             return None
@@ -299,24 +299,29 @@ class Lake:
     def merge(
         self,
         table: str,
-        rows: DataFrame,
+        rows: Callable[[], DataFrame],
         key: Sequence[str],
         updates: Mapping[str, str],
         unmatched: tuple[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Merges rows into a table of ours by key: `updates` (column to SQL over `t` and `s`) where the key is there.
 
-        `unmatched` is a condition over `t` and the updates for those of its rows that are not among `rows`.
+        `rows` are made anew at each attempt. `unmatched` is a condition over `t` and the updates for those of its rows
+        that are not among them.
         """
-        columns = rows.columns
         same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
-        clauses = [
-            f"WHEN MATCHED THEN UPDATE SET {_assignments(updates)}",
-            f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{n}' for n in columns)})",
-        ]
-        if unmatched:
-            condition, sets = unmatched
-            clauses.append(f"WHEN NOT MATCHED BY SOURCE AND {condition} THEN UPDATE SET {_assignments(sets)}")
-        # In SQL: the Python interface of Delta needs a plug-in of its own where the session is a remote one.
-        statement = f"MERGE INTO {table} t USING {{rows}} s ON {same_key} {' '.join(clauses)}"
-        self.insistently(table, lambda: self._sql(statement, rows=rows))
+
+        def write() -> None:
+            merged = rows()
+            columns = merged.columns
+            clauses = [
+                f"WHEN MATCHED THEN UPDATE SET {_assignments(updates)}",
+                f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{n}' for n in columns)})",
+            ]
+            if unmatched:
+                condition, sets = unmatched
+                clauses.append(f"WHEN NOT MATCHED BY SOURCE AND {condition} THEN UPDATE SET {_assignments(sets)}")
+            # In SQL: the Python interface of Delta needs a plug-in of its own where the session is a remote one.
+            self._sql(f"MERGE INTO {table} t USING {{rows}} s ON {same_key} {' '.join(clauses)}", rows=merged)
+
+        self.insistently(table, write)

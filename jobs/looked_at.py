@@ -15,10 +15,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
+from expectations.contract import contract_of
 from jobs.changed import REMOVED, Changed, made_at, session_of
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import are_long, raw_rows
 from jobs.staging import Staging
+from transforms.columns import blank_to_null
 from transforms.parts import together
 from transforms.usable_rows import RULES, SESSIONS, key_hash
 
@@ -62,7 +64,7 @@ def _keys_in(
 ) -> DataFrame:
     """`source` and `key_hash`, each once, of the sources' rows in these sessions, and of these `ids` (with `source`).
 
-    `is_near` adds rows that need no session and are near.
+    `is_near` adds rows that need no session and are near. Rows without a key are not among them.
     """
     found = [ids.select("source", F.xxhash64("source", "id").alias("key_hash"))]
     for source in sources:
@@ -71,7 +73,8 @@ def _keys_in(
         if source == SESSIONS or "session_id" in rows.columns:
             placed = rows.withColumn("session_id", session_of(source, rows.columns))
             some.append(placed.join(sessions, "session_id", how="left_semi"))
-        found += [each.select(F.lit(source).alias("source"), key_hash(source).alias("key_hash")) for each in some]
+        keyed = [each.where(blank_to_null(F.col("id")).isNotNull()) for each in some]
+        found += [each.select(F.lit(source).alias("source"), key_hash(source).alias("key_hash")) for each in keyed]
     return together(found).distinct()
 
 
@@ -88,7 +91,7 @@ def _places(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFram
     return _with_keys(places, source, keys)
 
 
-def _nothings(lake: Lake, sources: Collection[str]) -> DataFrame:
+def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
     """The one key that all rows without a key have, of each of these sources."""
     named = lake.spark.range(1).select(F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source"))
     return named.select("source", F.xxhash64("source").alias("key_hash"))
@@ -98,37 +101,46 @@ def _looked_at(
     lake: Lake,
     versions: Mapping[str, int],
     keys: DataFrame,
-    places: Sequence[DataFrame],
+    places: DataFrame,
+    placed: Collection[str],
     whole: Collection[str],
-    without_key: Collection[str] = (),
+    keyless: Collection[str] = (),
 ) -> LookedAt:
-    """The rows with these keys, of some sources also rows `without_key`.
+    """The rows with these keys, of the `keyless` sources also rows without a key.
 
-    `places` tell of some sources when all these rows were made: few files hold such rows.
+    `places` tell of the `placed` sources when all these rows were made: few files hold such rows.
     """
-    stretches: dict[str, tuple[Column, Column]] = {}
+    is_possible = dict.fromkeys(placed, F.lit(False))
     figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
-    for source, rows_found, dated, first, last in together(places).groupBy("source").agg(*figures).collect():
-        if dated == rows_found:
-            stretches[source] = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
-    all_keys = keys.unionByName(_nothings(lake, without_key)) if without_key else keys
+    for source, rows_found, dated, first, last in places.groupBy("source").agg(*figures).collect():
+        stretch = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
+        made = made_at(source, contract_of(source).column_names)
+        is_possible[source] = made.between(*stretch) if dated == rows_found else F.lit(True)
+    all_keys = keys.unionByName(_key_of_keyless(lake, keyless)) if keyless else keys
 
     def rows_of(source: str) -> DataFrame:
         rows = raw_rows(lake, source, versions)
         if source in whole:
             return rows
-        if source in stretches:
-            rows = rows.where(made_at(source, rows.columns).between(*stretches[source]))
-        return _with_keys(rows, source, all_keys)
+        return _with_keys(rows.where(is_possible.get(source, F.lit(True))), source, all_keys)
 
     return LookedAt({source: rows_of(source) for source in versions}, keys, whole)
 
 
-def rows_touched(lake: Lake, staging: Staging, versions: Mapping[str, int], changed: Changed) -> LookedAt:
+def _that_are(lake: Lake, versions: Mapping[str, int], changed: Changed, found: Sequence[DataFrame]) -> DataFrame:
+    """The `session_id`s among these that are sessions or were: rows of others count nowhere, and can be anywhere."""
+    of_now = lake.read(SESSIONS, versions[SESSIONS]).select(F.col("id").alias("session_id"))
+    of_then = changed.keyed.where(F.col("source") == SESSIONS).select("session_id")
+    return together(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
+
+
+def rows_touched(
+    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: Changed
+) -> tuple[LookedAt, DataFrame]:
     """New and changed rows, and all rows of the sessions that these belong to, now or before; all teachers.
 
     Also of the sessions of other rows of the same key, which a new row can take the place of, and of all sessions of a
-    changed teacher.
+    changed teacher. And the `session_id`s of all these sessions.
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     for source, name in OF_TEACHERS.items():
@@ -142,14 +154,14 @@ def rows_touched(lake: Lake, staging: Staging, versions: Mapping[str, int], chan
         keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
         return keys, staging.write(f"places{name}", together(_places(lake, versions, s, keys) for s in some))
 
-    sessions = staging.write("touched", together(found).where("session_id IS NOT NULL").distinct())
+    sessions = staging.write("touched", _that_are(lake, versions, changed, found))
     keys, places = keys_and_places("")
-    of_same_key = places.join(changed.ids, ["source", "id"], how="left_semi").where("session_id IS NOT NULL")
-    others = of_same_key.join(sessions, "session_id", how="left_anti").select("session_id")
-    if not others.isEmpty():
-        sessions = staging.write("touched_too", sessions.unionByName(others.distinct()))
+    of_same_key = places.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
+    others = of_same_key.join(sessions, "session_id", how="left_anti")
+    if not (too := _that_are(lake, versions, changed, [others])).isEmpty():
+        sessions = staging.write("touched_too", sessions.unionByName(too))
         keys, places = keys_and_places("_too")
-    return _looked_at(lake, versions, keys, [places], (TEACHERS,))
+    return _looked_at(lake, versions, keys, places, some, (TEACHERS,)), sessions
 
 
 def rows_near(
@@ -160,27 +172,26 @@ def rows_near(
     These are the rows of the sessions with a time near, changed rows, and rows of changed sessions; of some sources
     all. None where that is most of the sessions.
     """
-    found = [changed.keyed.select("session_id")]
+    found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
     for source, version in versions.items():
         rows = lake.read(source, version)
         near = rows.where(_is_near(rows, source, is_near))
         found.append(near.select(session_of(source, rows.columns).alias("session_id")))
-    sessions = staging.write("near", together(found).where("session_id IS NOT NULL").distinct())
+    sessions = staging.write("near", _that_are(lake, versions, changed, found))
     if sessions.count() * MOST_OF > lake.read(SESSIONS, versions[SESSIONS]).count():
         return None
     whole = [source for source in versions if RULES[source].is_read_whole]
     some = [source for source in versions if source not in whole]
     # A row without a key that is gone is missed among all of them; one that is new has its equals where it stands: what
     # is equal was made at the same time.
-    keyless = changed.places.where(F.col("id").isNull() & F.col("source").isin(some))
+    without_key = changed.places.where(F.col("id").isNull() & F.col("source").isin(some))
     is_removed = F.max(F.col(CHANGE_TYPE).isin(*REMOVED)).alias("is_removed")
-    with_keyless = {row["source"]: row["is_removed"] for row in keyless.groupBy("source").agg(is_removed).collect()}
-    keys = _keys_in(lake, versions, some, sessions, changed.keyed, is_near)
-    gone = [source for source, is_gone in with_keyless.items() if is_gone]
-    staged = staging.write("keys", keys.unionByName(_nothings(lake, gone)) if gone else keys)
+    keyless = {row["source"]: row["is_removed"] for row in without_key.groupBy("source").agg(is_removed).collect()}
+    keys = _keys_in(lake, versions, some, sessions, changed.keyed.where(F.col("source").isin(some)), is_near)
+    gone = [source for source, is_gone in keyless.items() if is_gone]
+    staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
     # Of a short source all rows are read sooner than it is known which.
     long = [source for source in some if are_long(lake, [source])]
-    places = [keyless.where(F.col("source").isin(long))]
-    if long:
-        places.append(staging.write("places", together(_places(lake, versions, source, staged) for source in long)))
-    return _looked_at(lake, versions, staged, places, whole, with_keyless)
+    of_long = [_places(lake, versions, source, staged) for source in long]
+    places = staging.write("places", together([without_key.where(F.col("source").isin(long)), *of_long]))
+    return _looked_at(lake, versions, staged, places, long, whole, keyless)

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from jobs import sources
-from jobs.changed import ADDED, Changed, Followed
+from jobs.changed import ADDED, Changed, Followed, session_of
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.looked_at import rows_touched
 from jobs.rollup import Rollup, W
@@ -66,6 +66,30 @@ def _then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
     return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
 
 
+def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:
+    """Per source its changes, without the deletion of rows that nothing else touches: a purge is not followed.
+
+    `sessions` are those that are touched: where they were before is told by their deleted rows, too.
+    """
+    deleted = changed.keyed.where(F.col(CHANGE_TYPE) == "delete")
+    not_followed = deleted.join(changed.ids, ["source", "id"], how="left_anti").join(
+        sessions, "session_id", how="left_anti"
+    )
+    purged = {row["source"] for row in not_followed.select("source").distinct().collect()}
+
+    def followed(source: str, changes: DataFrame) -> DataFrame:
+        ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_followed"))
+        placed = changes.withColumn("placed_in", session_of(source, changes.columns)).join(ids, "id", how="left")
+        of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_touched"))
+        return (
+            placed.join(of_sessions, "placed_in", how="left")
+            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_followed") | F.col("is_touched"))
+            .select(*changes.columns)
+        )
+
+    return {s: followed(s, changes) if s in purged else changes for s, changes in changed.rows.items()}
+
+
 def _keys(rows: DataFrame, column: str) -> set[Any]:
     """The values of the column. A timestamp is collected as a number: else it would come in the driver's zone."""
     if not isinstance(rows.schema[column].dataType, TimestampType):
@@ -92,11 +116,13 @@ def window_of_news(
     keys: set[Any] = set()
     if changed.rows:
         with Staging(lake, f"{run_id}.news", run_start) as staging:
-            touched = rows_touched(lake, staging, versions, changed)
-            rows = {s: _then_and_now(found, changed.rows.get(s)) for s, found in touched.rows.items()}
+            touched, sessions = rows_touched(lake, staging, versions, changed)
+            changes = _followed_changes(changed, sessions)
+            rows = {source: _then_and_now(found, changes.get(source)) for source, found in touched.rows.items()}
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
             keys |= _keys(made, rollup.window_column)
             if rollup.also_touched:
-                keys |= _keys(rollup.also_touched(read.sessions, read.usable), rollup.window_column)
+                others = rollup.also_touched(read.sessions, read.usable)
+                keys |= _keys(others.where(everything.holds(F.col(rollup.window_column))), rollup.window_column)
     return rollup.window_over(keys, followed.run_start, run_start)

@@ -73,22 +73,24 @@ def record(
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
     """
     rejected = rejected_rows(findings, run_id, run_start)
-    updates = {name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")}
-    if looked_at is not None:
-        resolved = _no_longer_rejected(lake, rejected, looked_at, run_id, run_start)
-        lake.merge(TABLE, rejected.unionByName(resolved), key=["id"], updates=updates)
-        return
+
+    def rows() -> DataFrame:
+        if looked_at is None:
+            return rejected
+        return rejected.unionByName(_no_longer_rejected(lake, rejected, looked_at, run_id, run_start))
+
     names = ", ".join(f"'classwaves.{source}'" for source in sources)
     stamp = f"TIMESTAMP '{run_start:%Y-%m-%d %H:%M:%S.%f}+00:00'"
+    all_others = (
+        f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
+        {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},
+    )
     lake.merge(
         TABLE,
-        rejected,
+        rows,
         key=["id"],
-        updates=updates,
-        unmatched=(
-            f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
-            {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},
-        ),
+        updates={name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")},
+        unmatched=all_others if looked_at is None else None,
     )
 
 

@@ -43,6 +43,9 @@ class RunWindow(Protocol):
     def picked(self) -> Sequence[datetime | date] | None:
         """Those that the window is of, where it is not of all in between."""
 
+    def holds(self, moment: Column, /) -> Column:
+        """Whether a moment or a date is in the window."""
+
     def before(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -33,9 +32,10 @@ from transforms.usable_rows import (
 )
 
 LONG = 8_000_000
-"""Bytes from which on it pays to find the copied keys of all sources first, and to stage a source in its own table."""
-SIDE_BY_SIDE = 4
-"""How many sources are pinned at a time."""
+"""Bytes from which on it pays to look for rows before they are read, and to stage a source in its own table.
+
+What is looked for are copied keys and, where a run follows its sources, the rows near its window.
+"""
 MAX_COPIED = 200_000
 """Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
 
@@ -63,16 +63,11 @@ def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     for source in sources:
         if source not in present and source in REQUIRED_SOURCES:
             raise BrokenContractError(f"The required table {source} is absent.")
-
-    def pinned(source: str) -> int:
-        lake.attach([source])
-        version = lake.version(source)
+    lake.attach(present)
+    versions = {source: lake.version(source) for source in present}
+    for source in present:
         lake.check(contract_of(source), exactly=False)
-        return version
-
-    # Side by side: each takes a while of the driver, or of a catalog far away, and no core of a cluster.
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return dict(zip(present, pool.map(pinned, present), strict=True))
+    return versions
 
 
 def _measures(contract: Contract) -> tuple[Measure, ...]:

@@ -99,11 +99,11 @@ class HourWindow:
         """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
         stretches: list[tuple[datetime, datetime]] = []
         for hour in self.picked or ():
-            start = _earlier(hour, before)
+            start = hour - before
             if stretches and start <= stretches[-1][1]:
                 start, _ = stretches.pop()
             stretches.append((start, hour + timedelta(hours=1)))
-        return stretches if 0 < len(stretches) <= MAX_STRETCHES else [(_earlier(self.start, before), self.end)]
+        return stretches if 0 < len(stretches) <= MAX_STRETCHES else [(self.start - before, self.end)]
 
     def overlapped_hours(self, start: Column, end: Column) -> Column:
         """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""

@@ -30,6 +30,7 @@ from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, 
 from tests.messy import messy_tables
 from tests.oracle import common, daily, hourly, prompts
 from transforms.changes import STAMPS
+from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -37,6 +38,7 @@ Tables = dict[str, list[Row]]
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
 """The start of the first run, after all that happened."""
 
+GUIDANCE = "ai_insights.teacher_guidance_metrics"
 FIRST, LAST = date(2025, 1, 1), date(2026, 1, 1)
 
 
@@ -111,7 +113,7 @@ def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> t
     before = rows_of(lakehouse, PROMPTS)
     session = tables["sessions.classroom_sessions"][0]["id"]
     late = {"id": "late", "session_id": session, "generated_at": datetime(2025, 10, 29, 12, tzinfo=timezone.utc)}
-    write_table(lakehouse, "ai_insights.teacher_guidance_metrics", [late], mode="append")
+    write_table(lakehouse, GUIDANCE, [late], mode="append")
     return lakehouse, before, run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
 
 
@@ -149,11 +151,76 @@ def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tu
     assert sum(row["total_generated"] for row in weeks) == sum(row["total_generated"] for row in days)
 
 
+@pytest.fixture(scope="module")
+def purged(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome, list[Row], list[Row], Outcome]:
+    """Sessions of five months, each with a prompt without a key, too; then the first is purged, the last grows."""
+    lakehouse = tmp_path_factory.mktemp("purged")
+    first_days = [datetime(2025, month, 1, 9, tzinfo=timezone.utc) for month in (1, 3, 5, 7, 9)]
+    sessions = [{"id": f"s{n}", "school_id": "school-a"} for n in range(5)]
+    prompts_of = [
+        {"id": key, "session_id": f"s{n}", "generated_at": moment, "created_at": moment}
+        for n, moment in enumerate(first_days)
+        for key in (f"p{n}", None)
+    ]
+    stale = {**sessions[3], "created_at": first_days[0]}
+    write_lake(lakehouse, {"sessions.classroom_sessions": [*sessions, stale], GUIDANCE: prompts_of})
+    for table in ("sessions.transcriptions", "analytics.session_events"):
+        write_table(lakehouse, table, [])
+    with_feed(spark, lakehouse)
+    first = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
+    before = rows_of(lakehouse, PROMPTS)
+    for statement in (
+        f"DELETE FROM {GUIDANCE} WHERE session_id = 's0'",
+        "DELETE FROM sessions.classroom_sessions WHERE id = 's0' OR id = 's3' AND created_at IS NOT NULL",
+    ):
+        spark.sql(statement)
+    new = {"id": "new", "session_id": "s4", "generated_at": first_days[4] + timedelta(days=1)}
+    write_table(lakehouse, GUIDANCE, [new], mode="append")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "LONG", 0)
+        patch.setattr(looked_at, "MOST_OF", 0)
+        later = NOW + timedelta(minutes=1)
+        second = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=later, period="day")
+    return lakehouse, first, before, rows_of(lakehouse, PROMPTS), second
+
+
+def test_a_purge_rewrites_nothing_that_is_published(
+    purged: tuple[Path, Outcome, list[Row], list[Row], Outcome],
+) -> None:
+    _, _, before, after, second = purged
+    assert second.changes[PROMPTS].gone == 0
+    kept = {row["id"] for row in after}
+    assert {row["id"] for row in before} < kept
+    assert len(kept) == len(before) + 1
+
+
+def test_rows_without_a_key_bring_no_session_along(
+    purged: tuple[Path, Outcome, list[Row], list[Row], Outcome],
+) -> None:
+    assert purged[4].window == PeriodWindow.of([datetime(2025, 9, day, tzinfo=timezone.utc) for day in (1, 2)], "day")
+
+
+def test_what_was_purged_is_resolved(purged: tuple[Path, Outcome, list[Row], list[Row], Outcome]) -> None:
+    lakehouse, first, _, _, second = purged
+    found = Counter(
+        (row["source_table"], row["reason"], row["resolved_run_id"]) for row in rows_of(lakehouse, "quality.quarantine")
+    )
+    prompts_table, run_id = f"classwaves.{GUIDANCE}", second.run.run_id
+    assert found == {
+        (prompts_table, "missing_key", None): 4,
+        (prompts_table, "missing_key", run_id): 1,
+        ("classwaves.sessions.classroom_sessions", "duplicate_key", run_id): 1,
+    }
+    assert first.run.run_id != run_id
+
+
 def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
     """Everything that can happen to a source between two runs, to a few of its rows."""
     good = common.usable(tables)
     sessions = [row["id"] for row in good["sessions.classroom_sessions"]]
-    spoken, prompt = good["sessions.transcriptions"][0], good["ai_insights.teacher_guidance_metrics"][0]
+    spoken, prompt = good["sessions.transcriptions"][0], good[GUIDANCE][0]
     elsewhere = next(name for name in reversed(sessions) if name != spoken["session_id"])
     waited_for = {row["session_id"] for row in tables["analytics.session_events"]} - set(sessions) - {None}
     late = datetime(2025, 12, 24, tzinfo=timezone.utc)
@@ -166,7 +233,7 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
         ],
         # A newer copy in another session, and one that is newer and broken.
         "sessions.transcriptions": [{**spoken, "session_id": elsewhere, "created_at": late}],
-        "ai_insights.teacher_guidance_metrics": [
+        GUIDANCE: [
             {**prompt, "generated_at": None, "created_at": late, "updated_at": late},
             {"id": "late", "session_id": sessions[5], "generated_at": common_time(good)},
         ],
@@ -214,7 +281,7 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     def rows_near(*arguments: Any) -> looked_at.LookedAt | None:
         near = looked_at.rows_near(*arguments)
         assert near is not None
-        found.append(near.rows["ai_insights.teacher_guidance_metrics"].count())
+        found.append(near.rows[GUIDANCE].count())
         return near
 
     monkeypatch.setattr(sources, "LONG", 0)
@@ -222,7 +289,7 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     monkeypatch.setattr(life_cycle, "rows_near", rows_near)
     run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
-    assert 0 < found[0] < len(now["ai_insights.teacher_guidance_metrics"])
+    assert 0 < found[0] < len(now[GUIDANCE])
     assert told(case, tmp_path, now, but_for=("total_storage_gb",)) == []
     is_read = case.job.rollup_of(read_call(case.job, [])).sources
     still_open = Counter(
