@@ -50,7 +50,7 @@ class Followed:
 
 @dataclass(frozen=True)
 class Changed:
-    """What changed in the sources.
+    """What changed in the sources since they were `followed`.
 
     `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `places`,
     staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made` (microseconds),
@@ -58,6 +58,7 @@ class Changed:
     version is gone.
     """
 
+    followed: Followed
     rows: Mapping[str, DataFrame]
     places: DataFrame
     is_told: bool
@@ -144,4 +145,4 @@ def changes_since(
         for source, (changed, _) in told.items()
     ]
     staged = staging.write("changed", together([lake.empty(_PLACES), *places]))
-    return Changed(rows, staged, all(is_all for _, is_all in told.values()))
+    return Changed(followed, rows, staged, all(is_all for _, is_all in told.values()))

@@ -228,13 +228,11 @@ class Execution(Generic[W]):
 
     def _news(self, window: W, pinned: _Pinned, changed: Changed) -> W | None:
         """The part of the window that these changes and the time gone by touch; None where they touch none."""
-        assert pinned.followed is not None
         run = self._run
         news = window_of_news(
             self._lake,
             self._rollup,
             window,
-            pinned.followed,
             changed,
             pinned.sources,
             run.run_id,
@@ -247,7 +245,7 @@ class Execution(Generic[W]):
 
     def _looked_at(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> LookedAt | None:
         """The rows that the window can need, where it is known what changed and all would be many; None for all."""
-        if changed is None or not changed.is_told or not sources.are_long(self._lake, pinned.sources):
+        if changed is None or not changed.is_told:
             return None
         rollup, metrics = self._rollup, self._settings.metrics
         return rows_near(

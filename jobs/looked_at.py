@@ -18,7 +18,7 @@ from pyspark.sql.types import TimestampType
 from expectations.contract import contract_of
 from jobs.changed import REMOVED, Changed, made_at, session_of
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import are_long, raw_rows
+from jobs.sources import is_long, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.columns import blank_to_null
 from transforms.parts import together
@@ -66,7 +66,7 @@ def _keys_in(
 
     `is_near` adds rows that need no session and are near. Rows without a key are not among them.
     """
-    found = [ids.select("source", F.xxhash64("source", "id").alias("key_hash"))]
+    found = [ids.select("source", "id")]
     for source in sources:
         rows = lake.read(source, versions[source])
         some = [rows.where(_is_near(rows, source, is_near))] if is_near and not RULES[source].in_session else []
@@ -74,13 +74,14 @@ def _keys_in(
             placed = rows.withColumn("session_id", session_of(source, rows.columns))
             some.append(placed.join(sessions, "session_id", how="left_semi"))
         keyed = [each.where(blank_to_null(F.col("id")).isNotNull()) for each in some]
-        found += [each.select(F.lit(source).alias("source"), key_hash(source).alias("key_hash")) for each in keyed]
-    return together(found).distinct()
+        found += [each.select(F.lit(source).alias("source"), "id") for each in keyed]
+    return together(found).select("source", key_hash(F.col("source"), F.col("id")).alias("key_hash")).distinct()
 
 
 def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
     known = keys.where(F.col("source") == source).select("key_hash")
-    return rows.withColumn("key_hash", key_hash(source)).join(known, "key_hash", how="left_semi").drop("key_hash")
+    hashed = rows.withColumn("key_hash", key_hash(F.lit(source), F.col("id")))
+    return hashed.join(known, "key_hash", how="left_semi").drop("key_hash")
 
 
 def _places(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
@@ -94,7 +95,7 @@ def _places(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFram
 def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
     """The one key that all rows without a key have, of each of these sources."""
     named = lake.spark.range(1).select(F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source"))
-    return named.select("source", F.xxhash64("source").alias("key_hash"))
+    return named.select("source", key_hash(F.col("source"), F.lit(None).cast("string")).alias("key_hash"))
 
 
 def _looked_at(
@@ -150,17 +151,17 @@ def rows_touched(
             found.append(rows.select(F.col(name).alias("session_id")))
     some = [source for source in versions if source != TEACHERS]
 
-    def keys_and_places(name: str) -> tuple[DataFrame, DataFrame]:
+    def keys_and_places(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
         keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
         return keys, staging.write(f"places{name}", together(_places(lake, versions, s, keys) for s in some))
 
     sessions = staging.write("touched", _that_are(lake, versions, changed, found))
-    keys, places = keys_and_places("")
+    keys, places = keys_and_places(sessions, "")
     of_same_key = places.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
     if not (too := _that_are(lake, versions, changed, [others])).isEmpty():
         sessions = staging.write("touched_too", sessions.unionByName(too))
-        keys, places = keys_and_places("_too")
+        keys, places = keys_and_places(sessions, "_too")
     return _looked_at(lake, versions, keys, places, some, (TEACHERS,)), sessions
 
 
@@ -170,8 +171,11 @@ def rows_near(
     """All rows that can count in a window or place what does, and all whose usability a change can have changed.
 
     These are the rows of the sessions with a time near, changed rows, and rows of changed sessions; of some sources
-    all. None where that is most of the sessions.
+    all. None for all rows: where they are few, or where that is most of the sessions.
     """
+    sizes = sizes_of(lake, versions)
+    if not is_long(sum(sizes.values())):
+        return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
     for source, version in versions.items():
         rows = lake.read(source, version)
@@ -191,7 +195,7 @@ def rows_near(
     gone = [source for source, is_gone in keyless.items() if is_gone]
     staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
     # Of a short source all rows are read sooner than it is known which.
-    long = [source for source in some if are_long(lake, [source])]
+    long = [source for source in some if is_long(sizes[source])]
     of_long = [_places(lake, versions, source, staged) for source in long]
     places = staging.write("places", together([without_key.where(F.col("source").isin(long)), *of_long]))
     return _looked_at(lake, versions, staged, places, long, whole, keyless)

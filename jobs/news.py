@@ -102,7 +102,6 @@ def window_of_news(
     lake: Lake,
     rollup: Rollup[W],
     everything: W,
-    followed: Followed,
     changed: Changed,
     versions: Mapping[str, int],
     run_id: str,
@@ -125,4 +124,4 @@ def window_of_news(
             if rollup.also_touched:
                 others = rollup.also_touched(read.sessions, read.usable)
                 keys |= _keys(others.where(everything.holds(F.col(rollup.window_column))), rollup.window_column)
-    return rollup.window_over(keys, followed.run_start, run_start)
+    return rollup.window_over(keys, changed.followed.run_start, run_start)

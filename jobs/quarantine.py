@@ -12,6 +12,7 @@ from expectations.contract import contract_of
 from jobs.lake import Lake
 from jobs.looked_at import LookedAt
 from transforms.columns import instant
+from transforms.usable_rows import key_hash
 
 TABLE = "quality.quarantine"
 
@@ -50,8 +51,8 @@ def _no_longer_rejected(
     """The rows of the quarantine that stand for rows that were looked at and are not rejected, as resolved."""
     source = F.regexp_replace("source_table", "^classwaves\\.", "")
     still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source)
-    hashes = still_open.withColumn("key_hash", F.xxhash64("source", "row_key"))
-    of_whole = hashes.where(F.col("source").isin(*looked_at.whole)) if looked_at.whole else hashes.where("false")
+    hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
+    of_whole = hashes.where(F.col("source").isin(*looked_at.whole))
     found = hashes.join(looked_at.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
     return (
         found.join(rejected.select("id"), "id", how="left_anti")

@@ -89,9 +89,14 @@ def _rows(lake: Lake, source: str, versions: Mapping[str, int], some: Mapping[st
     return raw_rows(lake, source, versions) if some is None or source not in versions else some[source]
 
 
-def are_long(lake: Lake, sources: Iterable[str]) -> bool:
-    """Whether these sources have more than `LONG` bytes in all."""
-    return sum(lake.place.bytes_of(lake.spark, source) for source in sources) > LONG
+def sizes_of(lake: Lake, sources: Iterable[str]) -> dict[str, int]:
+    """About how many bytes each of these sources has."""
+    return {source: lake.place.bytes_of(lake.spark, source) for source in sources}
+
+
+def is_long(size: int) -> bool:
+    """Whether so many bytes of sources are more than `LONG`."""
+    return size > LONG
 
 
 def judged(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
@@ -154,16 +159,16 @@ def _staged_facts(
     Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
     only those are ranked whose key stands more than once, out of what is staged already. `some` rows are few.
     """
-    present = [source for source in others if source in versions]
-    is_long = are_long(lake, present)
-    lake.place.adapt_plans(lake.spark, is_long)
-    copied = _copied(lake, {source: versions[source] for source in present}) if is_long and some is None else {}
+    sizes = sizes_of(lake, [source for source in others if source in versions])
+    are_long = is_long(sum(sizes.values()))
+    lake.place.adapt_plans(lake.spark, are_long)
+    copied = _copied(lake, {source: versions[source] for source in sizes}) if are_long and some is None else {}
 
     def facts_of(source: str) -> DataFrame:
         return _unsettled(source, _rows(lake, source, versions, some), sessions, copied.get(source))
 
     # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-    shared = [source for source in others if some is not None or source not in present or not are_long(lake, [source])]
+    shared = [source for source in others if some is not None or not is_long(sizes.get(source, 0))]
     groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
     tables = []
     for number, group in enumerate(groups):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
+from jobs import looked_at, sources
 from jobs.command import Call, Job, read_call
 from jobs.lake import Lake
 from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
@@ -29,6 +33,15 @@ DAILY_OF_USERS = "users.teacher_analytics_summary"
 PROMPTS = "ai_insights.teacher_prompt_effectiveness"
 TARGETS = {job.name: job.rollup_of(read_call(job, [])).targets for job in map(job_named, JOBS)}
 """The tables of each job, the canonical one first."""
+
+
+@contextmanager
+def long_sources() -> Iterator[None]:
+    """All sources count as long, and what a run looks at as few of their rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "LONG", 0)
+        patch.setattr(looked_at, "MOST_OF", 0)
+        yield
 
 
 def copy_of_example(folder: Path) -> Path:

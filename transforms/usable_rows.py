@@ -166,9 +166,9 @@ def _seconds() -> Column:
     return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time")))
 
 
-def key_hash(source: str) -> Column:
+def key_hash(source: Column, key: Column) -> Column:
     """A number that rows of one source and `id` share; rows without a key have one of their own."""
-    return F.xxhash64(F.lit(source), blank_to_null(F.col("id")))
+    return F.xxhash64(source, blank_to_null(key))
 
 
 def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
@@ -178,7 +178,7 @@ def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     """
     hashes = [
         rows.where(F.col("id").isNotNull()).select(
-            F.lit(number).alias("source_number"), key_hash(source).alias("key_hash")
+            F.lit(number).alias("source_number"), key_hash(F.lit(source), F.col("id")).alias("key_hash")
         )
         for number, (source, rows) in enumerate(sources.items())
     ]
@@ -261,7 +261,7 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied:
     may_be_copied = F.col("id").isNotNull()
     if copied is not None:
         few = F.broadcast(copied.select("key_hash", F.lit(True).alias("is_copied")))
-        judged = judged.withColumn("key_hash", key_hash(source)).join(few, "key_hash", how="left")
+        judged = judged.withColumn("key_hash", key_hash(F.lit(source), F.col("id"))).join(few, "key_hash", how="left")
         may_be_copied &= F.col("is_copied").isNotNull()
     return judged.select(
         *keyed.columns,

@@ -17,7 +17,6 @@ from jobs import (
     dashboard_metrics_hourly,
     life_cycle,
     looked_at,
-    sources,
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
 )
@@ -26,7 +25,7 @@ from jobs.lake import Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, rows_of, run, unlike, version_of
+from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, long_sources, rows_of, run, unlike, version_of
 from tests.messy import messy_tables
 from tests.oracle import common, daily, hourly, prompts
 from transforms.changes import STAMPS
@@ -178,9 +177,7 @@ def purged(
         spark.sql(statement)
     new = {"id": "new", "session_id": "s4", "generated_at": first_days[4] + timedelta(days=1)}
     write_table(lakehouse, GUIDANCE, [new], mode="append")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "LONG", 0)
-        patch.setattr(looked_at, "MOST_OF", 0)
+    with long_sources():
         later = NOW + timedelta(minutes=1)
         second = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=later, period="day")
     return lakehouse, first, before, rows_of(lakehouse, PROMPTS), second
@@ -223,19 +220,19 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
     spoken, prompt = good["sessions.transcriptions"][0], good[GUIDANCE][0]
     elsewhere = next(name for name in reversed(sessions) if name != spoken["session_id"])
     waited_for = {row["session_id"] for row in tables["analytics.session_events"]} - set(sessions) - {None}
-    late = datetime(2025, 12, 24, tzinfo=timezone.utc)
+    moment, late = good["sessions.transcriptions"][1]["start_time"], datetime(2025, 12, 24, tzinfo=timezone.utc)
     appended: Tables = {
         "sessions.classroom_sessions": [{"id": name, "school_id": "school-b"} for name in waited_for if name.strip()],
         "analytics.session_events": [
-            {"id": "late-end", "session_id": sessions[2], "event_type": "ended", "event_time": common_time(good)},
-            {"id": " ", "session_id": sessions[3], "event_type": "ended", "event_time": common_time(good)},
-            {"id": "unheard-of", "session_id": sessions[3], "event_type": "paused", "event_time": common_time(good)},
+            {"id": "late-end", "session_id": sessions[2], "event_type": "ended", "event_time": moment},
+            {"id": " ", "session_id": sessions[3], "event_type": "ended", "event_time": moment},
+            {"id": "unheard-of", "session_id": sessions[3], "event_type": "paused", "event_time": moment},
         ],
         # A newer copy in another session, and one that is newer and broken.
         "sessions.transcriptions": [{**spoken, "session_id": elsewhere, "created_at": late}],
         GUIDANCE: [
             {**prompt, "generated_at": None, "created_at": late, "updated_at": late},
-            {"id": "late", "session_id": sessions[5], "generated_at": common_time(good)},
+            {"id": "late", "session_id": sessions[5], "generated_at": moment},
         ],
     }
     for table, rows in appended.items():
@@ -259,12 +256,6 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
         spark.sql(statement)
 
 
-def common_time(good: Tables) -> datetime:
-    """A time at which something happened."""
-    found: datetime = good["sessions.transcriptions"][1]["start_time"]
-    return found
-
-
 @pytest.mark.parametrize(
     "name", ["hourly", *(pytest.param(name, marks=pytest.mark.long) for name in ("daily", "prompts"))]
 )
@@ -284,10 +275,9 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
         found.append(near.rows[GUIDANCE].count())
         return near
 
-    monkeypatch.setattr(sources, "LONG", 0)
-    monkeypatch.setattr(looked_at, "MOST_OF", 0)
     monkeypatch.setattr(life_cycle, "rows_near", rows_near)
-    run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
+    with long_sources():
+        run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
     assert 0 < found[0] < len(now[GUIDANCE])
     assert told(case, tmp_path, now, but_for=("total_storage_gb",)) == []

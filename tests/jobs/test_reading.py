@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import reduce
@@ -19,7 +20,7 @@ from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.lake import Lake
 from jobs.places import LocalFolder
 from jobs.staging import Staging
-from tests.lakehouses import copy_of_example
+from tests.lakehouses import copy_of_example, long_sources
 from transforms.metric_settings import MetricSettings
 from transforms.usable_rows import EVENTS, SESSIONS, columns_read, copied_keys
 from transforms.windows import HourWindow
@@ -76,13 +77,23 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return Lake(spark, LocalFolder(copy_of_example(tmp_path_factory.mktemp("reading") / "lake")))
 
 
+@contextmanager
+def whole_plans(lake: Lake) -> Iterator[None]:
+    """Plans are told with all of their columns and files."""
+    try:
+        for name, value in WHOLE_PLANS.items():
+            lake.spark.conf.set(name, value)
+        yield
+    finally:
+        for name in WHOLE_PLANS:
+            lake.spark.conf.unset(name)
+
+
 def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
     staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
-    with pytest.MonkeyPatch.context() as patch, staging:
+    with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
         patch.setattr(sources, "LONG", bytes_of_long)
-        for name, value in WHOLE_PLANS.items():
-            lake.spark.conf.set(name, value)
         read = sources.read(lake, staging, READ, sources.pin(lake, READ), MetricSettings())
         rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
         amounts = [
@@ -93,8 +104,6 @@ def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
         ]
         found = reduce(lambda a, b: a.unionByName(b), amounts).collect()
         yield Reading(staging.plans, set(map(tuple, found)))
-        for name in WHOLE_PLANS:
-            lake.spark.conf.unset(name)
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +156,7 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 def near(lake: Lake) -> Iterator[tuple[looked_at.LookedAt, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
     staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
-    with pytest.MonkeyPatch.context() as patch, staging:
-        patch.setattr(sources, "LONG", 0)
-        patch.setattr(looked_at, "MOST_OF", 0)
-        for name, value in WHOLE_PLANS.items():
-            lake.spark.conf.set(name, value)
+    with long_sources(), staging, whole_plans(lake):
         nothing = changes_since(lake, staging, Followed(versions, RUN_START), versions, 0)
         assert nothing.rows == {}
         found = looked_at.rows_near(
@@ -159,8 +164,6 @@ def near(lake: Lake) -> Iterator[tuple[looked_at.LookedAt, dict[str, str]]]:
         )
         assert found is not None
         yield found, staging.plans
-        for name in WHOLE_PLANS:
-            lake.spark.conf.unset(name)
 
 
 def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[looked_at.LookedAt, dict[str, str]]) -> None:
