@@ -17,7 +17,7 @@ from jobs.logs import log
 from jobs.staging import Staging
 from transforms.columns import blank_to_null, instant
 from transforms.parts import together
-from transforms.usable_rows import RULES, SESSIONS, columns_read
+from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
@@ -122,6 +122,30 @@ def session_of(source: str, columns: Collection[str]) -> Column:
 def made_at(source: str, columns: Collection[str]) -> Column:
     """When a row of the source was made, as far as it tells."""
     return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
+
+
+def then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
+    """The rows as they were before the changes and as they are, side by side: as of two lakehouses in one.
+
+    Every key and reference says which of the two it is of (`then:…`, `now:…`), so that nothing in one meets anything in
+    the other; which of equally old copies survives is told by the values without that. `rows` are as they are now,
+    among them all that the changes added.
+    """
+    columns = rows.columns
+    both = rows.withColumn("lakehouse", F.explode(F.array(F.lit("then"), F.lit("now"))))
+    if changes is not None:
+        is_added = F.col(CHANGE_TYPE).isin(*ADDED)
+        undone = changes.select(
+            *columns, F.lit("then").alias("lakehouse"), F.when(is_added, -1).otherwise(1).alias("copies")
+        )
+        counted = both.withColumn("copies", F.lit(1)).unionByName(undone)
+        both = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
+    of_lakehouse = {
+        name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "lakehouse", name))
+        for name in columns
+        if name == "id" or name.endswith("_id")
+    }
+    return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
 
 
 def changes_since(

@@ -16,13 +16,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from expectations.contract import contract_of
-from jobs.changed import REMOVED, Changed, made_at, session_of
+from jobs.changed import REMOVED, Changed, made_at, session_of, then_and_now
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import is_long, raw_rows, sizes_of
+from jobs.sources import is_long, judged, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.columns import blank_to_null
 from transforms.parts import together
-from transforms.usable_rows import RULES, SESSIONS, key_hash
+from transforms.usable_rows import RULES, SESSIONS, key_hash, usable
 
 TEACHERS = "users.teachers"
 OF_TEACHERS = {SESSIONS: "id", "ai_insights.teacher_guidance_metrics": "session_id"}
@@ -135,18 +135,32 @@ def _that_are(lake: Lake, versions: Mapping[str, int], changed: Changed, found: 
     return together(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
 
 
+def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: Changed) -> DataFrame:
+    """The `teacher_id`s of new and changed teachers of whom metrics read something else than before.
+
+    Each login changes a teacher's row, but nothing that is read of it: all dates of the teacher would be made anew.
+    """
+    rows = then_and_now(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS])
+    both = usable(TEACHERS, judged(TEACHERS, rows, None))
+    of_no_lakehouse = {name: F.regexp_replace(name, "^(then|now):", "") for name in both.columns if name.endswith("id")}
+    counted = both.withColumns(of_no_lakehouse).groupBy(*both.columns).agg(F.count("*").alias("lakehouses"))
+    differing = counted.where("lakehouses = 1").select("id").distinct()
+    ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
+    return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
+
+
 def rows_touched(
     lake: Lake, staging: Staging, versions: Mapping[str, int], changed: Changed
 ) -> tuple[LookedAt, DataFrame]:
     """New and changed rows, and all rows of the sessions that these belong to, now or before; all teachers.
 
     Also of the sessions of other rows of the same key, which a new row can take the place of, and of all sessions of a
-    changed teacher. And the `session_id`s of all these sessions.
+    teacher of whom something else is read than before. And the `session_id`s of all these sessions.
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     for source, name in OF_TEACHERS.items():
         if TEACHERS in changed.rows and source in versions:
-            teachers = changed.ids.where(F.col("source") == TEACHERS).select(F.col("id").alias("teacher_id"))
+            teachers = changed_teachers(lake, versions, changed)
             rows = lake.read(source, versions[source]).join(teachers, "teacher_id", how="left_semi")
             found.append(rows.select(F.col(name).alias("session_id")))
     some = [source for source in versions if source != TEACHERS]

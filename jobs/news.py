@@ -17,14 +17,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from jobs import sources
-from jobs.changed import ADDED, Changed, Followed, session_of
+from jobs.changed import Changed, Followed, session_of, then_and_now
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.looked_at import rows_touched
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
-from transforms.columns import blank_to_null
-from transforms.usable_rows import values_hash
 
 COMMITS_LOOKED_AT = 1000
 """How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
@@ -40,30 +38,6 @@ def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
         return None
     own = (commit.provenance for commit in lake.commits(table, COMMITS_LOOKED_AT) if commit.provenance)
     return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
-
-
-def _then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
-    """The rows as they were before the changes and as they are, side by side: as of two lakehouses in one.
-
-    Every key and reference says which of the two it is of, so that nothing in one meets anything in the other; which of
-    equally old copies survives is told by the values without that. `rows` are as they are now, among them all that the
-    changes added.
-    """
-    columns = rows.columns
-    both = rows.withColumn("lakehouse", F.explode(F.array(F.lit("then"), F.lit("now"))))
-    if changes is not None:
-        is_added = F.col(CHANGE_TYPE).isin(*ADDED)
-        undone = changes.select(
-            *columns, F.lit("then").alias("lakehouse"), F.when(is_added, -1).otherwise(1).alias("copies")
-        )
-        counted = both.withColumn("copies", F.lit(1)).unionByName(undone)
-        both = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
-    of_lakehouse = {
-        name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "lakehouse", name))
-        for name in columns
-        if name == "id" or name.endswith("_id")
-    }
-    return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
 
 
 def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:
@@ -117,7 +91,7 @@ def window_of_news(
         with Staging(lake, f"{run_id}.news", run_start) as staging:
             touched, sessions = rows_touched(lake, staging, versions, changed)
             changes = _followed_changes(changed, sessions)
-            rows = {source: _then_and_now(found, changes.get(source)) for source, found in touched.rows.items()}
+            rows = {source: then_and_now(found, changes.get(source)) for source, found in touched.rows.items()}
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
             keys |= _keys(made, rollup.window_column)

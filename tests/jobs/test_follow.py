@@ -25,7 +25,18 @@ from jobs.lake import Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import DAILY, HOURLY, PROMPTS, differences, long_sources, rows_of, run, unlike, version_of
+from tests.lakehouses import (
+    DAILY,
+    HOURLY,
+    PROMPTS,
+    differences,
+    long_sources,
+    rows_of,
+    run,
+    unlike,
+    version_of,
+    with_feed,
+)
 from tests.messy import messy_tables
 from tests.oracle import common, daily, hourly, prompts
 from transforms.changes import STAMPS
@@ -60,15 +71,6 @@ CASES = {
     "daily": Case(teacher_analytics_summary.JOB, DAILY),
     "prompts": Case(teacher_prompt_effectiveness.JOB, PROMPTS),
 }
-
-
-def with_feed(spark: SparkSession, lakehouse: Path) -> None:
-    """Turns the feed of all sources on, as the catalog has it."""
-    lake = Lake(spark, LocalFolder(lakehouse))
-    for log in sorted(lakehouse.glob("*/*/_delta_log")):
-        table = f"{log.parent.parent.name}.{log.parent.name}"
-        lake.attach([table])
-        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
 
 
 def told(case: Case, lakehouse: Path, tables: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
