@@ -94,7 +94,7 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -
     for table in rollup.targets:
         if not lake.exists(table):
             return False
-        commits = lake.commits(table, run_log.LOOKED_AT)
+        commits = lake.commits(table)
         # A RESTORE or a hand at the table may have undone what an earlier run wrote.
         since = max([since, *(c.at for c in commits if c.provenance is None and c.operation not in KEEPS_ROWS)])
     return run_log.has_succeeded(lake, rollup.job_name, window, versions, since)

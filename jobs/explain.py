@@ -34,7 +34,6 @@ from transforms.parts import together
 from transforms.sessions import session_spans
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
 
-COMMITS_LOOKED_AT = 1000
 STEPS_LOOKED_BACK = 20
 """How many commits are looked into for a row that was not there just before it was written."""
 
@@ -358,7 +357,7 @@ def _stamp(contract: Contract, values: Values) -> datetime:
 
 def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
     """The row now and before each change. A row's stamp names the run, so each change is found in one step."""
-    commits = lake.commits(contract.table, COMMITS_LOOKED_AT)
+    commits = lake.commits(contract.table)
     own = [c for c in commits if c.provenance and c.provenance.get("job_name") == subject.rollup.job_name]
     changes: list[Change] = []
     notes: list[str] = []

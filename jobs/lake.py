@@ -26,6 +26,8 @@ from jobs.places import Place
 RUN_ID = "run_id"
 CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""
+COMMITS_LOOKED_AT = 1000
+"""How many commits back something is looked for: others than ours may have come since."""
 MAX_ATTEMPTS = 10
 """How often a write is tried where others write the same table."""
 
@@ -91,7 +93,7 @@ class Lake:
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
 
-    def commits(self, table: str, most: int) -> list[Commit]:
+    def commits(self, table: str, most: int = COMMITS_LOOKED_AT) -> list[Commit]:
         """The latest commits that what the table holds now was made by, the newest first.
 
         What a RESTORE undid does not count: after it come the commits up to the restored version.

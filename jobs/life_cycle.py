@@ -22,7 +22,7 @@ from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
 from jobs.looked_at import LookedAt, rows_near
-from jobs.news import COMMITS_LOOKED_AT, followed_by, window_of_news
+from jobs.news import followed_by, window_of_news
 from jobs.publish import Changes, Replacement, preview, publish
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
@@ -256,7 +256,7 @@ class Execution(Generic[W]):
         table = self._rollup.targets[-1]
         if not self._lake.exists(table):
             return False
-        own = [commit.provenance or {} for commit in self._lake.commits(table, COMMITS_LOOKED_AT)]
+        own = [commit.provenance or {} for commit in self._lake.commits(table)]
         told = run_start.isoformat()
         return any(p.get("job_name") == self._rollup.job_name and p.get("run_start") == told for p in own)
 

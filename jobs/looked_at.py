@@ -191,8 +191,8 @@ def rows_near(
     if not is_long(sum(sizes.values())):
         return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
-    for source, version in versions.items():
-        rows = lake.read(source, version)
+    for source in (source for source in versions if source == SESSIONS or RULES[source].in_session):
+        rows = lake.read(source, versions[source])
         near = rows.where(_is_near(rows, source, is_near))
         found.append(near.select(session_of(source, rows.columns).alias("session_id")))
     sessions = staging.write("near", _that_are(lake, versions, changed, found))

@@ -24,9 +24,6 @@ from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
 
-COMMITS_LOOKED_AT = 1000
-"""How many commits back a run looks for how far the sources were followed: others than ours may have come since."""
-
 
 def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
     """How far the rollup has followed its sources: as its latest commit to the target says that is written last.
@@ -36,7 +33,7 @@ def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
     table = rollup.targets[-1]
     if not lake.exists(table):
         return None
-    own = (commit.provenance for commit in lake.commits(table, COMMITS_LOOKED_AT) if commit.provenance)
+    own = (commit.provenance for commit in lake.commits(table) if commit.provenance)
     return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
 
 

@@ -15,8 +15,6 @@ from jobs.lake import Lake
 from jobs.logs import log
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
-HISTORY_LOOKED_AT = 1000
-
 
 class OutrunError(JobError):
     """Another run published the same rows from newer sources since this one began: the whole run has to start again."""
@@ -122,7 +120,7 @@ def publish(
 
 def _check_not_outrun(lake: Lake, table: str, provenance: Mapping[str, object], since: int) -> None:
     """The versions of the sources only grow: who read later ones was later, whatever the clocks say."""
-    for commit in lake.commits(table, HISTORY_LOOKED_AT):
+    for commit in lake.commits(table):
         other = commit.provenance
         if commit.version <= since or other is None or other.get("job_name") != provenance["job_name"]:
             continue

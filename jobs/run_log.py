@@ -14,9 +14,6 @@ from jobs.publish import Changes
 
 TABLE = "quality.runs"
 
-LOOKED_AT = 1000
-"""How many of a target's commits are looked at for one that is not ours."""
-
 Status = Literal["succeeded", "rejected", "failed"]
 
 

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from jobs.names import job_named
 from tests.delta_io import write_lake, write_table
 from tests.faults.process import start
-from tests.lakehouses import HOURLY, HOURLY_OF_USERS, TARGETS, rows_of, run, unlike, version_of
+from tests.lakehouses import DAILY, DAILY_OF_USERS, TARGETS, rows_of, run, unlike, version_of
 from tests.messy import messy_tables
 from tests.oracle.rollups import wanted
 
@@ -122,9 +122,9 @@ def _told_counts(pytestconfig: pytest.Config) -> Iterator[None]:
 
 
 def test_a_run_that_is_killed_between_its_two_tables(spark: SparkSession, tmp_path: Path) -> None:
-    scene = scene_of(spark, "dashboard_metrics_hourly", tmp_path / "lake", is_published=False)
-    killed_at(scene.name, scene.lakehouse, f"publish {HOURLY_OF_USERS}")
-    assert (version_of(scene.lakehouse, HOURLY), version_of(scene.lakehouse, HOURLY_OF_USERS)) == (1, -1)
+    scene = scene_of(spark, "teacher_analytics_summary", tmp_path / "lake", is_published=False)
+    killed_at(scene.name, scene.lakehouse, f"publish {DAILY_OF_USERS}")
+    assert (version_of(scene.lakehouse, DAILY), version_of(scene.lakehouse, DAILY_OF_USERS)) == (1, -1)
     check(spark, scene, scene.lakehouse)
 
 
