@@ -75,8 +75,13 @@ def write_table(
     rows: Sequence[Row],
     schemas: Schemas | None = None,
     mode: Literal["overwrite", "append"] = "overwrite",
+    *,
+    with_feed: bool = False,
 ) -> None:
-    """Writes one table ('schema.name') under a lakehouse folder; missing keys are null, unknown ones an error."""
+    """Writes one table ('schema.name') under a lakehouse folder; missing keys are null, unknown ones an error.
+
+    `with_feed`: a new table has its Change Data Feed on, as the catalog has it.
+    """
     schema = arrow_schema((load_schemas() if schemas is None else schemas)[table])
     unknown = {key for row in rows for key in row} - set(schema.names)
     if unknown:
@@ -84,14 +89,17 @@ def write_table(
     columns = [pa.array([row.get(column.name) for row in rows], type=column.type) for column in schema]
     path = Path(folder).joinpath(*table.split("."))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_deltalake(str(path), pa.Table.from_arrays(columns, schema=schema), mode=mode)
+    properties = {"delta.enableChangeDataFeed": "true"} if with_feed else None
+    write_deltalake(str(path), pa.Table.from_arrays(columns, schema=schema), mode=mode, configuration=properties)
 
 
-def write_lake(folder: str | Path, tables: Mapping[str, Sequence[Row]], schemas: Schemas | None = None) -> None:
+def write_lake(
+    folder: str | Path, tables: Mapping[str, Sequence[Row]], schemas: Schemas | None = None, *, with_feed: bool = False
+) -> None:
     """Writes every table under a lakehouse folder, with all its columns, replacing what is there."""
     known = load_schemas() if schemas is None else schemas
     for table, rows in tables.items():
-        write_table(folder, table, rows, known)
+        write_table(folder, table, rows, known, with_feed=with_feed)
 
 
 def read_table(path: str | Path, version: int | None = None) -> list[Row]:

@@ -50,15 +50,6 @@ def copy_of_example(folder: Path) -> Path:
     return folder
 
 
-def with_feed(spark: SparkSession, lakehouse: Path) -> None:
-    """Turns the feed of all sources on, as the catalog has it."""
-    lake = Lake(spark, LocalFolder(lakehouse))
-    for log in sorted(lakehouse.glob("*/*/_delta_log")):
-        table = f"{log.parent.parent.name}.{log.parent.name}"
-        lake.attach([table])
-        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
-
-
 def rows_of(lakehouse: Path, table: str) -> list[dict[str, Any]]:
     """A table's rows, read by delta-rs."""
     return read_table(lakehouse.joinpath(*table.split(".")))

@@ -35,7 +35,6 @@ from tests.lakehouses import (
     run,
     unlike,
     version_of,
-    with_feed,
 )
 from tests.messy import messy_tables
 from tests.oracle import common, daily, hourly, prompts
@@ -92,9 +91,7 @@ def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSess
         }
         for half in (False, True)
     ]
-    write_lake(tmp_path, halves[0])
-    if name != "prompts":  # whose run compares versions instead
-        with_feed(spark, tmp_path)
+    write_lake(tmp_path, halves[0], with_feed=name != "prompts")  # whose run compares versions instead
     run(spark, tmp_path, case.job, run_start=NOW)
     assert told(case, tmp_path, halves[0]) == []
     for table, rows in halves[1].items():
@@ -108,8 +105,7 @@ def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSess
 def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Outcome]:
     """A lakehouse after its first run by day, one late prompt, and a second run."""
     lakehouse, tables = tmp_path_factory.mktemp("followed"), messy_tables(7, sessions=60)
-    write_lake(lakehouse, tables)
-    with_feed(spark, lakehouse)
+    write_lake(lakehouse, tables, with_feed=True)
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     before = rows_of(lakehouse, PROMPTS)
     session = tables["sessions.classroom_sessions"][0]["id"]
@@ -166,10 +162,9 @@ def purged(
         for key in (f"p{n}", None)
     ]
     stale = {**sessions[3], "created_at": first_days[0]}
-    write_lake(lakehouse, {"sessions.classroom_sessions": [*sessions, stale], GUIDANCE: prompts_of})
-    for table in ("sessions.transcriptions", "analytics.session_events"):
-        write_table(lakehouse, table, [])
-    with_feed(spark, lakehouse)
+    tables: Tables = {"sessions.transcriptions": [], "analytics.session_events": [], GUIDANCE: prompts_of}
+    tables["sessions.classroom_sessions"] = [*sessions, stale]
+    write_lake(lakehouse, tables, with_feed=True)
     first = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     before = rows_of(lakehouse, PROMPTS)
     for statement in (
@@ -259,14 +254,13 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hourly", *(pytest.param(name, marks=pytest.mark.long) for name in ("daily", "prompts"))]
+    "name", ["prompts", *(pytest.param(name, marks=pytest.mark.long) for name in ("hourly", "daily"))]
 )
 def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     spark: SparkSession, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, tables = CASES[name], messy_tables(8, sessions=80)
-    write_lake(tmp_path, tables)
-    with_feed(spark, tmp_path)
+    write_lake(tmp_path, tables, with_feed=True)
     run(spark, tmp_path, case.job, run_start=NOW)
     late_changes(spark, tmp_path, tables)
     found: list[int] = []

@@ -13,7 +13,7 @@ from jobs.looked_at import TEACHERS, changed_teachers
 from jobs.places import LocalFolder
 from jobs.staging import Staging
 from tests.delta_io import write_table
-from tests.lakehouses import version_of, with_feed
+from tests.lakehouses import version_of
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -21,9 +21,9 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) -> None:
     names = ("logs-in", "moves", "copied", "copied-late", "left", "changes-school", "stays")
     teachers = {name: {"id": name, "school_id": "a", "timezone": "UTC", "created_at": NOW} for name in names}
-    write_table(tmp_path, TEACHERS, list(teachers.values()))
-    with_feed(spark, tmp_path)
+    write_table(tmp_path, TEACHERS, list(teachers.values()), with_feed=True)
     lake, before = Lake(spark, LocalFolder(tmp_path)), version_of(tmp_path, TEACHERS)
+    lake.attach([TEACHERS])
     spark.sql(f"UPDATE {TEACHERS} SET last_login = '2026-01-02', updated_at = '2026-01-02' WHERE id = 'logs-in'")
     spark.sql(f"UPDATE {TEACHERS} SET timezone = 'Asia/Tokyo' WHERE id = 'moves'")
     spark.sql(f"UPDATE {TEACHERS} SET school_id = 'b' WHERE id = 'changes-school'")

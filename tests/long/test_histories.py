@@ -14,7 +14,7 @@ from jobs.lake import Lake
 from jobs.places import LocalFolder
 from tests.delta_io import Row, Tables, load_schemas, read_lake, write_lake, write_table
 from tests.jobs.test_follow import CASES, NOW, told
-from tests.lakehouses import long_sources, run, with_feed
+from tests.lakehouses import long_sources, run
 from tests.messy import SCHOOLS, messy_tables
 from transforms.usable_rows import RULES, SESSIONS
 
@@ -109,9 +109,7 @@ class Changes:
 @pytest.mark.parametrize("name", CASES)
 def test_each_run_leaves_what_the_oracle_makes(spark: SparkSession, tmp_path: Path, name: str, seed: int) -> None:
     dice, case, first = random.Random(seed), CASES[name], messy_tables(seed, sessions=60)
-    write_lake(tmp_path, first)
-    if seed != 2:  # whose runs compare versions instead
-        with_feed(spark, tmp_path)
+    write_lake(tmp_path, first, with_feed=seed != 2)  # whose runs compare versions instead
     run(spark, tmp_path, case.job, run_start=NOW)
     assert told(case, tmp_path, first) == []
     changes = Changes(spark, tmp_path, dice)
