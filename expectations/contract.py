@@ -33,7 +33,8 @@ class BrokenContractFileError(ValueError):
     """A contract file that its model refuses."""
 
 
-def _quoted(text: str) -> str:
+def sql_text(text: str) -> str:
+    """The text as a literal of SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -137,7 +138,7 @@ class Contract(_Model):
 
     def column_definition(self, name: str) -> str:
         """A column as DDL has it: name, type and comment."""
-        return f"`{name}` {self.column(name).type} COMMENT {_quoted(self.column(name).description)}"
+        return f"`{name}` {self.column(name).type} COMMENT {sql_text(self.column(name).description)}"
 
     def create_statement(self, location: str | None = None) -> str:
         """The DDL that makes the table where it is missing, at `location` or managed by the catalog.
@@ -149,8 +150,8 @@ class Contract(_Model):
         if self.clustering:
             parts.append(f"CLUSTER BY ({', '.join(self.clustering)})")
         if location:
-            parts.append(f"LOCATION {_quoted(location)}")
-        parts.append(f"COMMENT {_quoted(self.description)}")
+            parts.append(f"LOCATION {sql_text(location)}")
+        parts.append(f"COMMENT {sql_text(self.description)}")
         parts.append("TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
         return "\n".join(parts)
 

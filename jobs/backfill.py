@@ -19,6 +19,9 @@ from jobs.settings import Settings
 KEEPS_ROWS = ("CREATE TABLE", "OPTIMIZE", "SET TBLPROPERTIES", "CLUSTER BY", "VACUUM START", "VACUUM END")
 """Operations that leave all rows of a table as they are."""
 
+LONGEST_CHUNK = timedelta(weeks=520)
+"""Longer than any history, and short enough to be added to any date."""
+
 _CHUNK = re.compile(r"(\d+)([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -28,6 +31,8 @@ def read_chunk(text: str) -> timedelta:
     told = _CHUNK.fullmatch(text)
     if told is None or int(told[1]) == 0:
         raise UsageError(f"--chunk must be a number of hours, days or weeks, such as 12h, 7d or 2w: {text!r}.")
+    if int(told[1]) > LONGEST_CHUNK / _UNITS[told[2]]:
+        raise UsageError(f"--chunk must be at most {LONGEST_CHUNK.days}d: {text!r}.")
     return int(told[1]) * _UNITS[told[2]]
 
 

@@ -12,11 +12,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command import answered, open_lake
-from jobs.errors import UsageError
+from jobs.command import answered, lakehouse_folder, open_lake
+from jobs.errors import JobError, UsageError
 from jobs.logs import set_up_logs
 from jobs.names import job_named, nearest
-from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
+from jobs.options import (
+    CatalogOption,
+    JobArgument,
+    JsonOption,
+    LakehouseOption,
+    RollupArgument,
+    TableArgument,
+)
 from jobs.screen import phases, print_json, print_table, progress
 from jobs.workspace import app as workspace
 
@@ -51,7 +58,10 @@ def prepare() -> None:
 @app.command()
 def sample(
     lakehouse: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder to write; it is made where it is missing.")
+        Path,
+        typer.Option(
+            metavar="DIR", parser=lakehouse_folder, help="The folder to write; it is made where it is missing."
+        ),
     ],
     sessions: Annotated[
         Optional[int], typer.Option(min=1, help="Number of sessions; without it a small pilot of 425.")
@@ -442,12 +452,14 @@ def main() -> None:
 
     def work() -> str | None:
         try:
-            app(standalone_mode=False)
+            status = app(standalone_mode=False)
         except Exception as error:
             # What the parser refuses is the user's mistake. Its base class is the parser library's own.
             if hasattr(error, "format_message") and hasattr(error, "exit_code"):
                 raise UsageError(error.format_message()) from error
             raise
+        if status:  # the parser library's own, for Ctrl-C
+            raise JobError("The command was interrupted.")
         return None
 
     status = answered(work)

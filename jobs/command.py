@@ -79,10 +79,17 @@ def _given(text: str) -> str | None:
     return text or None
 
 
+def lakehouse_folder(text: str) -> Path:
+    """The folder that `--lakehouse` names; raises `UsageError` for nothing, which would be the current folder."""
+    if not text:
+        raise UsageError("--lakehouse names no folder.")
+    return Path(text)
+
+
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """`--lakehouse` and `--catalog`, of which a call has at most one."""
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--lakehouse", type=Path, metavar="DIR", help="the folder of a local lakehouse")
+    place.add_argument("--lakehouse", type=lakehouse_folder, metavar="DIR", help="the folder of a local lakehouse")
     place.add_argument("--catalog", type=_given, metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
 
 

@@ -19,15 +19,13 @@ from jobs.windows import hour_before, read_instant
 from transforms import evidence_of_days, evidence_of_hours, evidence_of_prompts
 from transforms.columns import blank_to_null, instant, normalised
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
-from transforms.evidence import TEACHERS
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import EVENTS, PARTICIPANTS, RULES, SESSIONS
+from transforms.usable_rows import EVENTS, PARTICIPANTS, PROMPTS, RULES, SESSIONS, TEACHERS
 from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, period_before
 
-PROMPTS = "ai_insights.teacher_guidance_metrics"
 MISSING = ("-", "null")
 """What a part of a key that is missing is written as."""
 

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from expectations.contract import Contract
+from expectations.contract import Contract, sql_text
 from jobs.errors import BrokenContractError, JobError
 from jobs.logs import log
 from jobs.places import Place
@@ -61,6 +61,15 @@ def _reason(error: Exception) -> str:
     """The first line of an error, short enough for one sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def _provenance(told: str | None) -> Mapping[str, object] | None:
+    """What the user metadata of a commit of ours says; others may have written anything there."""
+    try:
+        provenance = json.loads(told or "null")
+    except ValueError:
+        return None
+    return provenance if isinstance(provenance, dict) else None
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -118,10 +127,8 @@ class Lake:
             if row["operation"] == "RESTORE":
                 # Restored to a moment, no version is told: it is not known what still counts.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
-            told = row["userMetadata"]
-            provenance = json.loads(told) if told and told.startswith("{") else None
             at = datetime.fromtimestamp(row["micros"] / 1e6, timezone.utc)
-            found.append(Commit(row["version"], at, row["operation"], provenance))
+            found.append(Commit(row["version"], at, row["operation"], _provenance(row["userMetadata"])))
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
@@ -213,7 +220,7 @@ class Lake:
     def _create_schema(self, table: str) -> None:
         schema = table.split(".")[0]
         location = self.place.location(schema)
-        clause = f" LOCATION '{location}'" if location else ""
+        clause = f" LOCATION {sql_text(location)}" if location else ""
         self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{clause}")
 
     def empty(self, schema: StructType) -> DataFrame:
@@ -225,7 +232,7 @@ class Lake:
         self._create_schema(table)
         columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema)
         location = self.place.location(table)
-        clause = f" LOCATION '{location}'" if location else ""
+        clause = f" LOCATION {sql_text(location)}" if location else ""
         self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.place.staged_as}{clause}")
         rows.write.insertInto(table)
         return self.spark.table(table).select(*rows.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
@@ -48,7 +47,7 @@ class Run:
     def begin(cls, job_name: str, run_start: datetime | None = None) -> Run:
         """A run that starts now, or at the given instant."""
         start = run_start or datetime.now(timezone.utc)
-        return cls(f"{job_name}-{start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", job_name, start)
+        return cls(run_log.new_run_id(job_name, start), job_name, start)
 
     def again(self) -> Run:
         """Another attempt at the same run: the same start, a name of its own."""
@@ -175,7 +174,7 @@ class Execution(Generic[W]):
                 changed = self._changed(window, pinned, staging)
                 covered = window if changed is None else self._news(window, pinned, changed)
                 if covered is None:
-                    self._outcome = Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
+                    self._outcome = self._nothing_new(pinned)
                     return self._outcome
                 entry, window = self._entry(covered), covered
                 if self._mode.dry_run:
@@ -186,7 +185,7 @@ class Execution(Generic[W]):
             self._phase("record")
             canonical = outcome.changes[self._rollup.targets[0]]
             self._ledger.record(entry, "succeeded", created_at, canonical.rows)
-            self._log(window, pinned, "succeeded", changes=canonical)
+            self._log(span_of(window), pinned, "succeeded", changes=canonical)
             self._outcome = outcome
             return outcome
         except Exception as error:
@@ -242,6 +241,13 @@ class Execution(Generic[W]):
         if news is not None:
             log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
         return news
+
+    def _nothing_new(self, pinned: _Pinned) -> Outcome:
+        """The run has done its work, which who watches the schedule must see: over an empty window, at its start."""
+        if not self._mode.dry_run:
+            self._phase("record")
+            self._log((self._run.run_start, self._run.run_start), pinned, "succeeded", changes=Changes())
+        return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _looked_at(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> LookedAt | None:
         """The rows that the window can need, where it is known what changed and all would be many; None for all."""
@@ -340,7 +346,7 @@ class Execution(Generic[W]):
 
     def _log(
         self,
-        window: W,
+        span: tuple[datetime, datetime],
         pinned: _Pinned,
         status: run_log.Status,
         *,
@@ -353,7 +359,7 @@ class Execution(Generic[W]):
             run_log.Entry(
                 self._run.run_id,
                 self._run.job_name,
-                span_of(window),
+                span,
                 self._run.run_start,
                 status,
                 self._mode.follow,
@@ -377,6 +383,6 @@ class Execution(Generic[W]):
                 self._ledger.record(entry, status, created_at or self._run.run_start, error=told)
             if self._lake.exists(run_log.TABLE):
                 self._lake.attach([run_log.TABLE])
-                self._log(window, pinned, status, message=told)
+                self._log(span_of(window), pinned, status, message=told)
         except Exception as another:
             log.warning("the failure could not be recorded", reason=type(another).__name__)

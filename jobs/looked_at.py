@@ -22,10 +22,9 @@ from jobs.sources import is_long, judged, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.columns import blank_to_null
 from transforms.parts import together
-from transforms.usable_rows import RULES, SESSIONS, key_hash, usable
+from transforms.usable_rows import PROMPTS, RULES, SESSIONS, TEACHERS, key_hash, usable
 
-TEACHERS = "users.teachers"
-OF_TEACHERS = {SESSIONS: "id", "ai_insights.teacher_guidance_metrics": "session_id"}
+OF_TEACHERS = {SESSIONS: "id", PROMPTS: "session_id"}
 """The sources with a `teacher_id`, and what names the session in them."""
 
 MOST_OF = 2

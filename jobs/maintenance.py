@@ -68,5 +68,6 @@ def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
         return
     oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()
     for pages in folder.glob("*/*"):
-        if pages.is_dir() and pages.stat().st_mtime < oldest:
+        # The folder is the user's to choose, and may hold anything else.
+        if run_log.is_run_of(pages.parent.name, pages.name) and pages.is_dir() and pages.stat().st_mtime < oldest:
             shutil.rmtree(pages, ignore_errors=True)

@@ -26,15 +26,20 @@ from jobs.staging import Staging
 
 
 def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
-    """How far the rollup has followed its sources: as its latest commit to the target says that is written last.
+    """How far the rollup has followed its sources: as far as all of its targets have, by their commits.
 
-    Only its own commits count: the rollups of several period lengths share a table.
+    One that was dropped or restored alone is made whole with the others. Only the rollup's own commits count: those of
+    several period lengths share a table.
     """
-    table = rollup.targets[-1]
-    if not lake.exists(table):
-        return None
-    own = (commit.provenance for commit in lake.commits(table) if commit.provenance)
-    return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
+
+    def followed_in(table: str) -> Followed | None:
+        if not lake.exists(table):
+            return None
+        own = (commit.provenance for commit in lake.commits(table) if commit.provenance)
+        return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
+
+    found = [followed for followed in map(followed_in, rollup.targets) if followed]
+    return min(found, key=lambda followed: followed.run_start) if len(found) == len(rollup.targets) else None
 
 
 def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.command import lakehouse_folder
 from jobs.names import JOBS
 
 
@@ -41,6 +42,8 @@ RollupArgument = Annotated[
     str,
     typer.Argument(help=f"A rollup, {', '.join(JOBS)}, or one of its tables.", autocompletion=complete_rollup),
 ]
-LakehouseOption = Annotated[Path | None, typer.Option(metavar="DIR", help="The folder of a local lakehouse.")]
+LakehouseOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", parser=lakehouse_folder, help="The folder of a local lakehouse.")
+]
 CatalogOption = Annotated[str | None, typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Give the answer as JSON, on stdout.")]

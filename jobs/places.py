@@ -18,6 +18,7 @@ from typing import Protocol
 
 from pyspark.sql import SparkSession
 
+from expectations.contract import sql_text
 from jobs.errors import UsageError
 
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
@@ -121,12 +122,11 @@ class LocalFolder:
         for table in tables:
             if self.exists(spark, table):
                 self._create_schema(spark, table.split(".")[0])
-                location = self.location(table).replace("'", "\\'")
-                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION '{location}'")
+                location = sql_text(self.location(table))
+                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION {location}")
 
     def _create_schema(self, spark: SparkSession, schema: str) -> None:
-        location = self.location(schema).replace("'", "\\'")
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{location}'")
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION {sql_text(self.location(schema))}")
 
     def _detach_other_folder(self, spark: SparkSession) -> None:
         attached = spark.conf.get(_ATTACHED_FOLDER, None)

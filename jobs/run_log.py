@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,6 +17,16 @@ from jobs.publish import Changes
 TABLE = "quality.runs"
 
 Status = Literal["succeeded", "rejected", "failed"]
+
+
+def new_run_id(job_name: str, run_start: datetime) -> str:
+    """A name for a run of the job that no other has."""
+    return f"{job_name}-{run_start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+
+
+def is_run_of(job_name: str, run_id: str) -> bool:
+    """Whether that is the name of a run of the job."""
+    return re.fullmatch(rf"{re.escape(job_name)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", run_id) is not None
 
 
 @dataclass(frozen=True)
@@ -61,13 +73,16 @@ def has_succeeded(
     source_versions: Mapping[str, int],
     since: datetime,
 ) -> bool:
-    """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`."""
+    """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`.
+
+    The window of an automatic run may have gaps.
+    """
     if not lake.exists(TABLE):
         return False
     start, end, earliest = map(_literal, (*window, since))
     versions = json.dumps(dict(sorted(source_versions.items())))
     found = lake.latest(TABLE).where(
-        f"job_name = '{job_name}' AND status = 'succeeded' AND source_versions = '{versions}' "
+        f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_automatic AND source_versions = '{versions}' "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expectations.contract import Column, Contract
+from expectations.contract import Column, Contract, sql_text
 
 
 def quoted_name(text: str) -> str:
@@ -24,7 +24,7 @@ def one_line(text: str | None) -> str:
 
 def literal(text: str) -> str:
     """The text, on one line, as a literal."""
-    return "'" + one_line(text).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return sql_text(one_line(text))
 
 
 def table_comment(table: str, contract: Contract) -> str:

@@ -15,6 +15,7 @@ from expectations.reconciliation.totals import totals_of
 from expectations.reconciliation.twins import rows_unlike
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
 from jobs.lake import Lake
+from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.sources import Sources
@@ -133,6 +134,13 @@ def record(lake: Lake, run_id: str, job_name: str, table: str, checks: tuple[Che
 
 
 def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdict: Verdict) -> Path | None:
-    """Writes the pages that show the verdict where there is a place for them, and returns the first."""
+    """Writes the pages that show the verdict where there is a place for them, and returns the first.
+
+    Where they cannot be written a warning says so: the verdict stands, and so does what follows from it.
+    """
     folder = settings.data_docs_dir or lake.place.docs_folder()
-    return write_data_docs(verdict, folder / job_name / run_id) if folder else None
+    try:
+        return write_data_docs(verdict, folder / job_name / run_id) if folder else None
+    except OSError as error:
+        log.warning("the pages of the checks could not be written", path=str(folder), reason=error.strerror)
+        return None

@@ -17,10 +17,12 @@ def read_instant(text: str, option: str) -> datetime:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date or time: {text!r}.") from error
-    moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    # Compared before it is converted: in UTC the first and the last years may be none that Python knows.
     if not EARLIEST <= moment <= LATEST:
         raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
-    return moment
+    return moment.astimezone(timezone.utc)
 
 
 def hour_before(moment: datetime) -> datetime:

@@ -13,9 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import normalised
-from transforms.usable_rows import EVENTS, SESSIONS
-
-TEACHERS = "users.teachers"
+from transforms.usable_rows import EVENTS, SESSIONS, TEACHERS
 
 COUNTS, PLACES = "counts", "places"
 """What a row does for a value: it is in the count, sum or mean, or it says where another row belongs."""

@@ -8,16 +8,15 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.columns import normalised, seconds_between
-from transforms.evidence import PLACES, TEACHERS, Labels, columns_of, evidence_of, part, ready_events
+from transforms.evidence import PLACES, Labels, columns_of, evidence_of, part, ready_events
 from transforms.prompts import response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.teacher_analytics_summary import KEY, at_local_date, teacher_profiles
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import EVENTS, SESSIONS
+from transforms.usable_rows import EVENTS, PROMPTS, SESSIONS, TEACHERS
 from transforms.windows import DateWindow
 
 GROUPS = "sessions.student_groups"
-PROMPTS = "ai_insights.teacher_guidance_metrics"
 FACTS = "confidence_score"
 """The column of which a row exists: what counts for it counts for the row's key, too."""
 

@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 from transforms.evidence import Labels, columns_of, evidence_of, part
 from transforms.prompts import response_time
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.usable_rows import PROMPTS
 from transforms.windows import PeriodWindow
-
-PROMPTS = "ai_insights.teacher_guidance_metrics"
 
 
 def evidence_of_period(

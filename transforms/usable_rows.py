@@ -24,6 +24,8 @@ EVENT_TYPES = ("configured", "started", "leader_ready", "member_join", "member_l
 SESSIONS = "sessions.classroom_sessions"
 EVENTS = "analytics.session_events"
 PARTICIPANTS = "sessions.participants"
+PROMPTS = "ai_insights.teacher_guidance_metrics"
+TEACHERS = "users.teachers"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ RULES: Mapping[str, SourceRules] = {
         personal=("payload",),
     ),
     "analytics.session_analytics": SourceRules(("session_id", "status", "computed_at", "failed_at"), in_session=True),
-    "ai_insights.teacher_guidance_metrics": SourceRules(
+    PROMPTS: SourceRules(
         (
             "session_id",
             "teacher_id",
@@ -126,7 +128,7 @@ RULES: Mapping[str, SourceRules] = {
     "operational.system_events": SourceRules(
         ("session_id", "school_id", "created_at", "severity"), placed_by="created_at"
     ),
-    "users.teachers": SourceRules(("id", "school_id", "timezone"), is_read_whole=True),
+    TEACHERS: SourceRules(("id", "school_id", "timezone"), is_read_whole=True),
 }
 
 REASONS = (

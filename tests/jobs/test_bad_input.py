@@ -58,6 +58,9 @@ def answer(arguments: list[str], capsys: Captured, job: ModuleType = dashboard_m
         (["--start"], "Argument --start: expected one argument."),
         (["--start", "1899-12-31"], "--start must be from 1900-01-01 to 9999-01-01: '1899-12-31'."),
         (["--end", "9999-01-02"], "--end must be from 1900-01-01 to 9999-01-01: '9999-01-02'."),
+        (["--end", "9999-12-31T23:59:59-05:00"], "--end must be from 1900-01-01 to 9999-01-01: '9999-12-31T23"),
+        (["--start", "0001-01-01T00:00:00+05:00"], "--start must be from 1900-01-01 to 9999-01-01: '0001-01-01T00"),
+        (["--lakehouse", ""], "--lakehouse names no folder."),
         (["--period", "day"], "Unrecognized arguments: --period day."),
         (["--catalog", "classwaves"], "Argument --catalog: not allowed with argument --lakehouse."),
     ],
@@ -239,6 +242,8 @@ def command(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captu
         (["shwo"], "No such command 'shwo'."),
         (["show", HOURLY, "--lakehouse", "x", "--catalog", "y"], "Give --lakehouse or --catalog, not both."),
         (["sample", "--lakehouse", "/dev/null/x"], "The lakehouse folder /dev/null/x cannot be made"),
+        (["sample", "--lakehouse", ""], "--lakehouse names no folder."),
+        (["show", HOURLY, "--lakehouse", ""], "--lakehouse names no folder."),
     ],
 )
 def test_a_wrong_command_ends_with_2_and_suggests(
@@ -247,6 +252,14 @@ def test_a_wrong_command_ends_with_2_and_suggests(
     status, last_line = command(arguments, monkeypatch, capsys)
     assert status == 2
     assert last_line.startswith(sentence)
+
+
+def test_a_command_that_is_interrupted_does_not_end_with_0(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "open_lake", interrupted)
+    assert command(["quarantine"], monkeypatch, capsys) == (1, "The command was interrupted.")
 
 
 def test_a_sample_never_overwrites_tables_unasked(

@@ -104,7 +104,7 @@ def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSess
 @pytest.fixture(scope="module")
 def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Outcome]:
     """A lakehouse after its first run by day, one late prompt, and a second run."""
-    lakehouse, tables = tmp_path_factory.mktemp("followed"), messy_tables(7, sessions=60)
+    lakehouse, tables = tmp_path_factory.mktemp("the pupils' school"), messy_tables(7, sessions=60)
     write_lake(lakehouse, tables, with_feed=True)
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     before = rows_of(lakehouse, PROMPTS)
@@ -135,6 +135,9 @@ def test_where_nothing_is_new_nothing_is_computed(
     assert outcome.changes[PROMPTS].rows == 0
     assert outcome.is_unchanged
     assert version_of(lakehouse, PROMPTS) == version
+    (logged,) = [row for row in rows_of(lakehouse, "quality.runs") if row["run_id"] == outcome.run.run_id]
+    assert (logged["status"], logged["rows_new"], logged["rows_unchanged"]) == ("succeeded", 0, 0)
+    assert logged["window_start"] == logged["window_end"] == outcome.run.run_start
 
 
 def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tuple[Path, list[Row], Outcome]) -> None:

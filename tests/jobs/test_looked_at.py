@@ -9,11 +9,12 @@ from pyspark.sql import SparkSession
 
 from jobs.changed import Followed, changes_since
 from jobs.lake import Lake
-from jobs.looked_at import TEACHERS, changed_teachers
+from jobs.looked_at import changed_teachers
 from jobs.places import LocalFolder
 from jobs.staging import Staging
 from tests.delta_io import write_table
 from tests.lakehouses import version_of
+from transforms.usable_rows import TEACHERS
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

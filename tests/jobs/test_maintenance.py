@@ -88,10 +88,6 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
         assert lake.size(table)[0] <= commits * FILES_PER_COMMIT
     assert list(tmp_path.joinpath(*PROMPTS.split("."), "_delta_log").glob("*.checkpoint*.parquet")) != []
 
-    old, young = tmp_path / "_data_docs" / "shortened" / "old", tmp_path / "_data_docs" / "shortened" / "young"
-    for pages in (old, young):
-        pages.mkdir(parents=True)
-    os.utime(old, (0, 0))
     rows = {table: rows_of(tmp_path, table) for table in ours}
     eager = Settings().model_copy(update={"vacuum_retain_hours": 0})
     maintained = list(maintain(lake, eager, datetime.now(timezone.utc)))
@@ -102,7 +98,19 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
         checkpoints = len(list(tmp_path.joinpath(*table.split("."), "_delta_log").glob("*.parquet")))
         assert files_of(tmp_path, table) == 1 + checkpoints
         assert sorted(rows_of(tmp_path, table), key=str) == sorted(rows[table], key=str)
-    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    old, young, foreign = (docs / name for name in ("job/job-20250101T000000Z-0a1b2c3d", "job/", "photos/2025"))
+    young /= run_log.new_run_id("job", NOW)
+    for pages in (old, young, foreign):
+        pages.mkdir(parents=True)
+    for pages in (old, foreign):
+        os.utime(pages, (0, 0))
+    settings = Settings().model_copy(update={"data_docs_dir": docs})
+    assert list(maintain(Lake(spark, LocalFolder(tmp_path)), settings, datetime.now(timezone.utc))) == []
+    assert (old.exists(), young.exists(), foreign.exists()) == (False, True, True)
 
 
 def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSession, tmp_path: Path) -> None:

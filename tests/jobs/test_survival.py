@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
+from expectations.gate import Verdict
 from jobs import teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk
 from jobs.command import Call
@@ -21,6 +22,7 @@ from jobs.failures import OutsideError
 from jobs.lake import Lake
 from jobs.places import LocalFolder
 from jobs.settings import Settings
+from jobs.verdicts import data_docs
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
 from tests.messy import messy_tables
@@ -141,6 +143,13 @@ def test_a_chunk_is_a_number_of_hours_days_or_weeks(text: str) -> None:
         read_chunk(text)
 
 
+@pytest.mark.parametrize("text", ["3641d", "9000000d", "99999999999999999999w"])
+def test_a_chunk_is_at_most_ten_years(text: str) -> None:
+    assert read_chunk("3640d") == read_chunk("520w")
+    with pytest.raises(UsageError, match="--chunk must be at most 3640d"):
+        read_chunk(text)
+
+
 def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None:
     call = Call(None, None, "2025-01-15", "2025-04-10", period="month")
     ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk("7d"), NOW)]
@@ -224,6 +233,12 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
     columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
     assert differences(rows_of(lakehouse, PROMPTS), published, columns) == []
+
+
+def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings().model_copy(update={"data_docs_dir": tmp_path / "file"})
+    assert data_docs(Lake(spark, LocalFolder(tmp_path)), settings, "run", "job", Verdict(())) is None
 
 
 def test_a_clock_that_goes_back_takes_nothing_away(spark: SparkSession, lakehouse: Path) -> None:

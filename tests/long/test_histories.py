@@ -16,10 +16,9 @@ from tests.delta_io import Row, Tables, load_schemas, read_lake, write_lake, wri
 from tests.jobs.test_follow import CASES, NOW, told
 from tests.lakehouses import long_sources, run
 from tests.messy import SCHOOLS, messy_tables
-from transforms.usable_rows import RULES, SESSIONS
+from transforms.usable_rows import RULES, SESSIONS, TEACHERS
 
 ROUNDS = 4
-TEACHERS = "users.teachers"
 STAMPS = ("updated_at", "created_at")
 OLDEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 
