@@ -39,7 +39,10 @@ def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
         return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
 
     found = [followed for followed in map(followed_in, rollup.targets) if followed]
-    return min(found, key=lambda followed: followed.run_start) if len(found) == len(rollup.targets) else None
+    if len(found) < len(rollup.targets):
+        return None
+    # By versions, which only grow: a clock may have gone back.
+    return min(found, key=lambda followed: sum(followed.versions.values()))
 
 
 def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:
