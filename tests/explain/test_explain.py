@@ -114,7 +114,7 @@ def test_listed_rows_give_every_column_of_many_rows(spark: SparkSession, publish
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        (HOURS, ("data_sources_count", "avg_session_quality")),
+        pytest.param(HOURS, ("data_sources_count", "avg_session_quality"), marks=pytest.mark.long),
         (DAYS, ("vs_peer_average",)),
         (PERIODS, ("avg_effectiveness_score",)),
     ],
