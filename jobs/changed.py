@@ -124,6 +124,10 @@ def made_at(source: str, columns: Collection[str]) -> Column:
     return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
 
 
+def _keys_and_references(columns: Collection[str]) -> list[str]:
+    return [name for name in columns if name == "id" or name.endswith("_id")]
+
+
 def then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
     """The rows as they were before the changes and as they are, side by side: as of two lakehouses in one.
 
@@ -142,10 +146,15 @@ def then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
         both = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
     of_lakehouse = {
         name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "lakehouse", name))
-        for name in columns
-        if name == "id" or name.endswith("_id")
+        for name in _keys_and_references(columns)
     }
     return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
+
+
+def of_either(rows: DataFrame) -> DataFrame:
+    """What was made of `then_and_now`, with keys and references that no longer say of which."""
+    plain = {name: F.regexp_replace(name, "^(then|now):", "") for name in _keys_and_references(rows.columns)}
+    return rows.withColumns(plain)
 
 
 def changes_since(

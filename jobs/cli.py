@@ -16,14 +16,7 @@ from jobs.command import answered, lakehouse_folder, open_lake
 from jobs.errors import JobError, UsageError
 from jobs.logs import set_up_logs
 from jobs.names import job_named, nearest
-from jobs.options import (
-    CatalogOption,
-    JobArgument,
-    JsonOption,
-    LakehouseOption,
-    RollupArgument,
-    TableArgument,
-)
+from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.screen import phases, print_json, print_table, progress
 from jobs.workspace import app as workspace
 

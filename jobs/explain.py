@@ -358,7 +358,7 @@ def _stamp(contract: Contract, values: Values) -> datetime:
 def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
     """The row now and before each change. A row's stamp names the run, so each change is found in one step."""
     commits = lake.commits(contract.table)
-    own = [c for c in commits if c.provenance and c.provenance.get("job_name") == subject.rollup.job_name]
+    own = [commit for commit in commits if commit.is_of(subject.rollup.job_name)]
     changes: list[Change] = []
     notes: list[str] = []
     values: Values | None = now

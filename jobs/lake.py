@@ -56,6 +56,10 @@ class Commit:
     operation: str
     provenance: Mapping[str, object] | None
 
+    def is_of(self, job_name: str) -> bool:
+        """Whether a run of the job made it."""
+        return self.provenance is not None and self.provenance.get("job_name") == job_name
+
 
 def _reason(error: Exception) -> str:
     """The first line of an error, short enough for one sentence."""

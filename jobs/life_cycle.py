@@ -262,9 +262,8 @@ class Execution(Generic[W]):
         table = self._rollup.targets[-1]
         if not self._lake.exists(table):
             return False
-        own = [commit.provenance or {} for commit in self._lake.commits(table)]
-        told = run_start.isoformat()
-        return any(p.get("job_name") == self._rollup.job_name and p.get("run_start") == told for p in own)
+        own = (commit.provenance or {} for commit in self._lake.commits(table) if commit.is_of(self._rollup.job_name))
+        return any(provenance.get("run_start") == run_start.isoformat() for provenance in own)
 
     def _computed(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> Outcome:
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from expectations.contract import contract_of
-from jobs.changed import REMOVED, Changed, made_at, session_of, then_and_now
+from jobs.changed import REMOVED, Changed, made_at, of_either, session_of, then_and_now
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import is_long, judged, raw_rows, sizes_of
 from jobs.staging import Staging
@@ -24,8 +24,8 @@ from transforms.columns import blank_to_null
 from transforms.parts import together
 from transforms.usable_rows import PROMPTS, RULES, SESSIONS, TEACHERS, key_hash, usable
 
-OF_TEACHERS = {SESSIONS: "id", PROMPTS: "session_id"}
-"""The sources with a `teacher_id`, and what names the session in them."""
+OF_TEACHERS = (SESSIONS, PROMPTS)
+"""The sources with a `teacher_id`."""
 
 MOST_OF = 2
 """Where one in so many sessions is looked at, all rows are read instead: once, and without a search for them."""
@@ -140,9 +140,8 @@ def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: Changed) 
     Each login changes a teacher's row, but nothing that is read of it: all dates of the teacher would be made anew.
     """
     rows = then_and_now(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS])
-    both = usable(TEACHERS, judged(TEACHERS, rows, None))
-    of_no_lakehouse = {name: F.regexp_replace(name, "^(then|now):", "") for name in both.columns if name.endswith("id")}
-    counted = both.withColumns(of_no_lakehouse).groupBy(*both.columns).agg(F.count("*").alias("lakehouses"))
+    both = of_either(usable(TEACHERS, judged(TEACHERS, rows, None)))
+    counted = both.groupBy(*both.columns).agg(F.count("*").alias("lakehouses"))
     differing = counted.where("lakehouses = 1").select("id").distinct()
     ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
     return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
@@ -157,11 +156,11 @@ def rows_touched(
     teacher of whom something else is read than before. And the `session_id`s of all these sessions.
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
-    for source, name in OF_TEACHERS.items():
-        if TEACHERS in changed.rows and source in versions:
-            teachers = changed_teachers(lake, versions, changed)
+    if TEACHERS in changed.rows:
+        teachers = staging.write("teachers", changed_teachers(lake, versions, changed))
+        for source in (source for source in OF_TEACHERS if source in versions):
             rows = lake.read(source, versions[source]).join(teachers, "teacher_id", how="left_semi")
-            found.append(rows.select(F.col(name).alias("session_id")))
+            found.append(rows.select(session_of(source, rows.columns).alias("session_id")))
     some = [source for source in versions if source != TEACHERS]
 
     def keys_and_places(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
@@ -190,7 +189,8 @@ def rows_near(
     if not is_long(sum(sizes.values())):
         return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
-    for source in (source for source in versions if source == SESSIONS or RULES[source].in_session):
+    of_sessions = [source for source in versions if source == SESSIONS or RULES[source].in_session]
+    for source in of_sessions:
         rows = lake.read(source, versions[source])
         near = rows.where(_is_near(rows, source, is_near))
         found.append(near.select(session_of(source, rows.columns).alias("session_id")))

@@ -35,8 +35,8 @@ def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
     def followed_in(table: str) -> Followed | None:
         if not lake.exists(table):
             return None
-        own = (commit.provenance for commit in lake.commits(table) if commit.provenance)
-        return next(filter(None, (Followed.read(p) for p in own if p.get("job_name") == rollup.job_name)), None)
+        own = (commit.provenance or {} for commit in lake.commits(table) if commit.is_of(rollup.job_name))
+        return next(filter(None, map(Followed.read, own)), None)
 
     found = [followed for followed in map(followed_in, rollup.targets) if followed]
     if len(found) < len(rollup.targets):

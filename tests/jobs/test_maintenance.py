@@ -102,8 +102,8 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
 
 def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
-    old, young, foreign = (docs / name for name in ("job/job-20250101T000000Z-0a1b2c3d", "job/", "photos/2025"))
-    young /= run_log.new_run_id("job", NOW)
+    old, young = docs / "job" / "job-20250101T000000Z-0a1b2c3d", docs / "job" / run_log.new_run_id("job", NOW)
+    foreign = docs / "photos" / "2025"
     for pages in (old, young, foreign):
         pages.mkdir(parents=True)
     for pages in (old, foreign):
