@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import asdict
@@ -59,7 +60,9 @@ def sample(
     sessions: Annotated[
         Optional[int], typer.Option(min=1, help="Number of sessions; without it a small pilot of 425.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Number of days that the sessions are spread over.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="Number of days that the sessions are spread over.")
+    ] = 30,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 7,
     overwrite: Annotated[bool, typer.Option(help="Replace the source tables that the folder has already.")] = False,
 ) -> None:
@@ -327,6 +330,8 @@ def report(
     begin, end = _date(first, "--from"), _date(last, "--to")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"The folder {out.parent} of --out does not exist.")
+    if out.is_dir():
+        raise UsageError(f"The path {out} of --out is a folder: name a file in it.")
     from jobs.report import Reader
     from jobs.report_page import page
 
@@ -339,6 +344,8 @@ def report(
     try:
         out.write_text(html, encoding="utf-8")
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # no mistake in the call: told like any other full disk
         raise UsageError(f"The file {out} cannot be written: {error.strerror}.") from error
     typer.echo(f"The report is in {out}: {len(html.encode()) / 1e6:.1f} MB.", err=True)
 
@@ -408,12 +415,17 @@ def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
 
 def _date(text: str | None, option: str) -> date | None:
     """A date of an option; raises `UsageError` that names the option."""
-    from datetime import date
+    from datetime import date, datetime, timezone
+
+    from jobs.windows import check_in_time
 
     try:
-        return None if text is None else date.fromisoformat(text)
+        day = None if text is None else date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
+    if day is not None:
+        check_in_time(datetime(day.year, day.month, day.day, tzinfo=timezone.utc), text, option)
+    return day
 
 
 def _contract(table: str) -> Contract:

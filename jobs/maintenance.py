@@ -50,6 +50,7 @@ def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Main
         lake.delete(table, f"{AGES[table]} < TIMESTAMP '{oldest:%Y-%m-%d %H:%M:%S}+00:00'")
     operations: dict[str, Callable[[], None]] = {
         "OPTIMIZE": lambda: lake.optimize(table),
+        "ALTER": lambda: lake.keep_versions(table, settings.vacuum_retain_hours),
         "VACUUM": lambda: lake.vacuum(table, settings.vacuum_retain_hours),
     }
     for name, work in operations.items():

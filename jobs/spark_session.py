@@ -82,8 +82,10 @@ def open_session(application: str) -> SparkSession:
 
 def check_delta(spark: SparkSession) -> None:
     """Raises `UsageError` where a local session lacks Delta."""
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return  # it has Delta, and serverless compute may refuse to tell a setting, default or not
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
-    if "DATABRICKS_RUNTIME_VERSION" not in os.environ and "Delta" not in extensions:
+    if "Delta" not in extensions:
         if "SPARK_REMOTE" not in os.environ:
             spark.sparkContext.setLogLevel("OFF")  # what Spark logs at its end would come after the last line
         raise UsageError(

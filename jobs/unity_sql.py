@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
-QUARANTINE = "quality.quarantine"
+OWN_SCHEMA = "quality"
+QUARANTINE = f"{OWN_SCHEMA}.quarantine"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,17 @@ def targets() -> tuple[str, ...]:
 
 
 def grants(names: Names) -> Iterator[str]:
-    """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else."""
+    """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else.
+
+    An editor stops at the first statement that fails: what a first deploy or run has yet to make comes last.
+    """
+    told = [*_grants(names)]
+    yield from (statement for statement, is_made_later in told if not is_made_later)
+    yield from (statement for statement, is_made_later in told if is_made_later)
+
+
+def _grants(names: Names) -> Iterator[tuple[str, bool]]:
+    """Each grant, and whether it is on what a deploy or a run of ours makes."""
     own, catalog = [contract.table for contract in own_contracts()], quoted(names.catalog)
     for_analysts = sorted({*targets(), *own} - {QUARANTINE})
     reads = {
@@ -46,20 +57,22 @@ def grants(names: Names) -> Iterator[str]:
         names.operators: own,
         names.analysts: for_analysts,
     }
+    runner = quoted(names.service_principal)
+    yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}", False
+    # Who sees that a table is there, as `classwaves workspace check` has to, does not see what is in it.
+    yield f"GRANT BROWSE ON CATALOG {catalog} TO {quoted(names.operators)}", False
     for principal, tables in reads.items():
         who = quoted(principal)
-        yield f"GRANT USE CATALOG ON CATALOG {catalog} TO {who}"
+        yield f"GRANT USE CATALOG ON CATALOG {catalog} TO {who}", False
         for schema in sorted({table.split(".")[0] for table in tables}):
-            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{quoted_name(schema)} TO {who}"
-    runner = quoted(names.service_principal)
-    yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}"
+            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{quoted_name(schema)} TO {who}", schema == OWN_SCHEMA
     for schema in sorted({table.split(".")[0] for table in own}):
-        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{quoted_name(schema)} TO {runner}"
+        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{quoted_name(schema)} TO {runner}", schema == OWN_SCHEMA
     for principal, tables in reads.items():
         for table in dict.fromkeys(tables):
             writes = principal == names.service_principal and table in own
             privileges = "SELECT, MODIFY" if writes else "SELECT"
-            yield f"GRANT {privileges} ON TABLE {catalog}.{quoted_name(table)} TO {quoted(principal)}"
+            yield f"GRANT {privileges} ON TABLE {catalog}.{quoted_name(table)} TO {quoted(principal)}", table in own
 
 
 def comments(names: Names) -> Iterator[str]:
@@ -86,7 +99,7 @@ def row_filters(names: Names) -> Iterator[str]:
         contract = contract_of(table)
         if "school_id" not in contract.column_names or not table.startswith("users."):
             continue
-        view = f"{quoted(names.catalog)}.`quality`.{quoted_name(table.split('.')[1] + '_of_my_school')}"
+        view = f"{quoted(names.catalog)}.{quoted(OWN_SCHEMA)}.{quoted_name(table.split('.')[1] + '_of_my_school')}"
         columns = ", ".join(map(quoted_name, contract.column_names))
         yield (
             f"CREATE OR REPLACE VIEW {view} COMMENT {literal(f'The rows of {table} of the schools of who asks.')} "
@@ -103,7 +116,9 @@ def column_masks(names: Names) -> Iterator[str]:
     for contract in source_contracts():
         if all(not column.personal for column in contract.columns):
             continue
-        view = f"{quoted(names.catalog)}.`quality`.{quoted_name(contract.table.replace('.', '_') + '_masked')}"
+        view = (
+            f"{quoted(names.catalog)}.{quoted(OWN_SCHEMA)}.{quoted_name(contract.table.replace('.', '_') + '_masked')}"
+        )
         is_operator = f"is_account_group_member({literal(names.operators)})"
         columns = [
             f"CASE WHEN {is_operator} THEN {quoted_name(c.name)} END AS {quoted_name(c.name)}"
@@ -122,7 +137,7 @@ def column_masks(names: Names) -> Iterator[str]:
 
 def _may_enter(names: Names, principal: str) -> Iterator[str]:
     yield f"GRANT USE CATALOG ON CATALOG {quoted(names.catalog)} TO {quoted(principal)}"
-    yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.`quality` TO {quoted(principal)}"
+    yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.{quoted(OWN_SCHEMA)} TO {quoted(principal)}"
 
 
 STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {

@@ -13,16 +13,24 @@ from transforms.windows import period_before as before
 
 def read_instant(text: str, option: str) -> datetime:
     """An ISO 8601 instant, UTC where it has no offset; raises `UsageError` that names the option."""
+    moment = _parsed(text, option)
+    check_in_time(moment, text, option)
+    return moment.astimezone(timezone.utc)
+
+
+def _parsed(text: str, option: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date or time: {text!r}.") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+
+
+def check_in_time(moment: datetime, text: str | None, option: str) -> None:
+    """Raises `UsageError` that names the option where the moment, read from the text, is in no window."""
     # Compared before it is converted: in UTC the first and the last years may be none that Python knows.
     if not EARLIEST <= moment <= LATEST:
         raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
-    return moment.astimezone(timezone.utc)
 
 
 def hour_before(moment: datetime) -> datetime:
@@ -38,10 +46,13 @@ def hour_after(moment: datetime) -> datetime:
 def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
     """The instants that a call names: without `--start` all history, without `--end` until `latest`.
 
+    Nothing is later than `LATEST`, which an end may be. A start without an end may lie ahead: there is nothing yet.
     Raises `UsageError`.
     """
     start = EARLIEST if call.start is None else read_instant(call.start, "--start")
-    end = latest if call.end is None else read_instant(call.end, "--end")
+    if call.end is None:
+        return start, max(latest, start + timedelta(hours=1))
+    end = LATEST if _parsed(call.end, "--end") > LATEST else read_instant(call.end, "--end")
     if end <= start:
         raise UsageError(f"--end ({end:%Y-%m-%dT%H:%MZ}) must be after --start ({start:%Y-%m-%dT%H:%MZ}).")
     return start, end

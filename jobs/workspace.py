@@ -268,6 +268,7 @@ def _asked(profile: str | None) -> Iterator[WorkspaceClient]:
 
     client = _client(profile)
     try:
+        _log_in(client)
         yield client
     except Unauthenticated as error:
         raise UsageError(f"The workspace does not accept the credentials: {_told(error)}") from error
@@ -282,16 +283,27 @@ def _asked(profile: str | None) -> Iterator[WorkspaceClient]:
 
 
 def _client(profile: str | None) -> WorkspaceClient:
+    from configparser import Error as NoConfigurationError
     from importlib.metadata import version
 
     from databricks.sdk import WorkspaceClient
 
     try:
         return WorkspaceClient(profile=profile, product="classwaves", product_version=version("classwaves-analytics"))
+    except NoConfigurationError as error:  # which holds the line, and that may hold a token
+        raise UsageError("The client's configuration file (~/.databrickscfg) is not in order.") from error
     except ValueError as error:
         hint = "set DATABRICKS_HOST and log in with `databricks auth login`, or name a profile with --profile"
         told = str(error).split(" Config: ")[0].rstrip(".")
         raise UsageError(f"There is no way to log in to a workspace ({told}): {hint}.") from error
+
+
+def _log_in(client: WorkspaceClient) -> None:
+    """Gets a token now, where there is none: a wrong secret would show in the midst of the first question."""
+    try:
+        client.config.authenticate()
+    except ValueError as error:
+        raise UsageError(f"The workspace does not accept the credentials: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

@@ -40,7 +40,7 @@ TEACHERS: list[tuple[str | None, str | None]] = [
     ("europe/london", None),
     ("US/Eastern", " "),
     ("UTC+05:30", "school-c"),
-    ("America/New_York ", "school-c"),
+    ("America/New_York\n", "school-c"),
     ("Etc/GMT+12", "school-c"),
 ]
 STRANGERS = ["teacher-gone", "teacher-0 "]  # not in users.teachers
@@ -109,7 +109,11 @@ class _Maker:
         """A word of a domain, mostly as it should be."""
         if self.chance(0.8):
             return text
-        return str(self.pick(text.upper(), f" {text}", f"{text.title()}\t", f"\u00a0{text}\n", f"  {text.upper()}  "))
+        return str(
+            self.pick(
+                text.upper(), f" {text}", f"{text.title()}\t", f"{text}\n", f"\u00a0{text}\n", f"  {text.upper()}  "
+            )
+        )
 
     def score(self, low: int = 0, high: int = 100) -> Decimal | None:
         """A score as decimal(5,2): sometimes null, out of range or on its bounds."""

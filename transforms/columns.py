@@ -17,7 +17,8 @@ WHITE_SPACE = (
 
 # What most texts are, told without a look at each kind of white space: nothing else takes as long on millions of keys.
 _BEGINS_VISIBLY_FROM, _BEGINS_VISIBLY_BEFORE = "!", "\x7f"
-_VISIBLE_AT_BOTH_ENDS = "^[!-~](.*[!-~])?$"
+# Up to `\z`: `$` would let a line break follow.
+_VISIBLE_AT_BOTH_ENDS = r"^[!-~](.*[!-~])?\z"
 
 
 def trimmed(text: Column) -> Column:

@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 UTC = "UTC"
-_NAME_OF_A_PLACE = r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)+$"
+_NAME_OF_A_PLACE = r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)+\z"
 _NOT_IANA = "SystemV/"
 """Names that the JVM has on its own account."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
 
@@ -57,8 +57,8 @@ def answer(arguments: list[str], capsys: Captured, job: ModuleType = dashboard_m
         (["--sart", "2025-01-01"], "Unrecognized arguments: --sart 2025-01-01."),
         (["--start"], "Argument --start: expected one argument."),
         (["--start", "1899-12-31"], "--start must be from 1900-01-01 to 9999-01-01: '1899-12-31'."),
-        (["--end", "9999-01-02"], "--end must be from 1900-01-01 to 9999-01-01: '9999-01-02'."),
-        (["--end", "9999-12-31T23:59:59-05:00"], "--end must be from 1900-01-01 to 9999-01-01: '9999-12-31T23"),
+        (["--start", "9999-01-02"], "--start must be from 1900-01-01 to 9999-01-01: '9999-01-02'."),
+        (["--end", "1899-12-31"], "--end must be from 1900-01-01 to 9999-01-01: '1899-12-31'."),
         (["--start", "0001-01-01T00:00:00+05:00"], "--start must be from 1900-01-01 to 9999-01-01: '0001-01-01T00"),
         (["--lakehouse", ""], "--lakehouse names no folder."),
         (["--period", "day"], "Unrecognized arguments: --period day."),
@@ -91,6 +91,7 @@ def test_a_wrong_call_of_the_other_jobs_ends_with_2(tmp_path: Path, capsys: Capt
         ("2025-09-08", "2025-09-15", ("2025-09-08", "2025-09-15"), ("2025-09-08", "2025-09-15")),
         (None, "2025-09-15T00:00:01", ("1900-01-01", "2025-09-16"), ("1900-01-01", "2025-09-22")),
         ("2025-09-15", None, ("2025-09-15", "9999-01-01"), ("2025-09-15", "9999-01-04")),
+        ("2025-09-15", "9999-12-31T23:59:59-05:00", ("2025-09-15", "9999-01-01"), ("2025-09-15", "9999-01-04")),
         (None, None, ("1900-01-01", "9999-01-01"), ("1900-01-01", "9999-01-04")),
     ],
 )
@@ -103,6 +104,13 @@ def test_a_window_is_widened_to_whole_dates_and_periods(
     by_week = teacher_prompt_effectiveness.JOB.window_of(call, now)
     assert (str(by_date.start), str(by_date.end)) == dates
     assert (str(by_week.start.date()), str(by_week.end.date())) == weeks
+
+
+def test_hours_from_a_start_that_lies_ahead_are_one_hour_that_has_not_begun() -> None:
+    now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
+    window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2099-01-01T10:20", None), now)
+    assert (window.start.hour, window.end - window.start) == (10, timedelta(hours=2))
+    assert window.until(now).start == window.until(now).end
 
 
 def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captured) -> None:

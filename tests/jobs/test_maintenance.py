@@ -122,3 +122,7 @@ def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSessio
     assert len(rows_of(tmp_path, verdicts.TABLE)) == 1
     list(maintain(lake, Settings(), now + timedelta(days=91)))
     assert rows_of(tmp_path, verdicts.TABLE) == []
+    kept = spark.sql(f"SHOW TBLPROPERTIES {verdicts.TABLE} ('delta.deletedFileRetentionDuration')").collect()
+    assert [row["value"] for row in kept] == ["interval 720 hours"]
+    told = [commit.operation for commit in lake.commits(verdicts.TABLE)]
+    assert told.count("SET TBLPROPERTIES") == 1

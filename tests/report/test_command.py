@@ -145,7 +145,9 @@ def test_the_command_writes_the_page(lake, tmp_path):
     ("options", "sentence"),
     [
         (["--from", "yesterday"], "--from is not an ISO 8601 date: 'yesterday'."),
+        (["--to", "9999-12-31"], "--to must be from 1900-01-01 to 9999-01-01: '9999-12-31'."),
         (["--out", "nowhere/report.html"], "The folder nowhere of --out does not exist."),
+        (["--out", "/"], "The path / of --out is a folder: name a file in it."),
     ],
 )
 def test_a_wrong_call_is_refused_before_spark_starts(monkeypatch, options, sentence):

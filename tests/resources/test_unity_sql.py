@@ -9,6 +9,7 @@ import pytest
 from expectations.contract import contract_names, contract_of
 from jobs.command import read_call
 from jobs.names import JOBS, job_named
+from jobs.statements import quoted_name
 from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, tags, targets
 
 NAMES = Names("ours", "runner", "operators", "analysts", "support", "staff", "school-")
@@ -36,6 +37,15 @@ def test_the_service_principal_reads_sources_and_writes_what_is_ours() -> None:
     written = {table for table, given in privileges.items() if given == "SELECT, MODIFY"}
     assert written == {name for name in contract_names() if contract_of(name).kind != "source"}
     assert {table for table, given in privileges.items() if given == "SELECT"} == set(sources())
+
+
+def test_what_a_deploy_or_a_run_has_yet_to_make_comes_last() -> None:
+    # `quality` itself, and the tables of ours in any schema: an editor stops at the first statement that fails.
+    ours = {quoted_name(name) for name in contract_names() if contract_of(name).kind != "source"}
+    is_late = ["`quality`" in one or any(f".{name} " in one for name in ours) for one in grants(NAMES)]
+    assert is_late == sorted(is_late)
+    assert not is_late[0]
+    assert is_late[-1]
 
 
 def test_analysts_read_targets_and_verdicts_and_no_source() -> None:

@@ -62,6 +62,12 @@ def test_a_normalised_text_is_trimmed_and_in_lower_case(table: Table) -> None:
     assert_values(cases, normalised(F.col("value")))
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n", "\x85", "\u2028", "\u2029"])
+def test_a_line_break_at_the_end_is_trimmed_too(spark: SparkSession, line_break: str) -> None:
+    text = spark.range(1).select(normalised(F.lit(f"Completed{line_break}")).alias("text")).collect()[0].text
+    assert text == "completed"
+
+
 def test_seconds_between_keep_fractions_and_sign(table: Table) -> None:
     cases = table("""
         earlier timestamp          | later timestamp            | expected double

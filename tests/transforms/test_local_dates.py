@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
@@ -34,6 +36,12 @@ def test_a_zone_is_known_by_its_exact_iana_name_with_a_slash(table: Table) -> No
         America/O'Higgins     | UTC
     """)
     assert_values(cases, known_zone(F.col("zone")))
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x85"])
+def test_a_zone_with_a_line_break_is_none(spark: SparkSession, line_break: str) -> None:
+    zones = spark.range(1).select(F.lit(f"Europe/Berlin{line_break}").alias("zone"))
+    assert zones.select(known_zone(F.col("zone"))).collect()[0][0] == "UTC"
 
 
 def test_a_date_begins_at_midnight_on_the_clocks_of_the_zone(table: Table) -> None:

@@ -289,6 +289,14 @@ def test_without_a_login_every_command_says_how_to_get_one(no_login: None, call:
     assert "Traceback" not in answer.err
 
 
+def test_a_configuration_file_that_is_none_is_told_without_its_lines(no_login: None, call: Call) -> None:
+    (Path.home() / ".databrickscfg").write_text("token = secret\n", encoding="utf-8")
+    answer = call("check")
+    assert answer.status == 2
+    assert answer.sentence == "The client's configuration file (~/.databrickscfg) is not in order."
+    assert "secret" not in answer.err
+
+
 def test_a_profile_is_passed_on(workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABRICKS_HOST")
     monkeypatch.delenv("DATABRICKS_TOKEN")

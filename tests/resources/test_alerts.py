@@ -1,0 +1,52 @@
+"""What the alerts find in the log of runs, by Spark."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from jobs import run_log
+from tests.resources.bundle import Bundle
+
+JOBS = (
+    "dashboard_metrics_hourly",
+    "teacher_analytics_summary",
+    "teacher_prompt_effectiveness.day",
+    "teacher_prompt_effectiveness.week",
+    "teacher_prompt_effectiveness.month",
+)
+
+
+def found_by(spark: SparkSession, alert: str, runs: list[dict[str, object]]) -> int:
+    """The number that the alert compares with 0, where these runs were made."""
+    schema = contract_of(run_log.TABLE).spark_schema
+    spark.createDataFrame(
+        [tuple(run.get(name) for name in schema.names) for run in runs], schema
+    ).createOrReplaceTempView("runs_of_an_alert")
+    query = Bundle.read().resources("alerts")[alert]["query_text"]
+    (row,) = spark.sql(query.replace("classwaves.quality.runs", "runs_of_an_alert")).collect()
+    return int(row[0])
+
+
+def a_run(job: str, hours_ago: float, status: str = "succeeded", is_automatic: bool = True) -> dict[str, object]:
+    ended = datetime.now(timezone.utc) - timedelta(hours=hours_ago)
+    told = {"job_name": job, "status": status, "is_automatic": is_automatic, "run_end": ended}
+    needed = {field.name: "x" for field in contract_of(run_log.TABLE).spark_schema if not field.nullable}
+    return {**needed, **told}
+
+
+@pytest.mark.parametrize(("alert", "status"), [("stale", "succeeded"), ("refused", "rejected")])
+def test_a_backfill_does_not_hide_what_the_schedule_does(spark: SparkSession, alert: str, status: str) -> None:
+    scheduled = [a_run(job, 1) for job in JOBS]
+    assert found_by(spark, alert, scheduled) == 0
+    broken = [a_run(JOBS[0], 30, status), *scheduled[1:]]
+    assert found_by(spark, alert, broken) == 1
+    assert found_by(spark, alert, [*broken, a_run(JOBS[0], 0, is_automatic=False)]) == 1
+    assert found_by(spark, alert, [*broken, a_run(JOBS[0], 0)]) == 0
+
+
+def test_a_rollup_that_was_never_made_is_stale(spark: SparkSession) -> None:
+    assert found_by(spark, "stale", [a_run(job, 1) for job in JOBS[1:]]) == 1
