@@ -289,13 +289,13 @@ class Lake:
         self.insistently(table, lambda: self._sql(f"OPTIMIZE {table}"))
 
     def keep_versions(self, table: str, hours: int) -> None:
-        """Lets every version of a table of ours be read that is not older; where nothing says so a week is kept."""
+        """Lets every version of a table of ours be read that is not older: without it, Delta keeps a week."""
         # Databricks refuses to read older versions than that, whether their files are there or not.
-        wanted = {"delta.deletedFileRetentionDuration": f"interval {hours} hours"}
+        name, wanted = "delta.deletedFileRetentionDuration", f"interval {hours} hours"
         found = {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
-        if any(found.get(name) != value for name, value in wanted.items()):
-            told = ", ".join(f"'{name}' = '{value}'" for name, value in wanted.items())
-            self.insistently(table, lambda: self._sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({told})"))
+        if found.get(name) != wanted:
+            statement = f"ALTER TABLE {table} SET TBLPROPERTIES ('{name}' = '{wanted}')"
+            self.insistently(table, lambda: self._sql(statement))
 
     def vacuum(self, table: str, retain_hours: int) -> None:
         """Deletes files that no version younger than that needs."""

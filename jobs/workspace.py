@@ -299,7 +299,7 @@ def _client(profile: str | None) -> WorkspaceClient:
 
 
 def _log_in(client: WorkspaceClient) -> None:
-    """Gets a token now, where there is none: a wrong secret would show in the midst of the first question."""
+    """Gets a token now, where there is none; raises `UsageError` where it is denied, as for a wrong secret."""
     try:
         client.config.authenticate()
     except ValueError as error:
