@@ -415,16 +415,17 @@ def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
 
 def _date(text: str | None, option: str) -> date | None:
     """A date of an option; raises `UsageError` that names the option."""
-    from datetime import date, datetime, timezone
+    from datetime import date
 
-    from jobs.windows import check_in_time
+    from jobs.windows import read_instant
 
+    if text is None:
+        return None
     try:
-        day = None if text is None else date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
-    if day is not None:
-        check_in_time(datetime(day.year, day.month, day.day, tzinfo=timezone.utc), text, option)
+    read_instant(text, option)  # refuses a date that no window has
     return day
 
 

@@ -43,9 +43,7 @@ def grants(names: Names) -> Iterator[str]:
 
     An editor stops at the first statement that fails: what a first deploy or run has yet to make comes last.
     """
-    told = [*_grants(names)]
-    yield from (statement for statement, is_made_later in told if not is_made_later)
-    yield from (statement for statement, is_made_later in told if is_made_later)
+    yield from (statement for statement, _ in sorted(_grants(names), key=lambda told: told[1]))
 
 
 def _grants(names: Names) -> Iterator[tuple[str, bool]]:

@@ -13,9 +13,7 @@ from transforms.windows import period_before as before
 
 def read_instant(text: str, option: str) -> datetime:
     """An ISO 8601 instant, UTC where it has no offset; raises `UsageError` that names the option."""
-    moment = _parsed(text, option)
-    check_in_time(moment, text, option)
-    return moment.astimezone(timezone.utc)
+    return _in_time(_parsed(text, option), text, option)
 
 
 def _parsed(text: str, option: str) -> datetime:
@@ -26,11 +24,11 @@ def _parsed(text: str, option: str) -> datetime:
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
-def check_in_time(moment: datetime, text: str | None, option: str) -> None:
-    """Raises `UsageError` that names the option where the moment, read from the text, is in no window."""
+def _in_time(moment: datetime, text: str, option: str) -> datetime:
     # Compared before it is converted: in UTC the first and the last years may be none that Python knows.
     if not EARLIEST <= moment <= LATEST:
         raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
+    return moment.astimezone(timezone.utc)
 
 
 def hour_before(moment: datetime) -> datetime:
@@ -52,7 +50,7 @@ def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
     start = EARLIEST if call.start is None else read_instant(call.start, "--start")
     if call.end is None:
         return start, max(latest, start + timedelta(hours=1))
-    end = LATEST if _parsed(call.end, "--end") > LATEST else read_instant(call.end, "--end")
+    end = _in_time(min(_parsed(call.end, "--end"), LATEST), call.end, "--end")
     if end <= start:
         raise UsageError(f"--end ({end:%Y-%m-%dT%H:%MZ}) must be after --start ({start:%Y-%m-%dT%H:%MZ}).")
     return start, end
