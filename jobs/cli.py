@@ -183,15 +183,19 @@ def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, a
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves maintain")
     rows: list[dict[str, Any]] = []
-    with phases() as phase:
-        for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
-            phase(done.table)
-            rows.append(asdict(done))
-    if as_json:
-        print_json(rows)
-    else:
-        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
-        print_table("Maintained", ["table", "files before", "files after", "bytes after"], cells)
+    try:
+        with phases() as phase:
+            for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
+                phase(done.table)
+                rows.append(asdict(done))
+    finally:
+        if as_json:
+            print_json(rows)
+        else:
+            cells: list[list[str | None]] = [
+                [*map(str, list(row.values())[:-1]), ", ".join(row["not_done"])] for row in rows
+            ]
+            print_table("Maintained", ["table", "files before", "files after", "bytes after", "not done"], cells)
 
 
 @app.command()

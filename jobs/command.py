@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -221,8 +222,13 @@ def answered(work: Callable[[], str | None]) -> int:
     sentence: str | None
     try:
         sentence, status = work(), 0
+        sys.stdout.flush()
     except JobError as error:
         sentence, status = str(error), error.exit_code
+    except BrokenPipeError:
+        # Whoever reads along, `head` say, has seen enough. What is left goes nowhere: else Python would raise it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sentence, status = None, 0
     except Exception as error:
         told = explained(error)
         if isinstance(told, JobError):

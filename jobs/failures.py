@@ -46,3 +46,10 @@ def _where(told: str) -> str:
         if re.search(rf"[/.`]{schema}[/.`]+{name}\b", told):
             return f" of {table}"
     return ""
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error that says what went wrong, short enough for one sentence."""
+    lines = [line.strip(" \t:") for line in str(error).splitlines()]
+    telling = (line for line in lines if line and not line.startswith("An error occurred while calling"))
+    return next(telling, type(error).__name__)[:200]

@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from expectations.contract import Contract, sql_text
 from jobs.errors import BrokenContractError, JobError
+from jobs.failures import reason_of
 from jobs.logs import log
 from jobs.places import Place
 
@@ -61,12 +62,6 @@ class Commit:
         return self.provenance is not None and self.provenance.get("job_name") == job_name
 
 
-def _reason(error: Exception) -> str:
-    """The first line of an error, short enough for one sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]
-
-
 def _provenance(told: str | None) -> Mapping[str, object] | None:
     """What the user metadata of a commit of ours says; others may have written anything there."""
     try:
@@ -93,7 +88,7 @@ class Lake:
             try:
                 self.place.attach(self.spark, [table])
             except Exception as error:
-                raise BrokenContractError(f"The table {table} cannot be read: {_reason(error)}") from error
+                raise BrokenContractError(f"The table {table} cannot be read: {reason_of(error)}") from error
 
     def exists(self, table: str) -> bool:
         """Whether the table is there."""
@@ -104,7 +99,7 @@ class Lake:
         try:
             return self.place.latest_version(self.spark, table)
         except Exception as error:
-            raise BrokenContractError(f"The Delta log of {table} cannot be read: {_reason(error)}") from error
+            raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
 
     def commits(self, table: str, most: int = COMMITS_LOOKED_AT) -> list[Commit]:
         """The latest commits that what the table holds now was made by, the newest first.
@@ -145,7 +140,7 @@ class Lake:
             feed = self.spark.read.options(**options).table(table)
             feed.agg(F.count(F.col(feed.columns[0]))).collect()  # what is missing shows when it is read
         except Exception as error:
-            log.warning("the change data feed cannot be read", table=table, reason=_reason(error))
+            log.warning("the change data feed cannot be read", table=table, reason=reason_of(error))
             return None
         return feed
 
@@ -164,7 +159,7 @@ class Lake:
             rows = self.read(table, version).select(*columns)
             rows.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
         except Exception as error:
-            log.warning("an earlier version cannot be read", table=table, version=version, reason=_reason(error))
+            log.warning("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
             return None
         return rows
 
@@ -173,7 +168,7 @@ class Lake:
         try:
             return self.read(table, version).where(condition).select(*columns).collect()
         except Exception as error:
-            log.info("an earlier version cannot be read", table=table, version=version, reason=_reason(error))
+            log.info("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
             return None
 
     def check(self, contract: Contract, *, exactly: bool) -> None:
@@ -184,7 +179,7 @@ class Lake:
         try:
             found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
         except Exception as error:
-            raise BrokenContractError(f"The table {contract.table} cannot be read: {_reason(error)}") from error
+            raise BrokenContractError(f"The table {contract.table} cannot be read: {reason_of(error)}") from error
         broken = []
         for field in contract.spark_schema:
             if field.name not in found:

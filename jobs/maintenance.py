@@ -10,7 +10,8 @@ from pathlib import Path
 
 from expectations.contract import own_contracts
 from jobs import run_log, verdicts
-from jobs.failures import explained
+from jobs.errors import JobError
+from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.settings import Settings
@@ -19,28 +20,43 @@ from jobs.staging import drop_left_behind
 AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end"}
 """The tables that only grow, and the column by which their old rows are deleted."""
 
+OPERATIONS: dict[str, Callable[[Lake, str, int], None]] = {
+    "OPTIMIZE": lambda lake, table, hours: lake.optimize(table),
+    "ALTER": lambda lake, table, hours: lake.keep_versions(table, hours),
+    "VACUUM": lambda lake, table, hours: lake.vacuum(table, hours),
+}
+"""What is done to each table, in this order, with the hours for which old versions stay."""
+
 
 @dataclass(frozen=True)
 class Maintained:
-    """A table's files and bytes before and after; None for what the place does not let us do."""
+    """A table's files before and after, its bytes after, and which operations the place did not let us do."""
 
     table: str
     files_before: int
     files_after: int
     bytes_after: int
+    not_done: tuple[str, ...] = ()
 
 
 def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
     """Deletes old checks, brings each table's rows together in few files, deletes files that no version needs.
 
-    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`).
+    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`). Raises `JobError` in the
+    end where an operation could be done on no table: then it is the place that does not let us, and nobody would see.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
+    not_done: list[set[str]] = []
     for table in (contract.table for contract in own_contracts()):
         if lake.exists(table):
             lake.attach([table])
-            yield _maintain(lake, table, settings, now)
+            done = _maintain(lake, table, settings, now)
+            not_done.append(set(done.not_done))
+            yield done
+    if not_done and (on_none := set.intersection(*not_done)):
+        operations = " and ".join(name for name in OPERATIONS if name in on_none)
+        raise JobError(f"{operations} could be done on no table: the warnings above say why.")
 
 
 def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Maintained:
@@ -48,19 +64,15 @@ def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Main
     if table in AGES:
         oldest = now.astimezone(timezone.utc) - timedelta(days=settings.keep_checks_days)
         lake.delete(table, f"{AGES[table]} < TIMESTAMP '{oldest:%Y-%m-%d %H:%M:%S}+00:00'")
-    operations: dict[str, Callable[[], None]] = {
-        "OPTIMIZE": lambda: lake.optimize(table),
-        "ALTER": lambda: lake.keep_versions(table, settings.vacuum_retain_hours),
-        "VACUUM": lambda: lake.vacuum(table, settings.vacuum_retain_hours),
-    }
-    for name, work in operations.items():
+    not_done = []
+    for name, work in OPERATIONS.items():
         try:
-            work()
+            work(lake, table, settings.vacuum_retain_hours)
         except Exception as error:
             # Some catalogs do this on their own account and let nobody else.
-            reason = type(explained(error)).__name__
-            log.warning("the table could not be maintained", table=table, operation=name, reason=reason)
-    return Maintained(table, files_before, *lake.size(table))
+            not_done.append(name)
+            log.warning("the table could not be maintained", table=table, operation=name, reason=reason_of(error))
+    return Maintained(table, files_before, *lake.size(table), tuple(not_done))
 
 
 def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:

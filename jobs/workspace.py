@@ -225,6 +225,7 @@ def backfill(
 def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], steps: int, title: str) -> Run:
     """Starts the job and waits for the end of its run."""
     from databricks.sdk.errors import OperationFailed
+    from databricks.sdk.errors.base import DatabricksError
 
     from jobs.workspace_jobs import chunks_done, state_of
 
@@ -256,6 +257,8 @@ def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], 
         raise JobError(f"The run in the workspace goes on, nobody follows it here: {url}") from interrupt
     except TimeoutError as error:
         raise JobError(f"The workspace has not told the run's end; the run may go on: {url}") from error
+    except DatabricksError as error:  # a login that has expired, say
+        raise JobError(f"The workspace no longer tells of the run, which may go on: {url}: {_told(error)}") from error
     run.run_page_url = run.run_page_url or url
     return run
 

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from expectations.gate import Check
 from jobs import run_log, verdicts
+from jobs.errors import JobError
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
@@ -98,6 +99,19 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
         checkpoints = len(list(tmp_path.joinpath(*table.split("."), "_delta_log").glob("*.parquet")))
         assert files_of(tmp_path, table) == 1 + checkpoints
         assert sorted(rows_of(tmp_path, table), key=str) == sorted(rows[table], key=str)
+
+
+def test_what_can_be_done_on_no_table_fails_after_the_rest_is_done(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(run_log.TABLE))
+    impossible = Settings().model_copy(update={"vacuum_retain_hours": -1})  # which Delta refuses
+    maintained = maintain(lake, impossible, NOW)
+    assert next(maintained).not_done == ("ALTER",)
+    with pytest.raises(JobError, match=r"^ALTER could be done on no table: the warnings above say why\.$"):
+        next(maintained)
+    assert "interval" in "".join(capsys.readouterr())
 
 
 def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:

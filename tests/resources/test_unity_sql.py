@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from jobs.command import read_call
 from jobs.names import JOBS, job_named
 from jobs.statements import quoted_name
 from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, tags, targets
+from tests.conftest import ROOT
 
 NAMES = Names("ours", "runner", "operators", "analysts", "support", "staff", "school-")
 _TABLE = re.compile(r"`ours`\.`(\w+)`\.`(\w+)`")
@@ -30,6 +33,16 @@ def granted(principal: str, kind: str = "ON TABLE") -> dict[str, str]:
     """The tables that the principal is granted, with the privileges."""
     mine = [one for one in grants(NAMES) if kind in one and one.endswith(f"TO `{principal}`")]
     return {next(iter(tables_of([one]))): one.removeprefix("GRANT ").split(f" {kind}")[0] for one in mine}
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
+    command = [sys.executable, "-m", "jobs.unity_sql", "comments", "--catalog", "ours"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, b"")
 
 
 def test_the_service_principal_reads_sources_and_writes_what_is_ours() -> None:

@@ -284,6 +284,18 @@ def test_a_denied_start_is_one_sentence(workspace: Workspace, call: Call) -> Non
     )
 
 
+def test_a_login_that_ends_before_the_run_does_says_where_the_run_is(workspace: Workspace, call: Call) -> None:
+    starting(workspace, SUCCESS)
+    expired = RefusedError(401, "UNAUTHENTICATED", "Token is expired")
+    workspace.refusals = [("/api/2.2/jobs/runs/get", expired)]
+    answer = call("backfill", "dashboard_metrics_hourly", *WINDOW)
+    assert (answer.status, answer.sentence) == (
+        1,
+        "The workspace no longer tells of the run, which may go on: "
+        f"{workspace.url}/jobs/{BACKFILL}/runs/7: Token is expired.",
+    )
+
+
 def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(workspace: Workspace) -> None:
     starting(workspace, SUCCESS)
     workspace.after_each_look = lambda run: None  # it stays pending
