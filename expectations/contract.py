@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from expectations.literals import sql_text
+
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
@@ -31,11 +33,6 @@ class UnknownTableError(KeyError):
 
 class BrokenContractFileError(ValueError):
     """A contract file that its model refuses."""
-
-
-def sql_text(text: str) -> str:
-    """The text as a literal of SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class _Model(BaseModel):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from expectations.contract import Column, Contract
+from expectations.literals import sql_moment
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -33,17 +34,11 @@ class Range:
     @property
     def sql(self) -> str:
         """The same as a condition with literals, which every engine can push down."""
-        first, end = (_literal(moment) for moment in (self.start, self.end))
+        first, end = (sql_moment(moment) for moment in (self.start, self.end))
         between = f"{self.column} >= {first} AND {self.column} < {end}"
         if self.picked is None:
             return between
-        return f"{between} AND {self.column} IN ({', '.join(map(_literal, self.picked))})"
-
-
-def _literal(moment: datetime | date) -> str:
-    if isinstance(moment, datetime):
-        return f"TIMESTAMP '{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}+00:00'"
-    return f"DATE '{moment:%Y-%m-%d}'"
+        return f"{between} AND {self.column} IN ({', '.join(map(sql_moment, self.picked))})"
 
 
 @dataclass(frozen=True)

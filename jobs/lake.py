@@ -18,11 +18,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from expectations.contract import Contract, sql_text
+from expectations.contract import Contract
 from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of
 from jobs.logs import log
-from jobs.places import Place
+from jobs.places import Place, create_schema, location_clause
 
 RUN_ID = "run_id"
 CHANGE_TYPE = "_change_type"
@@ -196,7 +196,7 @@ class Lake:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
         self.attach([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
         if not self.exists(contract.table):
-            self._create_schema(contract.table)
+            create_schema(self.spark, self.place, contract.table)
             statement = contract.create_statement(self.place.location(contract.table))
             self.insistently(contract.table, lambda: self._create(contract.table, statement))
         self.check(contract, exactly=True)
@@ -216,23 +216,16 @@ class Lake:
         self.attach([table])  # another run may have made it in the meantime
         self.spark.sql(statement)
 
-    def _create_schema(self, table: str) -> None:
-        schema = table.split(".")[0]
-        location = self.place.location(schema)
-        clause = f" LOCATION {sql_text(location)}" if location else ""
-        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{clause}")
-
     def empty(self, schema: StructType) -> DataFrame:
         """A frame without rows: what an absent optional table counts as."""
         return self.spark.createDataFrame([], schema)
 
     def stage(self, table: str, rows: DataFrame) -> DataFrame:
         """Writes rows to a new table that has no contract, and returns them as they were written."""
-        self._create_schema(table)
+        create_schema(self.spark, self.place, table)
         columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema)
-        location = self.place.location(table)
-        clause = f" LOCATION {sql_text(location)}" if location else ""
-        self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.place.staged_as}{clause}")
+        where = location_clause(self.place, table)
+        self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.place.staged_as}{where}")
         rows.write.insertInto(table)
         return self.spark.table(table).select(*rows.columns)
 

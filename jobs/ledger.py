@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from expectations.contract import contract_of
+from expectations.literals import sql_moment
 from jobs.lake import Lake
 from jobs.logs import log
 
@@ -105,5 +106,4 @@ def _instant_of(micros: int | None) -> datetime | None:
 
 
 def _is_row_of(entry: Entry) -> str:
-    period = f"TIMESTAMP '{entry.processing_period:%Y-%m-%d %H:%M:%S}+00:00'"
-    return f"job_name = '{entry.job_name}' AND processing_period = {period}"
+    return f"job_name = '{entry.job_name}' AND processing_period = {sql_moment(entry.processing_period)}"

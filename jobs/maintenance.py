@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from expectations.contract import own_contracts
+from expectations.literals import sql_moment
 from jobs import run_log, verdicts
 from jobs.errors import JobError
 from jobs.failures import reason_of
@@ -62,8 +63,8 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
 def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Maintained:
     files_before, _ = lake.size(table)
     if table in AGES:
-        oldest = now.astimezone(timezone.utc) - timedelta(days=settings.keep_checks_days)
-        lake.delete(table, f"{AGES[table]} < TIMESTAMP '{oldest:%Y-%m-%d %H:%M:%S}+00:00'")
+        oldest = now - timedelta(days=settings.keep_checks_days)
+        lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}")
     not_done = []
     for name, work in OPERATIONS.items():
         try:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from pyspark.sql import SparkSession
 
-from expectations.contract import sql_text
+from expectations.literals import sql_text
 from jobs.errors import UsageError
 
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
@@ -44,8 +44,8 @@ class Place(Protocol):
     def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Makes the existing tables among these known by their two-part names."""
 
-    def location(self, table: str) -> str | None:
-        """The location that a new table is created at; None lets the catalog choose."""
+    def location(self, name: str) -> str | None:
+        """Where a new table, or a schema, is created; None lets the catalog choose."""
 
     def exists(self, spark: SparkSession, table: str) -> bool:
         """Whether the table is there."""
@@ -75,6 +75,18 @@ class Place(Protocol):
         """Whether the process that `owner` named has ended; None where this cannot be told."""
 
 
+def location_clause(place: Place, name: str) -> str:
+    """Where a new table or schema is created, as the end of its statement: nothing where the catalog chooses."""
+    location = place.location(name)
+    return f" LOCATION {sql_text(location)}" if location else ""
+
+
+def create_schema(spark: SparkSession, place: Place, table: str) -> None:
+    """Makes sure that the table's schema is there."""
+    schema = table.split(".")[0]
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{location_clause(place, schema)}")
+
+
 class LocalFolder:
     """A folder with the Delta table `schema.name` at `schema/name`."""
 
@@ -90,9 +102,9 @@ class LocalFolder:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise UsageError(f"The lakehouse folder {folder} cannot be written.")
 
-    def location(self, table: str) -> str:
-        """The table's folder."""
-        return str(self.folder.joinpath(*table.split(".")))
+    def location(self, name: str) -> str:
+        """Its folder."""
+        return str(self.folder.joinpath(*name.split(".")))
 
     def exists(self, spark: SparkSession, table: str) -> bool:
         """Whether the table's folder has a Delta log with a commit: it may be about to get its first."""
@@ -121,12 +133,8 @@ class LocalFolder:
         self._detach_other_folder(spark)
         for table in tables:
             if self.exists(spark, table):
-                self._create_schema(spark, table.split(".")[0])
-                location = sql_text(self.location(table))
-                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta LOCATION {location}")
-
-    def _create_schema(self, spark: SparkSession, schema: str) -> None:
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION {sql_text(self.location(schema))}")
+                create_schema(spark, self, table)
+                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta{location_clause(self, table)}")
 
     def _detach_other_folder(self, spark: SparkSession) -> None:
         attached = spark.conf.get(_ATTACHED_FOLDER, None)
@@ -198,9 +206,9 @@ class Catalog:
         except Exception as error:
             raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
 
-    def location(self, table: str) -> None:
+    def location(self, name: str) -> None:
         """The catalog chooses."""
-        del table
+        del name
 
     def exists(self, spark: SparkSession, table: str) -> bool:
         """Whether the catalog has the table."""

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from expectations.literals import sql_moment
 from jobs.lake import Lake
 from jobs.looked_at import LookedAt
 from transforms.columns import instant
@@ -81,10 +82,9 @@ def record(
         return rejected.unionByName(_no_longer_rejected(lake, rejected, looked_at, run_id, run_start))
 
     names = ", ".join(f"'classwaves.{source}'" for source in sources)
-    stamp = f"TIMESTAMP '{run_start:%Y-%m-%d %H:%M:%S.%f}+00:00'"
     all_others = (
         f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
-        {"resolved_run_id": f"'{run_id}'", "resolved_at": stamp},
+        {"resolved_run_id": f"'{run_id}'", "resolved_at": sql_moment(run_start)},
     )
     lake.merge(
         TABLE,

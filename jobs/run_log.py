@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from expectations.contract import contract_of
+from expectations.literals import sql_moment
 from jobs.lake import Lake
 from jobs.publish import Changes
 
@@ -79,14 +80,10 @@ def has_succeeded(
     """
     if not lake.exists(TABLE):
         return False
-    start, end, earliest = map(_literal, (*window, since))
+    start, end, earliest = map(sql_moment, (*window, since))
     versions = json.dumps(dict(sorted(source_versions.items())))
     found = lake.latest(TABLE).where(
         f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_automatic AND source_versions = '{versions}' "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()
-
-
-def _literal(moment: datetime) -> str:
-    return f"TIMESTAMP '{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}+00:00'"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expectations.contract import Column, Contract, sql_text
+from expectations.contract import Column, Contract
+from expectations.literals import sql_text
 
 
 def quoted_name(text: str) -> str:
