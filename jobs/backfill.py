@@ -16,9 +16,6 @@ from jobs.logs import log
 from jobs.rollup import Rollup
 from jobs.settings import Settings
 
-KEEPS_ROWS = ("CREATE TABLE", "OPTIMIZE", "SET TBLPROPERTIES", "CLUSTER BY", "VACUUM START", "VACUUM END")
-"""Operations that leave all rows of a table as they are."""
-
 LONGEST_CHUNK = timedelta(weeks=520)
 """Longer than any history, and short enough to be added to any date."""
 
@@ -101,5 +98,5 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -
             return False
         commits = lake.commits(table)
         # A RESTORE or a hand at the table may have undone what an earlier run wrote.
-        since = max([since, *(c.at for c in commits if c.provenance is None and c.operation not in KEEPS_ROWS)])
+        since = max([since, *(c.at for c in commits if not (c.is_ours or c.keeps_rows))])
     return run_log.has_succeeded(lake, rollup.job_name, window, versions, since)

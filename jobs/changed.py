@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from expectations.contract import contract_of
+from jobs.followed import Followed
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
 from jobs.staging import Staging
@@ -26,26 +27,6 @@ _PLACES = StructType(
     [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
     + [StructField("made", LongType())]
 )
-
-
-@dataclass(frozen=True)
-class Followed:
-    """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
-
-    versions: Mapping[str, int]
-    run_start: datetime
-
-    @classmethod
-    def read(cls, provenance: Mapping[str, object]) -> Followed | None:
-        """From the provenance of a commit; None where it has none."""
-        told = provenance.get("followed")
-        if not isinstance(told, dict):
-            return None
-        return cls(dict(told["versions"]), datetime.fromisoformat(told["run_start"]))
-
-    def as_json(self) -> dict[str, object]:
-        """As a commit's provenance holds it."""
-        return {"versions": dict(self.versions), "run_start": self.run_start.isoformat()}
 
 
 @dataclass(frozen=True)

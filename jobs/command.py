@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
@@ -187,8 +187,11 @@ def carry_out(
     )
     for attempt in attempts:
         with attempt:
-            this = run if attempt.retry_state.attempt_number == 1 else run.again()
-            execution = Execution(rollup, lake, this, settings, mode, phase)
+            number = attempt.retry_state.attempt_number
+            this = run if number == 1 else run.again()
+            execution = Execution(
+                rollup, lake, this, settings, replace(mode, is_tried_again=number < MAX_ATTEMPTS), phase
+            )
             with told_of(execution, settings):
                 return execution.over(window)
     raise AssertionError("the attempts end in a result or an error")

@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from expectations.contract import Contract
 from jobs.errors import BrokenContractError, JobError
-from jobs.failures import reason_of
+from jobs.failures import reason_of, says_gone
 from jobs.logs import log
 from jobs.places import Place, create_schema, location_clause
 
@@ -29,6 +29,18 @@ CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""
 COMMITS_LOOKED_AT = 1000
 """How many commits back something is looked for: others than ours may have come since."""
+KEEPS_ROWS = (
+    "CREATE TABLE",
+    "OPTIMIZE",
+    "SET TBLPROPERTIES",
+    "CLUSTER BY",
+    "VACUUM START",
+    "VACUUM END",
+    "ADD COLUMNS",
+)
+"""Operations that leave all rows of a table as they are."""
+LOG_RETENTION_HOURS = 720
+"""How long Delta keeps a table's log by default."""
 MAX_ATTEMPTS = 10
 """How often a write is tried where others write the same table."""
 
@@ -60,6 +72,23 @@ class Commit:
     def is_of(self, job_name: str) -> bool:
         """Whether a run of the job made it."""
         return self.provenance is not None and self.provenance.get("job_name") == job_name
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a run of some job of ours made it: others may write JSON into their commits, too."""
+        return self.provenance is not None and RUN_ID in self.provenance and "job_name" in self.provenance
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether it left all rows of the table as they were."""
+        return self.operation in KEEPS_ROWS
+
+
+def is_newer(one: object, other: object) -> bool:
+    """Whether some source has a later version in one than in the other: where either is not told, it may have."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return True
+    return any(version > other.get(source, -1) for source, version in one.items())
 
 
 def _provenance(told: str | None) -> Mapping[str, object] | None:
@@ -140,6 +169,8 @@ class Lake:
             feed = self.spark.read.options(**options).table(table)
             feed.agg(F.count(F.col(feed.columns[0]))).collect()  # what is missing shows when it is read
         except Exception as error:
+            if not says_gone(error):
+                raise
             log.warning("the change data feed cannot be read", table=table, reason=reason_of(error))
             return None
         return feed
@@ -159,6 +190,8 @@ class Lake:
             rows = self.read(table, version).select(*columns)
             rows.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
         except Exception as error:
+            if not says_gone(error):
+                raise
             log.warning("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
             return None
         return rows
@@ -168,6 +201,8 @@ class Lake:
         try:
             return self.read(table, version).where(condition).select(*columns).collect()
         except Exception as error:
+            if not says_gone(error):
+                raise
             log.info("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
             return None
 
@@ -247,8 +282,9 @@ class Lake:
         writer = rows.writeTo(table).options(**fence).option("userMetadata", json.dumps(provenance))
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
-        latest = self.commits(table, 1)[0].provenance
-        if latest is None or latest.get(RUN_ID) != provenance[RUN_ID]:
+        # Behind it another commit may have come already, such as an automatic compaction of files.
+        since = [commit.provenance or {} for commit in self.commits(table) if commit.version > based_on]
+        if all(other.get(RUN_ID) != provenance[RUN_ID] for other in since):
             raise ConflictError(f"Another run wrote {table} at the same time.")
 
     def insistently(self, table: str, write: Callable[[], None]) -> None:
@@ -278,16 +314,20 @@ class Lake:
 
     def keep_versions(self, table: str, hours: int) -> None:
         """Lets every version of a table of ours be read that is not older: without it, Delta keeps a week."""
-        # Databricks refuses to read older versions than that, whether their files are there or not.
-        name, wanted = "delta.deletedFileRetentionDuration", f"interval {hours} hours"
+        # Databricks refuses to read older versions than that, whether their files are there or not. And further back
+        # than the log goes, nobody knows the files.
+        wanted = {
+            "delta.deletedFileRetentionDuration": f"interval {hours} hours",
+            "delta.logRetentionDuration": f"interval {max(hours, LOG_RETENTION_HOURS)} hours",
+        }
         found = {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
-        if found.get(name) != wanted:
-            statement = f"ALTER TABLE {table} SET TBLPROPERTIES ('{name}' = '{wanted}')"
-            self.insistently(table, lambda: self._sql(statement))
+        if not wanted.items() <= found.items():
+            properties = ", ".join(f"'{name}' = '{value}'" for name, value in wanted.items())
+            self.insistently(table, lambda: self._sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({properties})"))
 
     def vacuum(self, table: str, retain_hours: int) -> None:
         """Deletes files that no version younger than that needs."""
-        self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS")
+        self.insistently(table, lambda: self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS"))
 
     def _sql(self, statement: str, **frames: Any) -> None:
         self.spark.sql(statement, **frames).collect()
@@ -312,12 +352,13 @@ class Lake:
         rows: Callable[[], DataFrame],
         key: Sequence[str],
         updates: Mapping[str, str],
+        matched: str,
         unmatched: tuple[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Merges rows into a table of ours by key: `updates` (column to SQL over `t` and `s`) where the key is there.
 
-        `rows` are made anew at each attempt. `unmatched` is a condition over `t` and the updates for those of its rows
-        that are not among them.
+        `rows` are made anew at each attempt. `matched` is a condition over `t` and `s` for these updates, `unmatched`
+        one over `t` and the updates for those of its rows that are not among them.
         """
         same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
 
@@ -325,7 +366,7 @@ class Lake:
             merged = rows()
             columns = merged.columns
             clauses = [
-                f"WHEN MATCHED THEN UPDATE SET {_assignments(updates)}",
+                f"WHEN MATCHED AND {matched} THEN UPDATE SET {_assignments(updates)}",
                 f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{n}' for n in columns)})",
             ]
             if unmatched:

@@ -26,6 +26,15 @@ class Entry:
     run_start: datetime
 
 
+@dataclass(frozen=True)
+class _Before:
+    """What stands in a row of the ledger; all None where there is none."""
+
+    status: str | None
+    created_at: datetime | None
+    last_run: datetime | None
+
+
 class Ledger:
     """Writes the ledger."""
 
@@ -46,17 +55,31 @@ class Ledger:
 
         Says so where the last run of the same job and window left `running` behind: that run died, this one repairs it.
         """
+        before = self._before(entry)
+        if before.status == "running":
+            log.warning("the last run of this window died", job=entry.job_name)
+        created_at = before.created_at or entry.run_start
+        self.record(entry, "running", created_at)
+        return created_at
+
+    def end(self, entry: Entry, status: Status, error: str | None = None) -> None:
+        """Records how a run ended that did not publish, unless a run that began later has the row by now."""
+        before = self._before(entry)
+        if before.last_run is None or before.last_run <= entry.run_start:
+            self.record(entry, status, before.created_at or entry.run_start, error=error)
+
+    def _before(self, entry: Entry) -> _Before:
         row = (
             self._lake.spark.table(TABLE)
             .where(_is_row_of(entry))
-            .selectExpr("max(unix_micros(created_at)) AS created_at", "max(status) AS status")
+            .selectExpr(
+                "max(status) AS status",
+                "max(unix_micros(created_at)) AS created_at",
+                "max(unix_micros(last_run)) AS last_run",
+            )
             .collect()[0]
         )
-        if row["status"] == "running":
-            log.warning("the last run of this window died", job=entry.job_name)
-        created_at = _instant_of(row["created_at"]) or entry.run_start
-        self.record(entry, "running", created_at)
-        return created_at
+        return _Before(row["status"], _instant_of(row["created_at"]), _instant_of(row["last_run"]))
 
     def repair(self, entry: Entry, has_published: Callable[[datetime], bool]) -> None:
         """Ends the rows that earlier runs of the job left `running` when they died, in whatever window.

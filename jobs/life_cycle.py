@@ -9,20 +9,22 @@ from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict, preload
 from jobs import quarantine, run_log, sources, verdicts
-from jobs.changed import Changed, Followed, changes_since
+from jobs.changed import Changed, changes_since
 from jobs.errors import GateRefusedError, JobError
 from jobs.failures import explained
+from jobs.followed import Followed, followed_by
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
 from jobs.looked_at import LookedAt, rows_near
-from jobs.news import followed_by, window_of_news
-from jobs.publish import Changes, Replacement, preview, publish
+from jobs.news import window_of_news
+from jobs.publish import Changes, OutrunError, Replacement, preview, publish
 from jobs.rollup import Rollup, RunWindow
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
@@ -60,11 +62,13 @@ class Mode:
 
     `follow`: over what is new in the sources instead of the whole window. `allow_empty`: even if that empties a window
     that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is written.
+    `is_tried_again`: a run that another has outrun starts again, so that this is no failure.
     """
 
     follow: bool = False
     allow_empty: bool = False
     dry_run: bool = False
+    is_tried_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,18 +169,18 @@ class Execution(Generic[W]):
         """
         entry = self._entry(window)
         pinned = _Pinned({}, {}, None)
-        created_at: datetime | None = None
         try:
             self._phase("pin")
             pinned = self._pin()
             self._reads = pinned.sources
             with Staging(self._lake, self._run.run_id, self._run.run_start) as staging:
                 changed = self._changed(window, pinned, staging)
-                covered = window if changed is None else self._news(window, pinned, changed)
-                if covered is None:
-                    self._outcome = self._nothing_new(pinned)
-                    return self._outcome
-                entry, window = self._entry(covered), covered
+                if changed is not None:
+                    covered = self._news(window, pinned, changed)
+                    if covered is None:
+                        self._outcome = self._nothing_new(pinned, changed, staging)
+                        return self._outcome
+                    entry, window = self._entry(covered), covered
                 if self._mode.dry_run:
                     return self._computed(window, pinned, changed, staging)
                 self._ledger.prepare()
@@ -191,7 +195,7 @@ class Execution(Generic[W]):
         except Exception as error:
             told = explained(error)
             if not self._mode.dry_run:
-                self._record_failure(told, entry, created_at, window, pinned)
+                self._record_failure(told, entry, window, pinned)
             if told is error:
                 raise
             raise told from error
@@ -200,17 +204,23 @@ class Execution(Generic[W]):
         return Entry(self._rollup.job_name, _as_instant(window.start), self._run.run_start)
 
     def _pin(self) -> _Pinned:
+        # The targets before the sources: what another run publishes in between counts as published since, from sources
+        # that may be newer. The other way round this run would take it for known and write what is older over it.
         lake, rollup = self._lake, self._rollup
-        versions = sources.pin(lake, rollup.sources)
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.attach(present)
         for table in present:
             lake.check(contract_of(table), exactly=True)
+        targets = {table: lake.version(table) for table in present}
+        followed = followed_by(lake, rollup, also_by_runs=self._mode.follow)
+        versions = sources.pin(lake, rollup.sources)
+        for source in set(followed.versions if followed else ()) - set(versions):
+            log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:
             drop_left_behind(lake, self._run.run_start)
             for table in OWN_TABLES:
                 lake.create_missing(contract_of(table))
-        return _Pinned(versions, {table: lake.version(table) for table in present}, followed_by(lake, rollup))
+        return _Pinned(versions, targets, followed)
 
     def _changed(self, window: W, pinned: _Pinned, staging: Staging) -> Changed | None:
         """What changed in the sources since they were followed; None where the run makes its whole window."""
@@ -242,21 +252,43 @@ class Execution(Generic[W]):
             log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
         return news
 
-    def _nothing_new(self, pinned: _Pinned) -> Outcome:
-        """The run has done its work, which who watches the schedule must see: over an empty window, at its start."""
+    def _nothing_new(self, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
+        """The run has done its work, which who watches the schedule must see: over an empty window, at its start.
+
+        Rows that changed can be such as take part in no metric, or no longer.
+        """
         if not self._mode.dry_run:
+            if not changed.places.isEmpty():
+                self._read(None, pinned, changed, staging)
             self._phase("record")
             self._log((self._run.run_start, self._run.run_start), pinned, "succeeded", changes=Changes())
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
-    def _looked_at(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> LookedAt | None:
+    def _read(self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging) -> sources.Sources:
+        """The sources as the window needs them, and what is wrong with their rows in the quarantine."""
+        rollup, lake, run, metrics = self._rollup, self._lake, self._run, self._settings.metrics
+        self._phase("read")
+        looked_at = self._looked_at(window, pinned, changed, staging)
+        read = sources.read(
+            lake, staging, rollup.sources, pinned.sources, metrics, looked_at.rows if looked_at else None
+        )
+        if not self._mode.dry_run:
+            self._phase("quarantine")
+            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, looked_at)
+        return read
+
+    def _looked_at(
+        self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging
+    ) -> LookedAt | None:
         """The rows that the window can need, where it is known what changed and all would be many; None for all."""
         if changed is None or not changed.is_told:
             return None
         rollup, metrics = self._rollup, self._settings.metrics
-        return rows_near(
-            self._lake, staging, pinned.sources, changed, lambda moment: rollup.is_near(moment, window, metrics)
-        )
+
+        def is_near(moment: Column) -> Column:
+            return F.lit(False) if window is None else rollup.is_near(moment, window, metrics)
+
+        return rows_near(self._lake, staging, pinned.sources, changed, is_near)
 
     def _has_published(self, run_start: datetime) -> bool:
         table = self._rollup.targets[-1]
@@ -269,13 +301,7 @@ class Execution(Generic[W]):
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
         canonical = rollup.targets[0]
         Thread(target=preload).start()
-        self._phase("read")
-        looked_at = self._looked_at(window, pinned, changed, staging)
-        some = looked_at.rows if looked_at else None
-        read = sources.read(lake, staging, rollup.sources, pinned.sources, settings.metrics, some)
-        if not self._mode.dry_run:
-            self._phase("quarantine")
-            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, looked_at)
+        read = self._read(window, pinned, changed, staging)
         self._phase("transform")
         rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
         staged = staging.write("rows", identified(rows, rollup))
@@ -363,6 +389,7 @@ class Execution(Generic[W]):
                 status,
                 self._mode.follow,
                 pinned.sources,
+                pinned.targets,
                 changes,
                 len(self._checked.checks),
                 failed,
@@ -370,16 +397,18 @@ class Execution(Generic[W]):
             ),
         )
 
-    def _record_failure(
-        self, error: Exception, entry: Entry, created_at: datetime | None, window: W, pinned: _Pinned
-    ) -> None:
+    def _record_failure(self, error: Exception, entry: Entry, window: W, pinned: _Pinned) -> None:
         """Best effort: what went wrong may keep this from being written, and is what the user must hear of."""
         status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
         told = str(error) if isinstance(error, JobError) else type(error).__name__
         try:
             if self._ledger.exists:
                 self._ledger.prepare()
-                self._ledger.record(entry, status, created_at or self._run.run_start, error=told)
+                if isinstance(error, OutrunError) and self._mode.is_tried_again:
+                    # The window is published, by the other run; if this one has more to do there, it begins again.
+                    self._ledger.end(entry, "succeeded")
+                    return
+                self._ledger.end(entry, status, error=told)
             if self._lake.exists(run_log.TABLE):
                 self._lake.attach([run_log.TABLE])
                 self._log(span_of(window), pinned, status, message=told)

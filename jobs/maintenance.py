@@ -21,13 +21,6 @@ from jobs.staging import drop_left_behind
 AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end"}
 """The tables that only grow, and the column by which their old rows are deleted."""
 
-OPERATIONS: dict[str, Callable[[Lake, str, int], None]] = {
-    "OPTIMIZE": lambda lake, table, hours: lake.optimize(table),
-    "ALTER": lambda lake, table, hours: lake.keep_versions(table, hours),
-    "VACUUM": lambda lake, table, hours: lake.vacuum(table, hours),
-}
-"""What is done to each table, in this order, with the hours for which old versions stay."""
-
 
 @dataclass(frozen=True)
 class Maintained:
@@ -48,27 +41,37 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
-    not_done: list[set[str]] = []
+    done_on_some: dict[str, bool] = {}
     for table in (contract.table for contract in own_contracts()):
         if lake.exists(table):
             lake.attach([table])
-            done = _maintain(lake, table, settings, now)
-            not_done.append(set(done.not_done))
-            yield done
-    if not_done and (on_none := set.intersection(*not_done)):
-        operations = " and ".join(name for name in OPERATIONS if name in on_none)
-        raise JobError(f"{operations} could be done on no table: the warnings above say why.")
+            operations = _operations(lake, table, settings, now)
+            maintained = _maintain(lake, table, operations)
+            for name in operations:
+                done_on_some[name] = done_on_some.get(name, False) or name not in maintained.not_done
+            yield maintained
+    if on_none := [name for name, is_done in done_on_some.items() if not is_done]:
+        raise JobError(f"{' and '.join(on_none)} could be done on no table: the warnings above say why.")
 
 
-def _maintain(lake: Lake, table: str, settings: Settings, now: datetime) -> Maintained:
+def _operations(lake: Lake, table: str, settings: Settings, now: datetime) -> dict[str, Callable[[], None]]:
+    """What is done to the table, in this order."""
+    oldest, hours = now - timedelta(days=settings.keep_checks_days), settings.vacuum_retain_hours
+    of_growing = {"DELETE": lambda: lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}")}
+    return {
+        **(of_growing if table in AGES else {}),
+        "OPTIMIZE": lambda: lake.optimize(table),
+        "ALTER": lambda: lake.keep_versions(table, hours),
+        "VACUUM": lambda: lake.vacuum(table, hours),
+    }
+
+
+def _maintain(lake: Lake, table: str, operations: dict[str, Callable[[], None]]) -> Maintained:
     files_before, _ = lake.size(table)
-    if table in AGES:
-        oldest = now - timedelta(days=settings.keep_checks_days)
-        lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}")
     not_done = []
-    for name, work in OPERATIONS.items():
+    for name, work in operations.items():
         try:
-            work(lake, table, settings.vacuum_retain_hours)
+            work()
         except Exception as error:
             # Some catalogs do this on their own account and let nobody else.
             not_done.append(name)

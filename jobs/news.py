@@ -17,32 +17,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from jobs import sources
-from jobs.changed import Changed, Followed, session_of, then_and_now
+from jobs.changed import Changed, session_of, then_and_now
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.looked_at import rows_touched
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
-
-
-def followed_by(lake: Lake, rollup: Rollup[W]) -> Followed | None:
-    """How far the rollup has followed its sources: as far as all of its targets have, by their commits.
-
-    One that was dropped or restored alone is made whole with the others. Only the rollup's own commits count: those of
-    several period lengths share a table.
-    """
-
-    def followed_in(table: str) -> Followed | None:
-        if not lake.exists(table):
-            return None
-        own = (commit.provenance or {} for commit in lake.commits(table) if commit.is_of(rollup.job_name))
-        return next(filter(None, map(Followed.read, own)), None)
-
-    found = [followed for followed in map(followed_in, rollup.targets) if followed]
-    if len(found) < len(rollup.targets):
-        return None
-    # By versions, which only grow: a clock may have gone back.
-    return min(found, key=lambda followed: sum(followed.versions.values()))
 
 
 def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:

@@ -119,7 +119,7 @@ class LocalFolder:
     def _commits(self, table: str) -> list[int]:
         try:
             names = os.listdir(Path(self.location(table), "_delta_log"))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):  # any other error does not say that nothing is there
             return []
         return [int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name)]
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract
 from jobs.errors import JobError
-from jobs.lake import Lake
+from jobs.lake import Lake, is_newer
 from jobs.logs import log
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
@@ -124,7 +124,7 @@ def _check_not_outrun(lake: Lake, table: str, provenance: Mapping[str, object], 
         other = commit.provenance
         if commit.version <= since or other is None or other.get("job_name") != provenance["job_name"]:
             continue
-        if _overlap(other["window"], provenance["window"]) and _is_newer(
+        if _overlap(other["window"], provenance["window"]) and is_newer(
             other["source_versions"], provenance["source_versions"]
         ):
             raise OutrunError(f"Another run has published {table} from newer sources in the meantime.")
@@ -139,9 +139,3 @@ def _pair(window: object) -> tuple[str, str]:
     if not isinstance(window, list | tuple):
         return "", "~"  # not told: it may be anything
     return str(window[0]), str(window[1])
-
-
-def _is_newer(one: object, other: object) -> bool:
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return True
-    return any(version > other.get(source, -1) for source, version in one.items())

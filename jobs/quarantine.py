@@ -73,6 +73,7 @@ def record(
     """Brings the quarantine up to what a run found in these sources, or in what it `looked_at` of them.
 
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
+    What a run that began later has said of a row stands: runs of several jobs, and backfills, may overlap.
     """
     rejected = rejected_rows(findings, run_id, run_start)
 
@@ -83,7 +84,7 @@ def record(
 
     names = ", ".join(f"'classwaves.{source}'" for source in sources)
     all_others = (
-        f"t.source_table IN ({names}) AND t.resolved_at IS NULL",
+        f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_moment(run_start)}",
         {"resolved_run_id": f"'{run_id}'", "resolved_at": sql_moment(run_start)},
     )
     lake.merge(
@@ -91,6 +92,7 @@ def record(
         rows,
         key=["id"],
         updates={name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")},
+        matched="coalesce(t.resolved_at, t.last_seen_at) <= coalesce(s.resolved_at, s.last_seen_at)",
         unmatched=all_others if looked_at is None else None,
     )
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
 
+from pyspark.sql import functions as F
+
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
 from jobs.lake import Lake
@@ -41,6 +43,7 @@ class Entry:
     status: Status
     is_automatic: bool
     source_versions: Mapping[str, int]
+    target_versions: Mapping[str, int]
     changes: Changes | None = None
     checks: int = 0
     failed_checks: int = 0
@@ -58,7 +61,8 @@ def record(lake: Lake, entry: Entry) -> None:
         datetime.now(timezone.utc),
         entry.status,
         entry.is_automatic,
-        json.dumps(dict(sorted(entry.source_versions.items()))),
+        _as_json(entry.source_versions),
+        _as_json(entry.target_versions),
         *((changes.new, changes.changed, changes.gone, changes.unchanged) if changes else (None,) * 4),
         entry.checks,
         entry.failed_checks,
@@ -81,9 +85,36 @@ def has_succeeded(
     if not lake.exists(TABLE):
         return False
     start, end, earliest = map(sql_moment, (*window, since))
-    versions = json.dumps(dict(sorted(source_versions.items())))
+    versions = _as_json(source_versions)
     found = lake.latest(TABLE).where(
         f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_automatic AND source_versions = '{versions}' "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What a run read and when it began, with the versions of its targets at that time."""
+
+    run_start: datetime
+    source_versions: Mapping[str, int]
+    target_versions: Mapping[str, int]
+
+
+def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
+    """The last run of the job that looked for what was new and succeeded, whether it changed anything or not."""
+    if not lake.exists(TABLE):
+        return None
+    found = lake.latest(TABLE).where(f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic")
+    lake.check(contract_of(TABLE), exactly=True)
+    told = ("unix_micros(run_start) AS run_start", "source_versions", "target_versions")
+    rows = found.orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
+    for row in rows:
+        begun = datetime.fromtimestamp(row["run_start"] / 1e6, timezone.utc)
+        return LastRun(begun, json.loads(row["source_versions"]), json.loads(row["target_versions"]))
+    return None
+
+
+def _as_json(versions: Mapping[str, int]) -> str:
+    return json.dumps(dict(sorted(versions.items())))

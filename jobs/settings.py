@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     Raises `UsageError` through `load_settings` where a value is out of its range.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     max_session_hours: int = Field(24, ge=1, le=168, description="A session ends at the latest after this many hours.")
     open_session_hours: int = Field(
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     def _is_web_address(cls, url: str | None) -> str | None:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("it should begin with http:// or https://")
-        return url or None
+        return url
 
     @property
     def metrics(self) -> MetricSettings:

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from pyspark.sql import DataFrame
 
+from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.places import this_process
@@ -41,7 +42,7 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for table in self._made:
-            self._lake.drop(table)
+            _dropped(self._lake, table)
 
     def write(self, name: str, rows: DataFrame) -> DataFrame:
         """Writes rows to a new table and returns them as they were written."""
@@ -58,8 +59,17 @@ def drop_left_behind(lake: Lake, now: datetime) -> list[str]:
         if told is None:
             continue
         made = datetime.strptime(told["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
-        if lake.place.is_gone(told["owner"]) or now - made > MAX_AGE:
-            lake.drop(table)
+        if (lake.place.is_gone(told["owner"]) or now - made > MAX_AGE) and _dropped(lake, table):
             log.warning("dropped what a run that died had left", table=table)
             dropped.append(table)
     return dropped
+
+
+def _dropped(lake: Lake, table: str) -> bool:
+    """Drops a table as far as it can be: what is left is in nobody's way, and hides nothing that went wrong before."""
+    try:
+        lake.drop(table)
+    except Exception as error:
+        log.warning("a staging table cannot be dropped", table=table, reason=reason_of(error))
+        return False
+    return True

@@ -20,7 +20,8 @@ from jobs import (
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
 )
-from jobs.command import Job, read_call
+from jobs.command import Call, Job, read_call
+from jobs.followed import followed_by
 from jobs.lake import Lake
 from jobs.life_cycle import Outcome
 from jobs.places import LocalFolder
@@ -138,6 +139,23 @@ def test_where_nothing_is_new_nothing_is_computed(
     (logged,) = [row for row in rows_of(lakehouse, "quality.runs") if row["run_id"] == outcome.run.run_id]
     assert (logged["status"], logged["rows_new"], logged["rows_unchanged"]) == ("succeeded", 0, 0)
     assert logged["window_start"] == logged["window_end"] == outcome.run.run_start
+
+
+def test_what_touches_nothing_is_quarantined_and_followed(
+    spark: SparkSession, followed: tuple[Path, list[Row], Outcome]
+) -> None:
+    """Else its source's versions must be kept until something changes a row: in holidays that may take long."""
+    lakehouse, lake = followed[0], Lake(spark, LocalFolder(followed[0]))
+    rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse, None, None, None, period="day"))
+    version, without_key = version_of(lakehouse, PROMPTS), {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)}
+    write_table(lakehouse, GUIDANCE, [without_key], mode="append")
+    outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
+    assert (outcome.window, version_of(lakehouse, PROMPTS)) == (None, version)
+    (row,) = [row for row in rows_of(lakehouse, "quality.quarantine") if "2030-01-01" in row["row_json"]]
+    assert (row["reason"], row["last_run_id"]) == ("missing_key", outcome.run.run_id)
+    followed_now = followed_by(lake, rollup)
+    assert followed_now is not None
+    assert followed_now.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
 
 
 def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tuple[Path, list[Row], Outcome]) -> None:

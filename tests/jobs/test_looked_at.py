@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.changed import Followed, changes_since
+from jobs.changed import changes_since
+from jobs.followed import Followed
 from jobs.lake import Lake
 from jobs.looked_at import changed_teachers
 from jobs.places import LocalFolder

@@ -58,7 +58,7 @@ def shortened_run(lake: Lake, number: int) -> None:
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
     verdicts.record(lake, name, "shortened", PROMPTS, (check,))
     window = (week, week + timedelta(weeks=1))
-    run_log.record(lake, run_log.Entry(name, "shortened", window, begun, "succeeded", False, {}, Changes(new=1)))
+    run_log.record(lake, run_log.Entry(name, "shortened", window, begun, "succeeded", False, {}, {}, Changes(new=1)))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
 

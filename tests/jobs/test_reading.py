@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from jobs import looked_at, sources
-from jobs.changed import Followed, changes_since
+from jobs.changed import changes_since
 from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.followed import Followed
 from jobs.lake import Lake
 from jobs.places import LocalFolder
 from jobs.staging import Staging

@@ -14,14 +14,16 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from expectations.gate import Verdict
-from jobs import teacher_prompt_effectiveness
+from jobs import sources, teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk
-from jobs.command import Call
+from jobs.command import Call, carry_out
 from jobs.errors import GateRefusedError, UsageError
-from jobs.failures import OutsideError
+from jobs.failures import OutsideError, says_gone
 from jobs.lake import Lake
+from jobs.life_cycle import Run
 from jobs.places import LocalFolder
 from jobs.settings import Settings
+from jobs.staging import Staging, drop_left_behind
 from jobs.verdicts import data_docs
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
@@ -240,6 +242,79 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
     columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
     assert differences(rows_of(lakehouse, PROMPTS), published, columns) == []
+
+
+def test_what_another_run_publishes_while_this_one_pins_stays(
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one has pinned older sources: it is outrun, which is no failure, and starts again."""
+    pin, changed = sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
+
+    def pin_and_be_outrun(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
+        versions = pin(lake, names)
+        monkeypatch.setattr(sources, "pin", pin)
+        write_table(lakehouse, SOURCE, changed)
+        run(spark, lakehouse, JOB, *WINDOW)
+        return versions
+
+    monkeypatch.setattr(sources, "pin", pin_and_be_outrun)
+    call = Call(lakehouse, None, *WINDOW, period="week")
+    begun = Run.begin(JOB.rollup_of(call).job_name)
+    assert carry_out(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged
+    assert wrong(lakehouse, pristine[1] | {SOURCE: changed}, *WINDOW) == []
+    assert [row["status"] for row in rows_of(lakehouse, "users.analytics_job_metadata")] == ["succeeded"]
+    assert [row["status"] for row in rows_of(lakehouse, "quality.runs")] == ["succeeded"] * 2
+
+
+def test_files_that_are_compacted_behind_a_commit_do_not_hide_it(spark: SparkSession, lakehouse: Path) -> None:
+    compacting = {"enabled": "true", "minNumFiles": "2"}
+    for name, value in compacting.items():
+        spark.conf.set(f"spark.databricks.delta.autoCompact.{name}", value)
+    try:
+        changes = run(spark, lakehouse, JOB, *WINDOW).changes[PROMPTS]
+    finally:
+        for name in compacting:
+            spark.conf.unset(f"spark.databricks.delta.autoCompact.{name}")
+    operations = [commit.operation for commit in Lake(spark, LocalFolder(lakehouse)).commits(PROMPTS)]
+    assert operations[0] == "OPTIMIZE"
+    assert (changes.new, changes.unchanged) == (len(rows_of(lakehouse, PROMPTS)), 0)
+
+
+def test_a_staging_table_that_cannot_be_dropped_hides_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    staging = Staging(lake, "run", NOW)
+    for name in ("first", "second"):
+        staging.write(name, spark.range(1))
+    first, second = sorted((tmp_path / "quality").glob("staging_*"))
+    spark.sql(f"DROP TABLE quality.{first.name}")
+    spark.sql(f"CREATE VIEW quality.{first.name} AS SELECT 1")  # which DROP TABLE refuses
+    with pytest.raises(GateRefusedError, match="refused"), staging:
+        raise GateRefusedError("refused")
+    assert (first.exists(), second.exists()) == (True, False)
+    assert drop_left_behind(lake, NOW + timedelta(days=2)) == []
+    spark.sql(f"DROP VIEW quality.{first.name}")
+    assert drop_left_behind(lake, NOW + timedelta(days=2)) == [f"quality.{first.name}"]
+
+
+def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tmp_path: Path) -> None:
+    log_folder = tmp_path / "analytics" / "session_events" / "_delta_log"
+    log_folder.parent.mkdir(parents=True)
+    log_folder.symlink_to(log_folder)
+    with pytest.raises(OSError, match="symbolic links"):
+        LocalFolder(tmp_path).exists(spark, "analytics.session_events")
+
+
+@pytest.mark.parametrize(
+    ("told", "is_gone"),
+    [
+        ("[DELTA_MISSING_CHANGE_DATA] Error getting change data for range [2 , 2]", True),
+        ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:/x.parquet", True),
+        ("[FAILED_READ_FILE.NO_HINT] /x.parquet: Permission denied", False),
+        ("Job aborted due to stage failure: ExecutorLostFailure (executor 7 exited)", False),
+    ],
+)
+def test_only_what_says_so_is_gone(told: str, is_gone: bool) -> None:
+    assert says_gone(RuntimeError(told)) == is_gone
 
 
 def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_path: Path) -> None:
