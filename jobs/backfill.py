@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from jobs import run_log, sources
-from jobs.command import Call, Job, W, carry_out
+from jobs.command import Call, Job, carry_out
 from jobs.errors import JobError, UsageError
 from jobs.lake import Lake
 from jobs.life_cycle import Outcome, Run, span_of
 from jobs.logs import log
-from jobs.rollup import Rollup
+from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)
@@ -98,5 +98,5 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -
             return False
         commits = lake.commits(table)
         # A RESTORE or a hand at the table may have undone what an earlier run wrote.
-        since = max([since, *(c.at for c in commits if not (c.is_ours or c.keeps_rows))])
+        since = max([since, *(c.at for c in commits if not (c.provenance or c.keeps_rows))])
     return run_log.has_succeeded(lake, rollup.job_name, window, versions, since)

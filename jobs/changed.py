@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from expectations.contract import contract_of
-from jobs.followed import Followed
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
+from jobs.provenance import Followed
 from jobs.staging import Staging
 from transforms.columns import blank_to_null, instant
 from transforms.parts import together

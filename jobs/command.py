@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn
 
 from jobs.errors import JobError, UsageError
 from jobs.failures import explained
 from jobs.logs import log, say, set_up_logs
-from jobs.rollup import Rollup, RunWindow
+from jobs.rollup import Rollup, W
 from transforms.windows import PeriodLength
 
 if TYPE_CHECKING:
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from jobs.life_cycle import Outcome, Run
     from jobs.settings import Settings
 
-W = TypeVar("W", bound=RunWindow)
 DEFAULT_CATALOG = "classwaves"
 DEFAULT_PERIOD = "week"
-MAX_ATTEMPTS = 5
+RUN_ATTEMPTS = 5
 
 
 class _Parser(argparse.ArgumentParser):
@@ -155,8 +154,11 @@ def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> 
     return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
 
 
-def sentence_on(table: str, outcome: Outcome, *, is_dry: bool = False) -> str:
-    """What a run did to the table, or would do."""
+def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
+    """What a run did, or would do, to the first of its tables that it changes: the canonical one, as a rule."""
+    table = next(
+        (name for name, changes in outcome.changes.items() if not changes.is_empty), next(iter(outcome.changes))
+    )
     changes = outcome.changes[table]
     if changes.is_empty:
         return f"{table}: nothing {'would change' if is_dry else 'changed'}."
@@ -180,7 +182,7 @@ def carry_out(
     log.info("run", run_id=run.run_id, window=told, dry_run=call.dry_run)
     attempts = Retrying(
         retry=retry_if_exception_type(OutrunError),
-        stop=stop_after_attempt(MAX_ATTEMPTS),
+        stop=stop_after_attempt(RUN_ATTEMPTS),
         wait=wait_random_exponential(multiplier=2, max=60),
         before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
         reraise=True,
@@ -190,7 +192,7 @@ def carry_out(
             number = attempt.retry_state.attempt_number
             this = run if number == 1 else run.again()
             execution = Execution(
-                rollup, lake, this, settings, replace(mode, is_tried_again=number < MAX_ATTEMPTS), phase
+                rollup, lake, this, settings, replace(mode, is_tried_again=number < RUN_ATTEMPTS), phase
             )
             with told_of(execution, settings):
                 return execution.over(window)
@@ -214,7 +216,7 @@ def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name:
     canonical = rollup.targets[0]
     if call.dry_run and (columns := outcome.changes[canonical].columns):
         log.info("columns that would change, and in how many rows", **columns)
-    return sentence_on(canonical, outcome, is_dry=call.dry_run)
+    return sentence_on(outcome, is_dry=call.dry_run)
 
 
 def answered(work: Callable[[], str | None]) -> int:

@@ -24,6 +24,6 @@ class GateRefusedError(JobError):
 
 
 class BrokenContractError(JobError):
-    """A table is absent, unreadable, or not as its contract says, nothing was written: exit status 4."""
+    """A table is absent, unreadable, or not as its contract says, nothing is half-written: exit status 4."""
 
     exit_code = 4

@@ -358,7 +358,7 @@ def _stamp(contract: Contract, values: Values) -> datetime:
 def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
     """The row now and before each change. A row's stamp names the run, so each change is found in one step."""
     commits = lake.commits(contract.table)
-    own = [commit for commit in commits if commit.is_of(subject.rollup.job_name)]
+    own = [commit for commit in commits if commit.made_by(subject.rollup.job_name)]
     changes: list[Change] = []
     notes: list[str] = []
     values: Values | None = now
@@ -369,9 +369,7 @@ def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> t
             (
                 c
                 for c in own
-                if c.provenance
-                and c.provenance.get("run_start") == stamp.isoformat()
-                and (before is None or c.version < before)
+                if c.provenance and c.provenance.run_start == stamp and (before is None or c.version < before)
             ),
             None,
         )
@@ -404,11 +402,10 @@ def _before(lake: Lake, contract: Contract, subject: Subject, older: list[Commit
 
 
 def _may_have_written(commit: Commit, subject: Subject) -> bool:
-    window = (commit.provenance or {}).get("window")
-    if not isinstance(window, list):
-        return commit.operation not in ("CREATE TABLE", "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+    if commit.provenance is None:
+        return not commit.keeps_rows
     start, end = span_of(subject.window)
-    first, last = (datetime.fromisoformat(text) for text in window)
+    first, last = (datetime.fromisoformat(text) for text in commit.provenance.window)
     first, last = (m if m.tzinfo else m.replace(tzinfo=timezone.utc) for m in (first, last))
     return first < end and start < last
 
@@ -419,9 +416,9 @@ def _made_again(lake: Lake, subject: Subject, change: Change, settings: MetricSe
     present = [source for source in sources if lake.exists(source)]
     lake.attach(present)
     latest = {source: lake.version(source) for source in present}
-    recorded = (change.commit.provenance or {}).get("source_versions") if change.commit else None
-    if isinstance(recorded, Mapping):
-        versions = {source: version for source, version in recorded.items() if source in latest}
+    recorded = change.commit.provenance if change.commit else None
+    if recorded:
+        versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
         try:
             return made_of(lake, subject, versions, change.run_start, settings), ()
         except JobError:

@@ -74,8 +74,8 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
     yield "Last changed by"
     yield f"  {_change(changes[0])}"
     commit = changes[0].commit
-    versions = commit.provenance.get("source_versions") if commit and commit.provenance else None
-    if isinstance(versions, dict):
+    if commit and commit.provenance:
+        versions = commit.provenance.source_versions
         read = ", ".join(
             f"{source} {versions[source]}" for source in sorted({row.source for row in listed} & versions.keys())
         )
@@ -105,7 +105,7 @@ def _change(change: Change) -> str:
     commit = change.commit
     if commit is None or commit.provenance is None:
         return f"a run that started at {told(change.run_start)}"
-    return f"run {commit.provenance.get('run_id')}, commit {commit.version}, started at {told(change.run_start)}"
+    return f"run {commit.provenance.run_id}, commit {commit.version}, started at {told(change.run_start)}"
 
 
 def _listed(row: Listed) -> str:
@@ -167,7 +167,7 @@ def _column_object(explanation: Explanation, name: str) -> dict[str, object]:
                 "run_start": told(change.run_start),
                 "version": change.commit.version if change.commit else None,
                 **{
-                    part: change.commit.provenance.get(part) if change.commit and change.commit.provenance else None
+                    part: getattr(change.commit.provenance, part, None) if change.commit else None
                     for part in ("run_id", "window", "source_versions")
                 },
             }

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 from jobs import run_log
-from jobs.lake import Commit, Lake, is_newer
+from jobs.lake import Commit, Lake
+from jobs.provenance import Followed, is_newer
 from jobs.rollup import Rollup, W
-
-
-@dataclass(frozen=True)
-class Followed:
-    """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
-
-    versions: Mapping[str, int]
-    run_start: datetime
-
-    @classmethod
-    def read(cls, provenance: Mapping[str, object]) -> Followed | None:
-        """From the provenance of a commit; None where it has none."""
-        told = provenance.get("followed")
-        if not isinstance(told, dict):
-            return None
-        return cls(dict(told["versions"]), datetime.fromisoformat(told["run_start"]))
-
-    def as_json(self) -> dict[str, object]:
-        """As a commit's provenance holds it."""
-        return {"versions": dict(self.versions), "run_start": self.run_start.isoformat()}
-
-    @property
-    def distance(self) -> int:
-        """Grows with each commit that is followed: versions only grow, while a clock may go back."""
-        return sum(self.versions.values())
 
 
 def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Followed | None:
@@ -53,18 +27,17 @@ def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> 
     last = run_log.last_automatic(lake, rollup.job_name) if also_by_runs else None
     if last is None or not all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
         return followed
-    return max(followed, Followed(last.source_versions, last.run_start), key=lambda each: each.distance)
+    return max(Followed(last.source_versions, last.run_start), followed, key=lambda each: each.distance)
 
 
 def _followed_in(commits: Sequence[Commit], job_name: str) -> Followed | None:
-    own = (commit.provenance or {} for commit in commits if commit.is_of(job_name))
-    return next(filter(None, map(Followed.read, own)), None)
+    return next((own.followed for commit in commits if (own := commit.made_by(job_name)) and own.followed), None)
 
 
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no hand has changed it since, nor a run with older sources."""
     since = [commit for commit in commits if commit.version > run.target_versions.get(table, -1)]
-    own = [commit for commit in since if commit.is_of(job_name)]
-    return all(commit.is_ours or commit.keeps_rows for commit in since) and not any(
-        is_newer(run.source_versions, (commit.provenance or {}).get("source_versions")) for commit in own
+    own = [provenance for commit in since if (provenance := commit.made_by(job_name))]
+    return all(commit.provenance or commit.keeps_rows for commit in since) and not any(
+        is_newer(run.source_versions, provenance.source_versions) for provenance in own
     )

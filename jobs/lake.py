@@ -1,11 +1,10 @@
-"""The lake: the only module that touches Delta.
+"""The lake: all that reads and writes Delta tables; where they are and how they are found is in `jobs.places`.
 
 Tables go by their two-part names (`analytics.session_events`) under the session's current catalog.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,14 @@ from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
 from jobs.places import Place, create_schema, location_clause
+from jobs.provenance import Provenance
 
-RUN_ID = "run_id"
 CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""
 COMMITS_LOOKED_AT = 1000
 """How many commits back something is looked for: others than ours may have come since."""
+COMMITS_AT_ONCE = 100
+"""More do not come between a commit and the next look at its table."""
 KEEPS_ROWS = (
     "CREATE TABLE",
     "OPTIMIZE",
@@ -41,7 +42,7 @@ KEEPS_ROWS = (
 """Operations that leave all rows of a table as they are."""
 LOG_RETENTION_HOURS = 720
 """How long Delta keeps a table's log by default."""
-MAX_ATTEMPTS = 10
+WRITE_ATTEMPTS = 10
 """How often a write is tried where others write the same table."""
 
 
@@ -67,37 +68,16 @@ class Commit:
     version: int
     at: datetime
     operation: str
-    provenance: Mapping[str, object] | None
+    provenance: Provenance | None
 
-    def is_of(self, job_name: str) -> bool:
-        """Whether a run of the job made it."""
-        return self.provenance is not None and self.provenance.get("job_name") == job_name
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether a run of some job of ours made it: others may write JSON into their commits, too."""
-        return self.provenance is not None and RUN_ID in self.provenance and "job_name" in self.provenance
+    def made_by(self, job_name: str) -> Provenance | None:
+        """What it was made from, where a run of the job made it."""
+        return self.provenance if self.provenance and self.provenance.job_name == job_name else None
 
     @property
     def keeps_rows(self) -> bool:
         """Whether it left all rows of the table as they were."""
         return self.operation in KEEPS_ROWS
-
-
-def is_newer(one: object, other: object) -> bool:
-    """Whether some source has a later version in one than in the other: where either is not told, it may have."""
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return True
-    return any(version > other.get(source, -1) for source, version in one.items())
-
-
-def _provenance(told: str | None) -> Mapping[str, object] | None:
-    """What the user metadata of a commit of ours says; others may have written anything there."""
-    try:
-        provenance = json.loads(told or "null")
-    except ValueError:
-        return None
-    return provenance if isinstance(provenance, dict) else None
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -110,6 +90,7 @@ class Lake:
     def __init__(self, spark: SparkSession, place: Place) -> None:
         self.spark = spark
         self.place = place
+        self._bytes: dict[tuple[str, int], int] = {}
 
     def attach(self, tables: Iterable[str]) -> None:
         """Makes the tables known by name; raises `BrokenContractError` for one that cannot be read."""
@@ -129,6 +110,13 @@ class Lake:
             return self.place.latest_version(self.spark, table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
+
+    def bytes_of(self, table: str, version: int) -> int:
+        """About how many bytes the table's files have, asked once for a version: a catalog takes its time to answer."""
+        known = self._bytes
+        if (table, version) not in known:
+            known[table, version] = self.place.bytes_of(self.spark, table)
+        return known[table, version]
 
     def commits(self, table: str, most: int = COMMITS_LOOKED_AT) -> list[Commit]:
         """The latest commits that what the table holds now was made by, the newest first.
@@ -156,7 +144,7 @@ class Lake:
                 # Restored to a moment, no version is told: it is not known what still counts.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
             at = datetime.fromtimestamp(row["micros"] / 1e6, timezone.utc)
-            found.append(Commit(row["version"], at, row["operation"], _provenance(row["userMetadata"])))
+            found.append(Commit(row["version"], at, row["operation"], Provenance.read(row["userMetadata"])))
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
@@ -268,30 +256,28 @@ class Lake:
         """Drops a table of ours with its files."""
         self.place.drop(self.spark, table)
 
-    def overwrite(
-        self, table: str, rows: DataFrame, condition: str, provenance: Mapping[str, object], based_on: int
-    ) -> None:
+    def overwrite(self, table: str, rows: DataFrame, condition: str, provenance: Provenance, based_on: int) -> None:
         """Replaces the rows that satisfy the condition in one commit on top of the version that it is `based_on`.
 
         `condition` must be a range of one column: Delta overwrites by nothing that is not a comparison with a literal.
-        The commit's user metadata is the provenance as JSON. Raises `ConflictError` where the table has moved on.
+        The commit's user metadata is the provenance. Raises `ConflictError` where the table has moved on.
         """
         # Delta skips a transaction whose number it has seen, without a word: numbered by the version that it is based
         # on, a commit on top of any other publication does not happen, which the check below notices.
         fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(based_on + 1)}
-        writer = rows.writeTo(table).options(**fence).option("userMetadata", json.dumps(provenance))
+        writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
         # Behind it another commit may have come already, such as an automatic compaction of files.
-        since = [commit.provenance or {} for commit in self.commits(table) if commit.version > based_on]
-        if all(other.get(RUN_ID) != provenance[RUN_ID] for other in since):
+        since = [commit.provenance for commit in self.commits(table, COMMITS_AT_ONCE) if commit.version > based_on]
+        if all(other is None or other.run_id != provenance.run_id for other in since):
             raise ConflictError(f"Another run wrote {table} at the same time.")
 
     def insistently(self, table: str, write: Callable[[], None]) -> None:
         """Writes a table of ours, and again a few times where another run does so at the same time."""
         attempts = Retrying(
             retry=retry_if_exception_type(ConflictError),
-            stop=stop_after_attempt(MAX_ATTEMPTS),
+            stop=stop_after_attempt(WRITE_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.5, max=20),
             reraise=True,
         )

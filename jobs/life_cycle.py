@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from pathlib import Path
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Generic
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,23 +18,25 @@ from jobs import quarantine, run_log, sources, verdicts
 from jobs.changed import Changed, changes_since
 from jobs.errors import GateRefusedError, JobError
 from jobs.failures import explained
-from jobs.followed import Followed, followed_by
+from jobs.followed import followed_by
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
 from jobs.looked_at import LookedAt, rows_near
 from jobs.news import window_of_news
+from jobs.provenance import Followed, Provenance
 from jobs.publish import Changes, OutrunError, Replacement, preview, publish
-from jobs.rollup import Rollup, RunWindow
+from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
 from transforms.changes import STAMPS
 from transforms.identity import row_id
 
+EMPTIED = "expect_table_row_count_to_be_between"
+"""The check that a window which holds rows is not emptied."""
 OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 
 Phase = Callable[[str], None]
-W = TypeVar("W", bound=RunWindow)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
 def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
     told = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
     more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
-    return GateRefusedError(f"The gate refused the rows for {table}: {told}{more}; nothing was written.")
+    is_emptied = any(check.name == EMPTIED for check in verdict.failures)
+    hint = " To empty the window on purpose give --allow-empty." if is_emptied else ""
+    return GateRefusedError(f"The gate refused the rows for {table}: {told}{more}; nothing was written.{hint}")
 
 
 @dataclass(frozen=True)
@@ -294,8 +298,8 @@ class Execution(Generic[W]):
         table = self._rollup.targets[-1]
         if not self._lake.exists(table):
             return False
-        own = (commit.provenance or {} for commit in self._lake.commits(table) if commit.is_of(self._rollup.job_name))
-        return any(provenance.get("run_start") == run_start.isoformat() for provenance in own)
+        own = (commit.made_by(self._rollup.job_name) for commit in self._lake.commits(table))
+        return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
     def _computed(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> Outcome:
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
@@ -350,24 +354,19 @@ class Execution(Generic[W]):
             changes[table] = publish(lake, replacement, run_start, provenance, since)
         return changes
 
-    def _provenance(self, window: W, pinned: _Pinned, verdict: Verdict) -> dict[str, object]:
-        """What a commit was made from.
-
-        A run with a window of its own hands on how far the sources were followed before.
-        """
-        followed = Followed(pinned.sources, self._run.run_start) if self._mode.follow else pinned.followed
-        return {
-            "run_id": self._run.run_id,
-            "job_name": self._run.job_name,
-            "run_start": self._run.run_start.isoformat(),
-            "window": [window.start.isoformat(), window.end.isoformat()],
-            "source_versions": dict(pinned.sources),
-            "followed": followed.as_json() if followed else None,
-            "suite": self._rollup.targets[0],
-            "verdict": "passed",
-            "checks": len(verdict.checks),
-            "warnings": len(verdict.warnings),
-        }
+    def _provenance(self, window: W, pinned: _Pinned, verdict: Verdict) -> Provenance:
+        """What a commit is made from. A run with a window of its own hands on how far sources were followed before."""
+        return Provenance(
+            self._run.run_id,
+            self._run.job_name,
+            self._run.run_start,
+            (window.start.isoformat(), window.end.isoformat()),
+            pinned.sources,
+            Followed(pinned.sources, self._run.run_start) if self._mode.follow else pinned.followed,
+            self._rollup.targets[0],
+            len(verdict.checks),
+            len(verdict.warnings),
+        )
 
     def _log(
         self,

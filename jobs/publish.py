@@ -11,8 +11,9 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract
 from jobs.errors import JobError
-from jobs.lake import Lake, is_newer
+from jobs.lake import Lake
 from jobs.logs import log
+from jobs.provenance import Provenance, is_newer
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
@@ -86,9 +87,7 @@ def preview(lake: Lake, replacement: Replacement) -> Changes:
     return Changes(counted.new, counted.changed, counted.unchanged, counted.gone, columns)
 
 
-def publish(
-    lake: Lake, replacement: Replacement, run_start: datetime, provenance: Mapping[str, object], since: int
-) -> Changes:
+def publish(lake: Lake, replacement: Replacement, run_start: datetime, provenance: Provenance, since: int) -> Changes:
     """Writes the rows in one commit; none where nothing changed.
 
     `since` is the table's version when the run began. Raises `OutrunError` where another run has published the same
@@ -118,24 +117,16 @@ def publish(
     return done
 
 
-def _check_not_outrun(lake: Lake, table: str, provenance: Mapping[str, object], since: int) -> None:
-    """The versions of the sources only grow: who read later ones was later, whatever the clocks say."""
+def _check_not_outrun(lake: Lake, table: str, provenance: Provenance, since: int) -> None:
+    """Who read later versions of the sources was later."""
     for commit in lake.commits(table):
-        other = commit.provenance
-        if commit.version <= since or other is None or other.get("job_name") != provenance["job_name"]:
+        other = commit.made_by(provenance.job_name)
+        if other is None or commit.version <= since:
             continue
-        if _overlap(other["window"], provenance["window"]) and is_newer(
-            other["source_versions"], provenance["source_versions"]
-        ):
+        if _overlap(other.window, provenance.window) and is_newer(other.source_versions, provenance.source_versions):
             raise OutrunError(f"Another run has published {table} from newer sources in the meantime.")
 
 
-def _overlap(one: object, other: object) -> bool:
-    (start, end), (other_start, other_end) = _pair(one), _pair(other)
+def _overlap(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    (start, end), (other_start, other_end) = one, other
     return start < other_end and other_start < end
-
-
-def _pair(window: object) -> tuple[str, str]:
-    if not isinstance(window, list | tuple):
-        return "", "~"  # not told: it may be anything
-    return str(window[0]), str(window[1])

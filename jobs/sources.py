@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -89,9 +89,9 @@ def _rows(lake: Lake, source: str, versions: Mapping[str, int], some: Mapping[st
     return raw_rows(lake, source, versions) if some is None or source not in versions else some[source]
 
 
-def sizes_of(lake: Lake, sources: Iterable[str]) -> dict[str, int]:
-    """About how many bytes each of these sources has."""
-    return {source: lake.place.bytes_of(lake.spark, source) for source in sources}
+def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
+    """About how many bytes each of the sources with these versions has."""
+    return {source: lake.bytes_of(source, version) for source, version in versions.items()}
 
 
 def is_long(size: int) -> bool:
@@ -159,7 +159,7 @@ def _staged_facts(
     Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
     only those are ranked whose key stands more than once, out of what is staged already. `some` rows are few.
     """
-    sizes = sizes_of(lake, [source for source in others if source in versions])
+    sizes = sizes_of(lake, {source: versions[source] for source in others if source in versions})
     are_long = is_long(sum(sizes.values()))
     lake.place.adapt_plans(lake.spark, are_long)
     copied = _copied(lake, {source: versions[source] for source in sizes}) if are_long and some is None else {}

@@ -64,9 +64,16 @@ def not_negative(value: Column) -> Column:
     return F.when(value >= 0, value)
 
 
+_TINY = 2.0**-64
+
+
 def mean(value: Column) -> Column:
-    """The mean over a group's non-null values, as a double: that of decimals would be rounded."""
-    return F.avg(value.cast("double"))
+    """The mean over a group's non-null values, as a double: that of decimals would be rounded.
+
+    The mean of finite values is finite, though their sum may not be: so values are made smaller first, by a power of
+    two, which changes no digit.
+    """
+    return F.avg(value.cast("double") * _TINY) / _TINY
 
 
 def mean_of(*values: Column) -> Column:

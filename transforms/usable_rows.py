@@ -201,7 +201,12 @@ def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
 def values_hash(columns: Iterable[str]) -> Column:
     """What decides between equally old copies, so that the order of the rows in their files never does."""
     # As JSON, because a hash of columns passes over nulls: it would not tell in which of them a value stands.
-    return F.xxhash64(F.to_json(F.struct(*sorted(columns))))
+    return F.xxhash64(_as_json(sorted(columns)))
+
+
+def _as_json(columns: Iterable[str]) -> Column:
+    """The columns as a JSON object, with all digits of their timestamps, of which Spark by itself writes three."""
+    return F.to_json(F.struct(*columns), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"})
 
 
 def _copy(source: str, columns: Collection[str]) -> Column:
@@ -343,7 +348,7 @@ def facts(
         F.lit(source).alias("source"),
         F.col("rejected_because").alias("reason"),
         F.when(may_be_rejected, F.col("id")).alias("row_key"),
-        F.when(may_be_rejected, F.to_json(F.struct(*public_columns))).alias("row_json"),
+        F.when(may_be_rejected, _as_json(public_columns)).alias("row_json"),
         F.when(~is_rejected & is_violated, names.cast("array<string>")).alias("violations"),
         "copy",
         *[clean.get(name, F.col(name)).alias(name) for name in with_columns(source, also)],

@@ -21,6 +21,7 @@ from jobs import (
 )
 from jobs.command import Call, answered
 from jobs.errors import UsageError
+from jobs.settings import load_settings
 from tests.delta_io import read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, version_of
 
@@ -128,6 +129,13 @@ def test_a_folder_that_cannot_be_written_ends_with_2(
 ) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere: permissions do not stop it
     assert answer(["--lakehouse", str(tmp_path)], capsys) == (2, f"The lakehouse folder {tmp_path} cannot be written.")
+
+
+def test_an_empty_setting_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATA_DOCS_DIR", "OPENLINEAGE_FILE", "MAX_SESSION_HOURS"):
+        monkeypatch.setenv(f"CLASSWAVES_{name}", "")
+    settings = load_settings()
+    assert (settings.data_docs_dir, settings.openlineage_file, settings.max_session_hours) == (None, None, 24)
 
 
 def test_a_wrong_setting_ends_with_2(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from jobs import cli
 from jobs.backfill import Chunk
+from jobs.command import sentence_on
+from jobs.life_cycle import Outcome, Run
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
 from tests.conftest import ROOT
@@ -76,6 +78,14 @@ def test_maintenance_answers_for_programs(
     write_table(tmp_path, PROMPTS, [], load_schemas())
     (told,), _ = answer(["maintain", "--lakehouse", str(tmp_path), "--json"], monkeypatch, capsys)
     assert told == {"table": PROMPTS, "files_before": 0, "files_after": 0, "bytes_after": 0, "not_done": []}
+
+
+def test_the_last_line_is_on_a_table_that_changed() -> None:
+    """A trend alone may change, which only one of the two tables of daily summaries holds."""
+    unchanged, changed = Changes(unchanged=4), Changes(changed=1, unchanged=3)
+    one, other = (Outcome(Run.begin("job"), None, {"a.one": unchanged, "a.other": c}) for c in (unchanged, changed))
+    assert sentence_on(one) == "a.one: nothing changed."
+    assert sentence_on(other) == "a.other: 0 rows new, 1 changed, 0 gone, 3 unchanged."
 
 
 def test_columns_that_a_contract_has_and_its_table_lacks_are_added(

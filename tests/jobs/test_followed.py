@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -14,9 +13,10 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.followed import Followed, followed_by
+from jobs.followed import followed_by
 from jobs.lake import Lake
 from jobs.places import LocalFolder
+from jobs.provenance import Followed, Provenance
 from jobs.publish import Changes
 
 TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
@@ -35,8 +35,8 @@ def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> N
 
 def provenance(number: int) -> str:
     told = followed(number)
-    own = {"run_id": f"run-{number}", "job_name": ROLLUP.job_name, "source_versions": told.versions}
-    return json.dumps(own | {"followed": told.as_json()})
+    run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
+    return Provenance(*run, told.versions, told).as_json()
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.changed import changes_since
-from jobs.followed import Followed
 from jobs.lake import Lake
 from jobs.looked_at import changed_teachers
 from jobs.places import LocalFolder
+from jobs.provenance import Followed
 from jobs.staging import Staging
 from tests.delta_io import write_table
 from tests.lakehouses import version_of

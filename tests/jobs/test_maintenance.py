@@ -19,6 +19,7 @@ from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
 from jobs.places import LocalFolder
+from jobs.provenance import Provenance
 from jobs.publish import Changes, Replacement, publish
 from jobs.settings import Settings
 from tests.lakehouses import PROMPTS, rows_of, version_of
@@ -51,7 +52,7 @@ def shortened_run(lake: Lake, number: int) -> None:
     ledger = Ledger(lake)
     ledger.prepare()
     created_at = ledger.begin(entry)
-    made_from = {"run_id": uuid.uuid4().hex, "job_name": "shortened"}
+    made_from = Provenance(uuid.uuid4().hex, "shortened", begun, (week.isoformat(), week.isoformat()), {})
     publish(lake, Replacement(contract, rows, covered, "true"), begun, made_from, lake.version(PROMPTS))
     for table in (verdicts.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))

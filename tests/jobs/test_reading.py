@@ -17,9 +17,9 @@ from expectations.contract import contract_of
 from jobs import looked_at, sources
 from jobs.changed import changes_since
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.followed import Followed
 from jobs.lake import Lake
 from jobs.places import LocalFolder
+from jobs.provenance import Followed
 from jobs.staging import Staging
 from tests.lakehouses import copy_of_example, long_sources
 from transforms.metric_settings import MetricSettings

@@ -17,6 +17,7 @@ from jobs.command import Call, Job
 from jobs.lake import Lake
 from jobs.life_cycle import identified, own_columns
 from jobs.places import LocalFolder
+from jobs.provenance import Provenance
 from jobs.publish import Replacement
 from jobs.publish import publish as publish_rows
 from jobs.rollup import Rollup
@@ -45,7 +46,8 @@ def publish(lake: Lake, rollup: Rollup[Any], read: Sources, window: Any) -> None
     for contract in map(contract_of, rollup.targets):
         own = own_columns(rows, contract)
         replacement = Replacement(contract, own, rollup.covered(window).sql, rollup.among)
-        made_from = {"run_id": uuid.uuid4().hex, "job_name": rollup.job_name}
+        span = (window.start.isoformat(), window.end.isoformat())
+        made_from = Provenance(uuid.uuid4().hex, rollup.job_name, NOW, span, {})
         publish_rows(lake, replacement, NOW, made_from, lake.version(contract.table))
 
 

@@ -17,6 +17,7 @@ from transforms.columns import (
     hour_of,
     hours,
     instant,
+    mean,
     mean_of,
     normalised,
     percentage,
@@ -100,6 +101,23 @@ def test_a_percentage_of_nothing_is_null(table: Table) -> None:
         1.0         | null         | null
     """)
     assert_values(cases, percentage(F.col("part"), F.col("whole")))
+
+
+def test_the_mean_of_finite_values_is_finite_and_exact(table: Table) -> None:
+    cases = table("""
+        id string | value double
+        huge      | 1.7e308
+        huge      | 1.7e308
+        huge      | null
+        usual     | 0.1
+        usual     | 0.2
+        usual     | 0.3
+        none      | null
+    """)
+    means = cases.groupBy("id").agg(mean(F.col("value")).alias("mean"), F.avg("value").alias("plain"))
+    found = {row["id"]: row["mean"] for row in means.collect()}
+    plain = {row["id"]: row["plain"] for row in means.collect()}
+    assert found == {"huge": 1.7e308, "usual": plain["usual"], "none": None}
 
 
 def test_a_weighted_mean_never_leaves_the_range_of_its_values(table: Table) -> None:

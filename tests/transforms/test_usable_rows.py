@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
@@ -29,6 +30,7 @@ from transforms.usable_rows import (
     findings,
     settled,
     usable,
+    values_hash,
     with_copies_rejected,
 )
 
@@ -405,6 +407,21 @@ def test_of_a_copy_only_what_holds_is_told(table: Table) -> None:
             broken    | orphan_session | broken         | {"rating":5}    | null
         """),
         )
+
+
+def test_the_json_of_a_row_has_all_digits_of_its_times(table: Table) -> None:
+    """Equally old copies that differ by a microsecond are told apart by it: else the files' order would decide."""
+    cases = table("""
+        id string | session_id string | created_at timestamp       | generated_at timestamp
+        a         | s1                | 2025-09-01 09:00:00.000001 | 2025-09-01 09:00:00.000001
+        a         | s1                | 2025-09-01 09:00:00.000001 | 2025-09-01 09:00:00.000002
+    """)
+    hashes = cases.select(values_hash(cases.columns).alias("hash"))
+    assert hashes.distinct().count() == 2
+    with rules_of(SourceRules(("id",))):
+        found = settled(facts(SOURCE, classified(SOURCE, cases, None), ("id", "generated_at"), (), ()))
+        (told,) = found.where("reason IS NOT NULL").select("row_json").collect()
+    assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', told["row_json"])
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:

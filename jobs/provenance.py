@@ -1,0 +1,85 @@
+"""What a commit of ours was made from, as JSON in its user metadata, and how versions of tables compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+Versions = Mapping[str, int]
+"""The version of each table by its name."""
+
+
+def is_newer(one: Versions, other: Versions) -> bool:
+    """Whether some table has a later version in one than in the other: versions only grow, whatever the clocks say."""
+    return any(version > other.get(table, -1) for table, version in one.items())
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
+
+    versions: Versions
+    run_start: datetime
+
+    @property
+    def distance(self) -> int:
+        """Grows with each commit that is followed."""
+        return sum(self.versions.values())
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The run and its job, the window that it covered (ISO 8601), what it read, and what the gate said.
+
+    `followed`: how far the rollup has followed its sources with this commit; None where a run with a window of its own
+    had nothing to hand on.
+    """
+
+    run_id: str
+    job_name: str
+    run_start: datetime
+    window: tuple[str, str]
+    source_versions: Versions
+    followed: Followed | None = None
+    suite: str | None = None
+    checks: int = 0
+    warnings: int = 0
+
+    def as_json(self) -> str:
+        """As the commit holds it."""
+        followed = self.followed
+        told = {
+            "run_id": self.run_id,
+            "job_name": self.job_name,
+            "run_start": self.run_start.isoformat(),
+            "window": list(self.window),
+            "source_versions": dict(self.source_versions),
+            "followed": followed and {"versions": dict(followed.versions), "run_start": followed.run_start.isoformat()},
+            "suite": self.suite,
+            "verdict": "passed",
+            "checks": self.checks,
+            "warnings": self.warnings,
+        }
+        return json.dumps(told)
+
+    @classmethod
+    def read(cls, text: str | None) -> Provenance | None:
+        """From a commit's user metadata; None where it has none of ours: others may write anything there, JSON too."""
+        try:
+            told = json.loads(text or "null")
+            followed, (start, end) = told.get("followed"), told["window"]
+            return cls(
+                told["run_id"],
+                told["job_name"],
+                datetime.fromisoformat(told["run_start"]),
+                (start, end),
+                dict(told["source_versions"]),
+                followed and Followed(dict(followed["versions"]), datetime.fromisoformat(followed["run_start"])),
+                told.get("suite"),
+                told.get("checks", 0),
+                told.get("warnings", 0),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
