@@ -192,7 +192,7 @@ def carry_out(
             number = attempt.retry_state.attempt_number
             this = run if number == 1 else run.again()
             execution = Execution(
-                rollup, lake, this, settings, replace(mode, is_tried_again=number < RUN_ATTEMPTS), phase
+                rollup, lake, this, settings, replace(mode, attempt=number, attempts=RUN_ATTEMPTS), phase
             )
             with told_of(execution, settings):
                 return execution.over(window)

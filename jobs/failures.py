@@ -8,6 +8,18 @@ from expectations.contract import contract_names
 from jobs.errors import JobError
 
 _DENIED = r"Permission denied|AccessControlException|INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|not authorized"
+_MENDABLE = (
+    rf"{_DENIED}|Access ?Denied|Forbidden|status code:? (403|5\d\d)|ExpiredToken|SlowDown|timed out|TimeoutException|"
+    r"Connection (reset|refused)|UnknownHost"
+)
+_GONE = (
+    r"FAILED_READ_FILE\.(DBR_)?FILE_NOT_EXIST|FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER|FileNotFoundException|"
+    r"PATH_NOT_FOUND|NoSuchKey|Could not read footer|is not a Parquet file|UNRESOLVED_COLUMN|"
+    r"Cannot time travel Delta table|"
+    r"\[DELTA_(MISSING_CHANGE_DATA|CHANGE_DATA_F\w+|CHANGE_TABLE_FEED_DISABLED|FILE_NOT_FOUND\w*|VERSION_NOT_FOUND|"
+    r"INVALID_CDC_RANGE|LOG_FILE_NOT_FOUND\w*|TRUNCATED_TRANSACTION_LOG|NO_COMMITS_FOUND|NO_RECREATABLE_HISTORY_FOUND|"
+    r"VERSIONS_NOT_CONTIGUOUS|STATE_RECOVER_ERROR|REMOVE_FILE_CDC_MISSING\w+|UNSUPPORTED_TIME_TRAVEL_BEYOND\w+)"
+)
 _UNREADABLE = (
     r"FAILED_READ_FILE|FileNotFoundException|DELTA_FILE_NOT_FOUND|PATH_NOT_FOUND|DELTA_CHANGE_DATA_FILE|"
     r"DELTA_TRUNCATED_TRANSACTION|is not a Parquet file|Could not read footer"
@@ -47,10 +59,10 @@ def explained(error: Exception) -> Exception:
 def says_gone(error: Exception) -> bool:
     """Whether the error says that what was asked for is not there, or not any more: to ask again would not help.
 
-    It does not where permission is denied, a machine was lost, or anything else that may be mended.
+    It does not where permission is denied, a machine was lost, storage does not answer, or anything else may be mended.
     """
-    told = str(error)
-    return not re.search(_DENIED, told) and bool(re.search(rf"{_UNREADABLE}|\[?DELTA_[A-Z_]+|UNRESOLVED_COLUMN", told))
+    told = "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))  # no stack trace
+    return re.search(_GONE, told) is not None and re.search(_MENDABLE, told) is None
 
 
 def _where(told: str) -> str:

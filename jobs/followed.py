@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from jobs import run_log
 from jobs.lake import Commit, Lake
@@ -23,11 +24,16 @@ def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> 
     by_commits = [followed for followed in found if followed]
     if len(by_commits) < len(rollup.targets):
         return None
-    followed = min(by_commits, key=lambda each: each.distance)
+    followed = min(by_commits, key=_distance)
     last = run_log.last_automatic(lake, rollup.job_name) if also_by_runs else None
     if last is None or not all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
         return followed
-    return max(Followed(last.source_versions, last.run_start), followed, key=lambda each: each.distance)
+    return max(Followed(last.source_versions, last.run_start), followed, key=_distance)
+
+
+def _distance(followed: Followed) -> tuple[int, datetime]:
+    """By versions first, which only grow, while a clock may go back."""
+    return sum(followed.versions.values()), followed.run_start
 
 
 def _followed_in(commits: Sequence[Commit], job_name: str) -> Followed | None:
@@ -36,7 +42,10 @@ def _followed_in(commits: Sequence[Commit], job_name: str) -> Followed | None:
 
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no hand has changed it since, nor a run with older sources."""
-    since = [commit for commit in commits if commit.version > run.target_versions.get(table, -1)]
+    began_at = run.target_versions.get(table, 0)
+    if all(commit.version != began_at for commit in commits):
+        return False  # it has another history by now, or one that no longer goes back as far
+    since = [commit for commit in commits if commit.version > began_at]
     own = [provenance for commit in since if (provenance := commit.made_by(job_name))]
     return all(commit.provenance or commit.keeps_rows for commit in since) and not any(
         is_newer(run.source_versions, provenance.source_versions) for provenance in own

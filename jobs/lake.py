@@ -38,6 +38,10 @@ KEEPS_ROWS = (
     "VACUUM START",
     "VACUUM END",
     "ADD COLUMNS",
+    "UNSET TBLPROPERTIES",
+    "CHANGE COLUMN",
+    "CHANGE COLUMNS",
+    "UPGRADE PROTOCOL",
 )
 """Operations that leave all rows of a table as they are."""
 LOG_RETENTION_HOURS = 720

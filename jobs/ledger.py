@@ -50,12 +50,14 @@ class Ledger:
         """Makes sure that the table is there and as its contract says."""
         self._lake.create_missing(contract_of(TABLE))
 
-    def begin(self, entry: Entry) -> datetime:
-        """Records that the run is running and returns since when its row exists.
+    def begin(self, entry: Entry) -> datetime | None:
+        """Records that the run is running and returns since when its row exists; None where that is a later run's.
 
         Says so where the last run of the same job and window left `running` behind: that run died, this one repairs it.
         """
         before = self._before(entry)
+        if before.last_run is not None and before.last_run > entry.run_start:
+            return None
         if before.status == "running":
             log.warning("the last run of this window died", job=entry.job_name)
         created_at = before.created_at or entry.run_start
@@ -67,6 +69,24 @@ class Ledger:
         before = self._before(entry)
         if before.last_run is None or before.last_run <= entry.run_start:
             self.record(entry, status, before.created_at or entry.run_start, error=error)
+
+    def settle(self, entry: Entry) -> None:
+        """Ends as succeeded what earlier attempts of the run began, in whatever window: the last has done it all."""
+        for period, last_run, created_at in self._running(entry.job_name):
+            if last_run == entry.run_start:
+                self.record(Entry(entry.job_name, period, last_run), "succeeded", created_at)
+
+    def _running(self, job_name: str) -> list[tuple[datetime, datetime, datetime]]:
+        """Of the job's rows that are `running` the window's start, the run's, and since when they exist."""
+        names = ("processing_period", "last_run", "coalesce(created_at, last_run)")
+        rows = (
+            self._lake.spark.table(TABLE)
+            .where(f"job_name = '{job_name}' AND status = 'running'")
+            .selectExpr(*(f"unix_micros({name})" for name in names))
+            .collect()
+        )
+        found = [tuple(map(_instant_of, row)) for row in rows]
+        return [(p, r, c) for p, r, c in found if p is not None and r is not None and c is not None]
 
     def _before(self, entry: Entry) -> _Before:
         row = (
@@ -86,21 +106,14 @@ class Ledger:
 
         `has_published` says of a run's start whether it published before it died: only the record was left to do.
         """
-        rows = (
-            self._lake.spark.table(TABLE)
-            .where(f"job_name = '{entry.job_name}' AND status = 'running'")
-            .selectExpr(*(f"unix_micros({name}) AS {name}" for name in ("processing_period", "last_run", "created_at")))
-            .collect()
-        )
-        for row in rows:
-            period, last_run, created_at = map(_instant_of, row)
-            if period is None or last_run is None or last_run >= entry.run_start:
+        for period, last_run, created_at in self._running(entry.job_name):
+            if last_run >= entry.run_start:
                 continue
             is_done = has_published(last_run)
             log.warning("an earlier run died", job=entry.job_name, window=str(period), had_published=is_done)
             status: Status = "succeeded" if is_done else "failed"
             told = None if is_done else "The run died."
-            self.record(Entry(entry.job_name, period, last_run), status, created_at or last_run, error=told)
+            self.record(Entry(entry.job_name, period, last_run), status, created_at, error=told)
 
     def record(
         self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None

@@ -64,13 +64,14 @@ class Mode:
 
     `follow`: over what is new in the sources instead of the whole window. `allow_empty`: even if that empties a window
     that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is written.
-    `is_tried_again`: a run that another has outrun starts again, so that this is no failure.
+    `attempt`, of `attempts`: a run that another has outrun starts again.
     """
 
     follow: bool = False
     allow_empty: bool = False
     dry_run: bool = False
-    is_tried_again: bool = False
+    attempt: int = 1
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ class Execution(Generic[W]):
         Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
         whatever else went wrong; ledger and log of runs say so in each case, once they exist.
         """
-        entry = self._entry(window)
+        # Until a run over what is new knows its window it has no row in the ledger.
+        entry = None if self._mode.follow else self._entry(window)
         pinned = _Pinned({}, {}, None)
         try:
             self._phase("pin")
@@ -182,9 +184,10 @@ class Execution(Generic[W]):
                 if changed is not None:
                     covered = self._news(window, pinned, changed)
                     if covered is None:
-                        self._outcome = self._nothing_new(pinned, changed, staging)
+                        self._outcome = self._nothing_new(window, pinned, changed, staging)
                         return self._outcome
-                    entry, window = self._entry(covered), covered
+                    window = covered
+                entry = self._entry(window)
                 if self._mode.dry_run:
                     return self._computed(window, pinned, changed, staging)
                 self._ledger.prepare()
@@ -192,7 +195,10 @@ class Execution(Generic[W]):
                 outcome = self._computed(window, pinned, changed, staging)
             self._phase("record")
             canonical = outcome.changes[self._rollup.targets[0]]
-            self._ledger.record(entry, "succeeded", created_at, canonical.rows)
+            if created_at is not None:
+                self._ledger.record(entry, "succeeded", created_at, canonical.rows)
+            if self._mode.attempt > 1:
+                self._ledger.settle(entry)
             self._log(span_of(window), pinned, "succeeded", changes=canonical)
             self._outcome = outcome
             return outcome
@@ -256,7 +262,7 @@ class Execution(Generic[W]):
             log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
         return news
 
-    def _nothing_new(self, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
+    def _nothing_new(self, everything: W, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
         """The run has done its work, which who watches the schedule must see: over an empty window, at its start.
 
         Rows that changed can be such as take part in no metric, or no longer.
@@ -265,6 +271,8 @@ class Execution(Generic[W]):
             if not changed.places.isEmpty():
                 self._read(None, pinned, changed, staging)
             self._phase("record")
+            if self._mode.attempt > 1:
+                self._ledger.settle(self._entry(everything))
             self._log((self._run.run_start, self._run.run_start), pinned, "succeeded", changes=Changes())
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
@@ -351,7 +359,8 @@ class Execution(Generic[W]):
             self._phase(f"publish {table}")
             lake.create_missing(replacement.contract)
             since = pinned.targets.get(table, -1)
-            changes[table] = publish(lake, replacement, run_start, provenance, since)
+            followed = pinned.followed if self._mode.follow else None
+            changes[table] = publish(lake, replacement, run_start, provenance, since, followed)
         return changes
 
     def _provenance(self, window: W, pinned: _Pinned, verdict: Verdict) -> Provenance:
@@ -396,17 +405,15 @@ class Execution(Generic[W]):
             ),
         )
 
-    def _record_failure(self, error: Exception, entry: Entry, window: W, pinned: _Pinned) -> None:
+    def _record_failure(self, error: Exception, entry: Entry | None, window: W, pinned: _Pinned) -> None:
         """Best effort: what went wrong may keep this from being written, and is what the user must hear of."""
         status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
         told = str(error) if isinstance(error, JobError) else type(error).__name__
         try:
-            if self._ledger.exists:
+            if isinstance(error, OutrunError) and self._mode.attempt < self._mode.attempts:
+                return  # no failure yet: the next attempt settles what this one has begun
+            if entry is not None and self._ledger.exists:
                 self._ledger.prepare()
-                if isinstance(error, OutrunError) and self._mode.is_tried_again:
-                    # The window is published, by the other run; if this one has more to do there, it begins again.
-                    self._ledger.end(entry, "succeeded")
-                    return
                 self._ledger.end(entry, status, error=told)
             if self._lake.exists(run_log.TABLE):
                 self._lake.attach([run_log.TABLE])

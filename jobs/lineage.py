@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from expectations.contract import CATALOG, Contract, contract_of, own_contracts
 from jobs.errors import JobError
 from jobs.logs import log
+from jobs.publish import OutrunError
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class _Tells(Protocol):
 def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
     """Tells of the run that is carried out within: START, then COMPLETE, or FAIL with the sentence of the error.
 
+    An attempt that another run has outrun ends with ABORT: the next one is a run of its own.
+
     A dry run writes nothing, so there is nothing to tell.
     """
     told = execution.told
@@ -52,6 +55,9 @@ def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
     messenger.tell(told, "START")
     try:
         yield
+    except OutrunError as error:
+        messenger.tell(execution.told, "ABORT", str(error))
+        raise
     except Exception as error:
         messenger.tell(execution.told, "FAIL", str(error) if isinstance(error, JobError) else type(error).__name__)
         raise

@@ -23,11 +23,6 @@ class Followed:
     versions: Versions
     run_start: datetime
 
-    @property
-    def distance(self) -> int:
-        """Grows with each commit that is followed."""
-        return sum(self.versions.values())
-
 
 @dataclass(frozen=True)
 class Provenance:

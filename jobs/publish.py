@@ -13,12 +13,12 @@ from expectations.contract import Contract
 from jobs.errors import JobError
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.provenance import Provenance, is_newer
+from jobs.provenance import Followed, Provenance, is_newer
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
 class OutrunError(JobError):
-    """Another run published the same rows from newer sources since this one began: the whole run has to start again."""
+    """The table was written since this run began, by who knew better or less: the whole run has to start again."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,18 @@ def preview(lake: Lake, replacement: Replacement) -> Changes:
     return Changes(counted.new, counted.changed, counted.unchanged, counted.gone, columns)
 
 
-def publish(lake: Lake, replacement: Replacement, run_start: datetime, provenance: Provenance, since: int) -> Changes:
+def publish(
+    lake: Lake,
+    replacement: Replacement,
+    run_start: datetime,
+    provenance: Provenance,
+    since: int,
+    followed: Followed | None = None,
+) -> Changes:
     """Writes the rows in one commit; none where nothing changed.
 
-    `since` is the table's version when the run began. Raises `OutrunError` where another run has published the same
-    rows from newer sources since.
+    `since` is the table's version when the run began; `followed`, of a run over what is new, where that begins. Raises
+    `OutrunError` where what was written since has to be known by whoever writes on top of it.
     """
     table = replacement.contract.table
     done = Changes()
@@ -100,7 +107,7 @@ def publish(lake: Lake, replacement: Replacement, run_start: datetime, provenanc
         nonlocal done
         version = lake.version(table)
         if version > since:
-            _check_not_outrun(lake, table, provenance, since)
+            _check_not_outrun(lake, table, provenance, since, followed)
         current = lake.read(table, version).where(replacement.covered)
         comparison = replacement.compared_with(current)
         done = _counted(comparison)
@@ -117,14 +124,24 @@ def publish(lake: Lake, replacement: Replacement, run_start: datetime, provenanc
     return done
 
 
-def _check_not_outrun(lake: Lake, table: str, provenance: Provenance, since: int) -> None:
-    """Who read later versions of the sources was later."""
+def _check_not_outrun(lake: Lake, table: str, provenance: Provenance, since: int, followed: Followed | None) -> None:
+    """Who read later versions of the sources was later.
+
+    What a hand or a run with sources older than those `followed` has written is not among what this run makes anew: on
+    top of it, nobody would look there again.
+    """
     for commit in lake.commits(table):
+        if commit.version <= since or commit.keeps_rows:
+            continue
+        if commit.provenance is None:
+            raise OutrunError(f"The table {table} was written by hand in the meantime.")
         other = commit.made_by(provenance.job_name)
-        if other is None or commit.version <= since:
+        if other is None:
             continue
         if _overlap(other.window, provenance.window) and is_newer(other.source_versions, provenance.source_versions):
             raise OutrunError(f"Another run has published {table} from newer sources in the meantime.")
+        if followed and is_newer(followed.versions, other.source_versions):
+            raise OutrunError(f"Another run has published {table} from older sources in the meantime.")
 
 
 def _overlap(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -73,7 +73,8 @@ def record(
     """Brings the quarantine up to what a run found in these sources, or in what it `looked_at` of them.
 
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
-    What a run that began later has said of a row stands: runs of several jobs, and backfills, may overlap.
+    Of a row that stands here what a run that began later has said holds: runs of several jobs, and backfills, may
+    overlap.
     """
     rejected = rejected_rows(findings, run_id, run_start)
 

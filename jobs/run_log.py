@@ -106,14 +106,16 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
     """The last run of the job that looked for what was new and succeeded, whether it changed anything or not."""
     if not lake.exists(TABLE):
         return None
-    found = lake.latest(TABLE).where(f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic")
+    # A row from before the table had its last column does not say it.
+    condition = f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
+    lake.attach([TABLE])
     lake.check(contract_of(TABLE), exactly=True)
     told = ("unix_micros(run_start) AS run_start", "source_versions", "target_versions")
-    rows = found.orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
-    for row in rows:
-        begun = datetime.fromtimestamp(row["run_start"] / 1e6, timezone.utc)
-        return LastRun(begun, json.loads(row["source_versions"]), json.loads(row["target_versions"]))
-    return None
+    rows = lake.latest(TABLE).where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
+    if not rows:
+        return None
+    begun = datetime.fromtimestamp(rows[0]["run_start"] / 1e6, timezone.utc)
+    return LastRun(begun, json.loads(rows[0]["source_versions"]), json.loads(rows[0]["target_versions"]))
 
 
 def _as_json(versions: Mapping[str, int]) -> str:

@@ -51,7 +51,7 @@ for source in rollup.sources:
 # %%
 table = rollup.targets[0]
 outcome = carry_out(JOB, call, lake, Run.begin(rollup.job_name), Settings())
-print(sentence_on(table, outcome))
+print(sentence_on(outcome))
 print(f"{len(outcome.verdict.checks)} checks, {len(outcome.verdict.failures)} of them failed")
 
 # COMMAND ----------
@@ -83,4 +83,4 @@ rejected.groupBy("source_table", "reason").count().show(truncate=False)
 
 # %%
 again = carry_out(JOB, call, lake, Run.begin(rollup.job_name), Settings())
-print(sentence_on(table, again))
+print(sentence_on(again))

@@ -71,7 +71,7 @@ def mean(value: Column) -> Column:
     """The mean over a group's non-null values, as a double: that of decimals would be rounded.
 
     The mean of finite values is finite, though their sum may not be: so values are made smaller first, by a power of
-    two, which changes no digit.
+    two, which changes no digit of one above 1e-288.
     """
     return F.avg(value.cast("double") * _TINY) / _TINY
 

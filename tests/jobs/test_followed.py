@@ -109,6 +109,22 @@ def test_it_does_not_count_where_a_hand_or_older_sources_came_after_it(
     assert followed_by(lake, TWO) == (followed(2) if "run-4" in metadata else followed(1))
 
 
+def test_it_does_not_count_where_the_table_has_another_history(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    """A folder that was copied back from a backup: the version that the run saw is not there."""
+    lake, _ = after(spark, lakehouse, tmp_path, one=7)
+    assert followed_by(lake, TWO) == followed(1)
+
+
+def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    lake, _ = after(spark, lakehouse, tmp_path)
+    spark.sql(f"UPDATE {run_log.TABLE} SET target_versions = NULL")
+    assert followed_by(lake, TWO) == followed(1)
+
+
 def test_it_does_not_count_where_what_it_left_was_restored(
     spark: SparkSession, lakehouse: Path, tmp_path: Path
 ) -> None:

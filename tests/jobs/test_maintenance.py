@@ -51,7 +51,7 @@ def shortened_run(lake: Lake, number: int) -> None:
     entry, name = Entry("shortened", week, begun), f"run-{number}"
     ledger = Ledger(lake)
     ledger.prepare()
-    created_at = ledger.begin(entry)
+    created_at = ledger.begin(entry) or begun
     made_from = Provenance(uuid.uuid4().hex, "shortened", begun, (week.isoformat(), week.isoformat()), {})
     publish(lake, Replacement(contract, rows, covered, "true"), begun, made_from, lake.version(PROMPTS))
     for table in (verdicts.TABLE, run_log.TABLE):

@@ -50,6 +50,7 @@ def test_a_run_that_fails_leaves_the_ledgers_row_of_one_that_began_later(spark: 
     created_at = ledger.begin(late)
     assert created_at == EARLY
     ledger.record(late, "succeeded", created_at, rows=3)
+    assert ledger.begin(early) is None
     ledger.end(early, "failed", error="It was too slow.")
     (row,) = rows_of(tmp_path, "users.analytics_job_metadata")
     assert (row["status"], row["last_run"], row["records_processed"]) == ("succeeded", LATE, 3)

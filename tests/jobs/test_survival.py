@@ -266,6 +266,7 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
     assert [row["status"] for row in rows_of(lakehouse, "quality.runs")] == ["succeeded"] * 2
 
 
+@pytest.mark.long
 def test_files_that_are_compacted_behind_a_commit_do_not_hide_it(spark: SparkSession, lakehouse: Path) -> None:
     compacting = {"enabled": "true", "minNumFiles": "2"}
     for name, value in compacting.items():
@@ -308,6 +309,10 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
     ("told", "is_gone"),
     [
         ("[DELTA_MISSING_CHANGE_DATA] Error getting change data for range [2 , 2]", True),
+        ("[DELTA_CHANGE_DATA_FILE_NOT_FOUND] gone\n\tat a.RpcTimeoutException.timed out(X.scala:503)", True),
+        ("[FAILED_READ_FILE.NO_HINT] Encountered error while reading file s3://x", False),
+        ("[FAILED_READ_FILE.FILE_NOT_EXIST] s3://x: Status Code: 503, SlowDown", False),
+        ("DELTA_CONCURRENT_APPEND", False),
         ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:/x.parquet", True),
         ("[FAILED_READ_FILE.NO_HINT] /x.parquet: Permission denied", False),
         ("Job aborted due to stage failure: ExecutorLostFailure (executor 7 exited)", False),
@@ -323,6 +328,7 @@ def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_p
     assert data_docs(Lake(spark, LocalFolder(tmp_path)), settings, "run", "job", Verdict(())) is None
 
 
+@pytest.mark.long
 def test_a_clock_that_goes_back_takes_nothing_away(spark: SparkSession, lakehouse: Path) -> None:
     run(spark, lakehouse, JOB, run_start=NOW)
     published = rows_of(lakehouse, PROMPTS)
