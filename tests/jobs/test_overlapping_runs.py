@@ -1,23 +1,58 @@
-"""Runs that overlap: quarantine and ledger say what the run that began last found out."""
+"""Runs that overlap: none builds upon what it cannot know; quarantine and ledger go by which began later."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
+from expectations.literals import sql_moment
 from jobs import quarantine
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.places import LocalFolder
-from tests.lakehouses import rows_of
+from jobs.provenance import Followed, Provenance
+from jobs.publish import Changes, OutrunError, Replacement, publish
+from tests.lakehouses import PROMPTS, rows_of
+from transforms.changes import STAMPS
 
 SOURCE = "ai_insights.teacher_guidance_metrics"
 EARLY = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 LATE = EARLY + timedelta(minutes=5)
 FINDINGS = "source string, row_key string, reason string, row_json string, violations array<string>"
+
+
+def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark: SparkSession, tmp_path: Path) -> None:
+    lake, contract = Lake(spark, LocalFolder(tmp_path)), contract_of(PROMPTS)
+    lake.create_missing(contract)
+    own = [field for field in contract.spark_schema if field.name not in STAMPS]
+    since = lake.version(PROMPTS)
+
+    def write(week: int, version: int, followed: int | None = None) -> Changes:
+        start, end = (datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=week + n) for n in (0, 1))
+        row = {"id": f"{week} {version}", "calculation_period_start": start, "calculation_period_end": end}
+        values = [tuple(row.get(field.name) for field in own)]
+        rows = spark.createDataFrame(values, type(contract.spark_schema)(own))
+        covered = f"calculation_period_start = {sql_moment(start)}"
+        span = (start.isoformat(), end.isoformat())
+        made_from = Provenance(f"run {week} {version}", "job", EARLY, span, {SOURCE: version})
+        from_there = None if followed is None else Followed({SOURCE: followed}, EARLY)
+        return publish(lake, Replacement(contract, rows, covered, "true"), EARLY, made_from, since, from_there)
+
+    assert write(week=1, version=5).new == 1
+    spark.sql(f"OPTIMIZE {PROMPTS}")
+    with pytest.raises(OutrunError, match="from newer sources in the meantime"):
+        write(week=1, version=4)
+    assert write(week=2, version=4).new == 1
+    assert write(week=3, version=7, followed=4).new == 1
+    with pytest.raises(OutrunError, match="from older sources in the meantime"):
+        write(week=4, version=7, followed=5)  # which may have found the second week as it was before it was written
+    spark.sql(f"DELETE FROM {PROMPTS} WHERE id = '1 5'")
+    with pytest.raises(OutrunError, match="was written by hand in the meantime"):
+        write(week=4, version=9)
 
 
 def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tmp_path: Path) -> None:
