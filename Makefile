@@ -57,10 +57,10 @@ screenshots: browser ## Make the pictures of docs/images anew from the report of
 	test -f $(DEMO)/report.html || $(MAKE) demo
 	$(BIN)/python -m tests.report.screenshots $(DEMO)/report.html docs/images
 
-# In the order of their names many short files come last, so that both workers end together; by default the long ones do.
 # Without Chromium the report's tests fail, unless CLASSWAVES_NO_BROWSER says that this is meant.
 TESTED_WITH := $(if $(CLASSWAVES_NO_BROWSER),setup,browser)
 
+# In the order of their names many short files come last, so that both workers end together; by default the long ones do.
 test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
