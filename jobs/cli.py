@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -177,23 +177,25 @@ def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, a
     """
     from datetime import datetime, timezone
 
+    from jobs.maintenance import Maintained
     from jobs.maintenance import maintain as maintain_tables
     from jobs.settings import load_settings
 
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves maintain")
-    rows: list[dict[str, Any]] = []
+    maintained: list[Maintained] = []
     try:
         with phases() as phase:
             for done in maintain_tables(lake, settings, datetime.now(timezone.utc)):
                 phase(done.table)
-                rows.append(asdict(done))
+                maintained.append(done)
     finally:
         if as_json:
-            print_json(rows)
+            print_json(list(map(asdict, maintained)))
         else:
             cells: list[list[str | None]] = [
-                [*map(str, list(row.values())[:-1]), ", ".join(row["not_done"])] for row in rows
+                [one.table, str(one.files_before), str(one.files_after), str(one.bytes_after), ", ".join(one.not_done)]
+                for one in maintained
             ]
             print_table("Maintained", ["table", "files before", "files after", "bytes after", "not done"], cells)
 

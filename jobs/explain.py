@@ -21,7 +21,7 @@ from expectations.contract import Contract, contract_of
 from jobs import quarantine
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.explain_subjects import Subject
-from jobs.lake import Commit, Lake
+from jobs.lake import Commit, Lake, instant_of
 from jobs.life_cycle import identified, span_of
 from jobs.logs import log
 from jobs.settings import Settings
@@ -160,11 +160,7 @@ def _columns_for_driver(schema: StructType) -> list[Column]:
 
 
 def _moment(micros: int | None) -> datetime | None:
-    return (
-        None
-        if micros is None
-        else datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
-    )
+    return None if micros is None else instant_of(micros)
 
 
 def _values(row: Row, schema: StructType) -> Values:

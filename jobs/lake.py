@@ -84,6 +84,11 @@ class Commit:
         return self.operation in KEEPS_ROWS
 
 
+def instant_of(micros: int) -> datetime:
+    """The UTC instant of so many microseconds: a timestamp that Spark collects comes back in the driver's zone."""
+    return datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
+
+
 def _assignments(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in values.items())
 
@@ -147,7 +152,7 @@ class Lake:
             if row["operation"] == "RESTORE":
                 # Restored to a moment, no version is told: it is not known what still counts.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
-            at = datetime.fromtimestamp(row["micros"] / 1e6, timezone.utc)
+            at = instant_of(row["micros"])
             found.append(Commit(row["version"], at, row["operation"], Provenance.read(row["userMetadata"])))
         return found
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
-from jobs.lake import Lake
+from jobs.lake import Lake, instant_of
 from jobs.logs import log
 
 TABLE = "users.analytics_job_metadata"
@@ -34,6 +34,10 @@ class _Before:
     created_at: datetime | None
     last_run: datetime | None
 
+    def is_later_than(self, entry: Entry) -> bool:
+        """Whether a run has the row that began later."""
+        return self.last_run is not None and self.last_run > entry.run_start
+
 
 class Ledger:
     """Writes the ledger."""
@@ -56,7 +60,7 @@ class Ledger:
         Says so where the last run of the same job and window left `running` behind: that run died, this one repairs it.
         """
         before = self._before(entry)
-        if before.last_run is not None and before.last_run > entry.run_start:
+        if before.is_later_than(entry):
             return None
         if before.status == "running":
             log.warning("the last run of this window died", job=entry.job_name)
@@ -67,14 +71,14 @@ class Ledger:
     def end(self, entry: Entry, status: Status, error: str | None = None) -> None:
         """Records how a run ended that did not publish, unless a run that began later has the row by now."""
         before = self._before(entry)
-        if before.last_run is None or before.last_run <= entry.run_start:
+        if not before.is_later_than(entry):
             self.record(entry, status, before.created_at or entry.run_start, error=error)
 
-    def settle(self, entry: Entry) -> None:
+    def settle(self, job_name: str, run_start: datetime) -> None:
         """Ends as succeeded what earlier attempts of the run began, in whatever window: the last has done it all."""
-        for period, last_run, created_at in self._running(entry.job_name):
-            if last_run == entry.run_start:
-                self.record(Entry(entry.job_name, period, last_run), "succeeded", created_at)
+        for period, last_run, created_at in self._running(job_name):
+            if last_run == run_start:
+                self.record(Entry(job_name, period, last_run), "succeeded", created_at)
 
     def _running(self, job_name: str) -> list[tuple[datetime, datetime, datetime]]:
         """Of the job's rows that are `running` the window's start, the run's, and since when they exist."""
@@ -137,8 +141,7 @@ class Ledger:
 
 
 def _instant_of(micros: int | None) -> datetime | None:
-    """The UTC instant: a timestamp that Spark collects comes back in the driver's zone."""
-    return None if micros is None else datetime.fromtimestamp(micros / 1e6, timezone.utc)
+    return None if micros is None else instant_of(micros)
 
 
 def _is_row_of(entry: Entry) -> str:

@@ -184,7 +184,7 @@ class Execution(Generic[W]):
                 if changed is not None:
                     covered = self._news(window, pinned, changed)
                     if covered is None:
-                        self._outcome = self._nothing_new(window, pinned, changed, staging)
+                        self._outcome = self._nothing_new(pinned, changed, staging)
                         return self._outcome
                     window = covered
                 entry = self._entry(window)
@@ -197,9 +197,7 @@ class Execution(Generic[W]):
             canonical = outcome.changes[self._rollup.targets[0]]
             if created_at is not None:
                 self._ledger.record(entry, "succeeded", created_at, canonical.rows)
-            if self._mode.attempt > 1:
-                self._ledger.settle(entry)
-            self._log(span_of(window), pinned, "succeeded", changes=canonical)
+            self._log_success(span_of(window), pinned, canonical)
             self._outcome = outcome
             return outcome
         except Exception as error:
@@ -262,7 +260,7 @@ class Execution(Generic[W]):
             log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
         return news
 
-    def _nothing_new(self, everything: W, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
+    def _nothing_new(self, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
         """The run has done its work, which who watches the schedule must see: over an empty window, at its start.
 
         Rows that changed can be such as take part in no metric, or no longer.
@@ -271,9 +269,7 @@ class Execution(Generic[W]):
             if not changed.places.isEmpty():
                 self._read(None, pinned, changed, staging)
             self._phase("record")
-            if self._mode.attempt > 1:
-                self._ledger.settle(self._entry(everything))
-            self._log((self._run.run_start, self._run.run_start), pinned, "succeeded", changes=Changes())
+            self._log_success((self._run.run_start, self._run.run_start), pinned, Changes())
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _read(self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging) -> sources.Sources:
@@ -377,6 +373,11 @@ class Execution(Generic[W]):
             len(verdict.warnings),
         )
 
+    def _log_success(self, span: tuple[datetime, datetime], pinned: _Pinned, changes: Changes) -> None:
+        if self._mode.attempt > 1:
+            self._ledger.settle(self._rollup.job_name, self._run.run_start)
+        self._log(span, pinned, "succeeded", changes=changes)
+
     def _log(
         self,
         span: tuple[datetime, datetime],
@@ -407,11 +408,11 @@ class Execution(Generic[W]):
 
     def _record_failure(self, error: Exception, entry: Entry | None, window: W, pinned: _Pinned) -> None:
         """Best effort: what went wrong may keep this from being written, and is what the user must hear of."""
+        if isinstance(error, OutrunError) and self._mode.attempt < self._mode.attempts:
+            return  # no failure yet: the next attempt settles what this one has begun
         status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
         told = str(error) if isinstance(error, JobError) else type(error).__name__
         try:
-            if isinstance(error, OutrunError) and self._mode.attempt < self._mode.attempts:
-                return  # no failure yet: the next attempt settles what this one has begun
             if entry is not None and self._ledger.exists:
                 self._ledger.prepare()
                 self._ledger.end(entry, status, error=told)

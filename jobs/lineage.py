@@ -55,11 +55,9 @@ def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
     messenger.tell(told, "START")
     try:
         yield
-    except OutrunError as error:
-        messenger.tell(execution.told, "ABORT", str(error))
-        raise
     except Exception as error:
-        messenger.tell(execution.told, "FAIL", str(error) if isinstance(error, JobError) else type(error).__name__)
+        state = "ABORT" if isinstance(error, OutrunError) else "FAIL"
+        messenger.tell(execution.told, state, str(error) if isinstance(error, JobError) else type(error).__name__)
         raise
     messenger.tell(execution.told, "COMPLETE")
 

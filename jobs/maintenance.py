@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,16 +42,17 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
-    done_on_some: dict[str, bool] = {}
+    tried: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     for table in (contract.table for contract in own_contracts()):
         if lake.exists(table):
             lake.attach([table])
             operations = _operations(lake, table, settings, now)
             maintained = _maintain(lake, table, operations)
-            for name in operations:
-                done_on_some[name] = done_on_some.get(name, False) or name not in maintained.not_done
+            tried.update(operations.keys())
+            failed.update(maintained.not_done)
             yield maintained
-    if on_none := [name for name, is_done in done_on_some.items() if not is_done]:
+    if on_none := [name for name in tried if failed[name] == tried[name]]:
         raise JobError(f"{' and '.join(on_none)} could be done on no table: the warnings above say why.")
 
 

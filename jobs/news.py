@@ -9,7 +9,7 @@ alone, says where they counted then and where they count now.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -18,7 +18,7 @@ from pyspark.sql.types import TimestampType
 
 from jobs import sources
 from jobs.changed import Changed, session_of, then_and_now
-from jobs.lake import CHANGE_TYPE, Lake
+from jobs.lake import CHANGE_TYPE, Lake, instant_of
 from jobs.looked_at import rows_touched
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
@@ -54,7 +54,7 @@ def _keys(rows: DataFrame, column: str) -> set[Any]:
     if not isinstance(rows.schema[column].dataType, TimestampType):
         return {row[column] for row in rows.select(column).distinct().collect()}
     micros = rows.select(F.unix_micros(column).alias(column)).distinct().collect()
-    return {datetime.fromtimestamp(row[column] / 1e6, timezone.utc) for row in micros}
+    return {instant_of(row[column]) for row in micros}
 
 
 def window_of_news(

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
-from jobs.lake import Lake
+from jobs.lake import Lake, instant_of
 from jobs.publish import Changes
 
 TABLE = "quality.runs"
@@ -108,13 +108,13 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
         return None
     # A row from before the table had its last column does not say it.
     condition = f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
-    lake.attach([TABLE])
+    latest = lake.latest(TABLE)
     lake.check(contract_of(TABLE), exactly=True)
     told = ("unix_micros(run_start) AS run_start", "source_versions", "target_versions")
-    rows = lake.latest(TABLE).where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
+    rows = latest.where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
     if not rows:
         return None
-    begun = datetime.fromtimestamp(rows[0]["run_start"] / 1e6, timezone.utc)
+    begun = instant_of(rows[0]["run_start"])
     return LastRun(begun, json.loads(rows[0]["source_versions"]), json.loads(rows[0]["target_versions"]))
 
 

@@ -159,10 +159,11 @@ def _staged_facts(
     Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
     only those are ranked whose key stands more than once, out of what is staged already. `some` rows are few.
     """
-    sizes = sizes_of(lake, {source: versions[source] for source in others if source in versions})
+    present = {source: versions[source] for source in others if source in versions}
+    sizes = sizes_of(lake, present)
     are_long = is_long(sum(sizes.values()))
     lake.place.adapt_plans(lake.spark, are_long)
-    copied = _copied(lake, {source: versions[source] for source in sizes}) if are_long and some is None else {}
+    copied = _copied(lake, present) if are_long and some is None else {}
 
     def facts_of(source: str) -> DataFrame:
         return _unsettled(source, _rows(lake, source, versions, some), sessions, copied.get(source))
