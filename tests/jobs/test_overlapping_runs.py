@@ -92,3 +92,16 @@ def test_a_run_that_fails_leaves_the_ledgers_row_of_one_that_began_later(spark: 
     ledger.end(Entry("job", EARLY, LATE + timedelta(minutes=5)), "failed", error="It was wrong.")
     (row,) = rows_of(tmp_path, "users.analytics_job_metadata")
     assert (row["status"], row["created_at"], row["error_message"]) == ("failed", EARLY, "It was wrong.")
+
+
+def test_what_an_outrun_attempt_began_the_last_one_settles(spark: SparkSession, tmp_path: Path) -> None:
+    ledger = Ledger(Lake(spark, LocalFolder(tmp_path)))
+    ledger.prepare()
+    ledger.begin(Entry("job", EARLY, EARLY))
+    ledger.settle("job", LATE)
+    ledger.settle("another job", EARLY)
+    (row,) = rows_of(tmp_path, "users.analytics_job_metadata")
+    assert row["status"] == "running"
+    ledger.settle("job", EARLY)
+    (row,) = rows_of(tmp_path, "users.analytics_job_metadata")
+    assert (row["status"], row["last_run"]) == ("succeeded", EARLY)
