@@ -212,17 +212,19 @@ class Lake:
             found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
         except Exception as error:
             raise BrokenContractError(f"The table {contract.table} cannot be read: {reason_of(error)}") from error
-        broken = []
-        for field in contract.spark_schema:
-            if field.name not in found:
-                broken.append(f"column {field.name} is absent")
-            elif found[field.name] != field.dataType:
-                actual, wanted = found[field.name].simpleString(), field.dataType.simpleString()
-                broken.append(f"column {field.name} is {actual} instead of {wanted}")
+        absent = [f"column {name} is absent" for name in contract.column_names if name not in found]
+        broken = [
+            f"column {field.name} is {found[field.name].simpleString()} instead of {field.dataType.simpleString()}"
+            for field in contract.spark_schema
+            if field.name in found and found[field.name] != field.dataType
+        ]
         if exactly:
             broken += [f"column {name} is not in the contract" for name in found if name not in contract.column_names]
-        if broken:
-            raise BrokenContractError(f"The table {contract.table} breaks its contract: {'; '.join(broken)}.")
+        if absent or broken:
+            is_only_older = exactly and not broken
+            mend = f"; `classwaves add-columns {contract.table}` adds what is absent" if is_only_older else ""
+            told = "; ".join(absent + broken)
+            raise BrokenContractError(f"The table {contract.table} breaks its contract: {told}{mend}.")
 
     def create_missing(self, contract: Contract) -> None:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""

@@ -23,6 +23,20 @@ from jobs.errors import UsageError
 
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
 
+_PLANS_FOR_FEW_ROWS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.shuffle.partitions": "1",
+}
+"""With adaptive planning every exchange is a Spark job of its own, and every broadcast is one without: few rows are
+sooner sorted and joined in one task than that is begun.
+"""
+_PLANS_FOR_MANY_ROWS = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.autoBroadcastJoinThreshold": "10MB",
+    "spark.sql.shuffle.partitions": "4",
+}
+
 
 def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
@@ -56,8 +70,8 @@ class Place(Protocol):
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """About how many bytes the table's files have."""
 
-    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
-        """Says whether Spark adapts its plans to what exchanges hold, where that is ours to say."""
+    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
+        """Has Spark plan for many rows or for few, where that is ours to say."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """Held while a table of ours is written, where the place itself does not order the commits of processes."""
@@ -148,9 +162,10 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
         spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
 
-    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
-        """Every exchange is a job of its own then: worth it where exchanges can hold much."""
-        spark.conf.set("spark.sql.adaptive.enabled", str(is_wanted).lower())
+    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
+        """By Spark's settings, for the rest of the session."""
+        for name, value in (_PLANS_FOR_MANY_ROWS if are_many else _PLANS_FOR_FEW_ROWS).items():
+            spark.conf.set(name, value)
 
     @contextmanager
     def lock(self, table: str) -> Iterator[None]:
@@ -226,9 +241,9 @@ class Catalog:
         """Asked of the table's detail."""
         return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
-    def adapt_plans(self, spark: SparkSession, is_wanted: bool) -> None:
+    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
         """Nothing to do: the platform knows better."""
-        del spark, is_wanted
+        del spark, are_many
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """None: a catalog's storage lets one of two equal commits fail."""

@@ -162,7 +162,7 @@ def _staged_facts(
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
     are_long = is_long(sum(sizes.values()))
-    lake.place.adapt_plans(lake.spark, are_long)
+    lake.place.plan_for(lake.spark, are_many=are_long)
     copied = _copied(lake, present) if are_long and some is None else {}
 
     def facts_of(source: str) -> DataFrame:

@@ -22,7 +22,7 @@ from jobs import (
 from jobs.command import Call, answered
 from jobs.errors import UsageError
 from jobs.settings import load_settings
-from tests.delta_io import read_table, write_table
+from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, version_of
 
 Captured = pytest.CaptureFixture[str]
@@ -215,6 +215,17 @@ def test_a_target_with_a_foreign_schema_ends_with_4(spark: SparkSession, lakehou
     told = refusal(lakehouse, capsys)
     assert told.startswith(f"The table {HOURLY} breaks its contract: column school_id is absent")
     assert told.endswith("column mood is not in the contract.")
+
+
+def test_a_target_of_an_older_release_ends_with_4_and_names_what_adds_the_column(
+    spark: SparkSession, lakehouse: Path, capsys: Captured
+) -> None:
+    columns = load_schemas()[HOURLY]
+    write_table(lakehouse, HOURLY, [], {HOURLY: columns[:-1]})
+    assert refusal(lakehouse, capsys) == (
+        f"The table {HOURLY} breaks its contract: column {columns[-1][0]} is absent; "
+        f"`classwaves add-columns {HOURLY}` adds what is absent."
+    )
 
 
 def test_a_corrupt_delta_log_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
