@@ -19,7 +19,7 @@ def differences(lakehouse: Path, table: str, reference: Path) -> list[str]:
     text of the sources' names is compared as it is.
     """
     contract = contract_of(table)
-    told = f"{table} by {', '.join(contract.key)}"
+    subject = f"{table} by {', '.join(contract.key)}"
     listed = ", ".join(f"'{file}'" for file in files_of(lakehouse, table))
     same_key = " AND ".join(f"j.{name} IS NOT DISTINCT FROM r.{name}" for name in contract.key)
     columns = [column for column in contract.columns if column.name not in (*STAMPS, *contract.key)]
@@ -33,11 +33,11 @@ def differences(lakehouse: Path, table: str, reference: Path) -> list[str]:
         unlike = _only_row(connection, f"SELECT {', '.join(values)} FROM job AS j JOIN reference AS r ON {same_key}")
     found = []
     if not job:
-        found.append(f"{told}: the job published no rows")
+        found.append(f"{subject}: the job published no rows")
     if job != both or other != both:
-        found.append(f"{told}: {job} rows of the job, {other} of the reference, {both} with the same key")
+        found.append(f"{subject}: {job} rows of the job, {other} of the reference, {both} with the same key")
     found += [
-        f"{told}, column {column.name}: {count} of {both} rows differ"
+        f"{subject}, column {column.name}: {count} of {both} rows differ"
         for column, count in zip(columns, unlike, strict=True)
         if count
     ]

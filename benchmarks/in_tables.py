@@ -54,8 +54,8 @@ def text_of(results: Mapping[str, Any]) -> str:
 
 def _name(case: Mapping[str, Any]) -> str:
     lake = case["lakehouse"]
-    told = f"{case['job']}, {lake['sessions']:,} sessions"
-    return f"{told}, {lake['days']} days{', skewed' if lake['skew'] else ''}"
+    title = f"{case['job']}, {lake['sessions']:,} sessions"
+    return f"{title}, {lake['days']} days{', skewed' if lake['skew'] else ''}"
 
 
 def _times(case: Mapping[str, Any]) -> list[str]:

@@ -48,13 +48,13 @@ def main() -> None:
     phases = Phases(Path(sys.argv[1]))
     stage = Staging.write
 
-    def told(self: Staging, name: str, rows: DataFrame) -> DataFrame:
+    def write(self: Staging, name: str, rows: DataFrame) -> DataFrame:
         phases.begin_part(f"stage {name}")
         staged = stage(self, name, rows)
         phases.begin_part("go on")
         return staged
 
-    Staging.write = told  # type: ignore[method-assign]
+    Staging.write = write  # type: ignore[method-assign]
     set_up_logs()
     job = job_named(sys.argv[2])
     status = answered(lambda: run_job(job, read_call(job, sys.argv[3:]), phases.begin))

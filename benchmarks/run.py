@@ -124,9 +124,9 @@ def verify(case: Case) -> None:
         out = case.out(reference)
         files = out / "*.parquet" if out.is_dir() else out
         found += [
-            f"{reference}: {told}"
+            f"{reference}: {difference}"
             for table in targets_of(case.job)
-            for told in differences(case.lakehouse, table, files)
+            for difference in differences(case.lakehouse, table, files)
         ]
     if found:
         raise SystemExit("The results differ:\n" + "\n".join(found))

@@ -85,8 +85,8 @@ def _subject(kwargs: Mapping[str, Any]) -> str:
 
 
 def _expected(kwargs: Mapping[str, Any]) -> str:
-    told = ("min_value", "max_value", "strict_max", "value_set")
-    return ", ".join(f"{name}={kwargs[name]}" for name in told if kwargs.get(name) is not None)
+    limits = ("min_value", "max_value", "strict_max", "value_set")
+    return ", ".join(f"{name}={kwargs[name]}" for name in limits if kwargs.get(name) is not None)
 
 
 def _kind(kwargs: Mapping[str, Any], type_: str, severity: str, kind: CheckKind) -> CheckKind:

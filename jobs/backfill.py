@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from jobs import run_log, sources
 from jobs.command import Call, Job, carry_out
@@ -25,12 +25,12 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 def read_chunk(text: str) -> timedelta:
     """A length such as `12h`, `7d` or `2w`; raises `UsageError`."""
-    told = _CHUNK.fullmatch(text)
-    if told is None or int(told[1]) == 0:
+    match = _CHUNK.fullmatch(text)
+    if match is None or int(match[1]) == 0:
         raise UsageError(f"--chunk must be a number of hours, days or weeks, such as 12h, 7d or 2w: {text!r}.")
-    if int(told[1]) > LONGEST_CHUNK / _UNITS[told[2]]:
+    if int(match[1]) > LONGEST_CHUNK / _UNITS[match[2]]:
         raise UsageError(f"--chunk must be at most {LONGEST_CHUNK.days}d: {text!r}.")
-    return int(told[1]) * _UNITS[told[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,12 @@ def backfill(
 def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -> bool:
     """Whether a run over the window has succeeded with the sources as they are, and its rows still stand."""
     versions = sources.pin(lake, rollup.sources)
-    since = datetime(1900, 1, 1, tzinfo=timezone.utc)
+    since = []
     for table in rollup.targets:
         if not lake.exists(table):
             return False
         commits = lake.commits(table)
-        # A RESTORE or a hand at the table may have undone what an earlier run wrote.
-        since = max([since, *(c.at for c in commits if not (c.provenance or c.keeps_rows))])
-    return run_log.has_succeeded(lake, rollup.job_name, window, versions, since)
+        # A RESTORE or a hand at the table may have undone what an earlier run wrote; what was before the oldest commit
+        # may have been a table that was dropped.
+        since += [c.at for c in commits if not (c.provenance or c.keeps_rows)] + [commits[-1].at]
+    return run_log.has_succeeded(lake, rollup.job_name, window, versions, max(since))

@@ -35,14 +35,14 @@ class Changed:
 
     `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `places`,
     staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made` (microseconds),
-    and its `_change_type`. `is_told`: whether that is all that changed, which is not known of a source whose earlier
-    version is gone.
+    and its `_change_type`. `is_complete`: whether that is all that changed, which is not known of a source whose
+    earlier version is gone.
     """
 
     followed: Followed
     rows: Mapping[str, DataFrame]
     places: DataFrame
-    is_told: bool
+    is_complete: bool
 
     @property
     def keyed(self) -> DataFrame:
@@ -142,12 +142,12 @@ def changes_since(
     lake: Lake, staging: Staging, followed: Followed, versions: Mapping[str, int], look_back_hours: int
 ) -> Changed:
     """What changed in the sources between the versions followed and these."""
-    told = {
+    changes = {
         source: found
         for source, version in versions.items()
         if (found := _changed_rows(lake, source, followed, version, look_back_hours)) is not None
     }
-    rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in told.items()}
+    rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in changes.items()}
     places = [
         changed.select(
             F.lit(source).alias("source"),
@@ -156,7 +156,7 @@ def changes_since(
             F.unix_micros(made_at(source, changed.columns)).alias("made"),
             CHANGE_TYPE,
         )
-        for source, (changed, _) in told.items()
+        for source, (changed, _) in changes.items()
     ]
     staged = staging.write("changed", together([lake.empty(_PLACES), *places]))
-    return Changed(followed, rows, staged, all(is_all for _, is_all in told.values()))
+    return Changed(followed, rows, staged, all(is_all for _, is_all in changes.values()))

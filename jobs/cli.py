@@ -150,21 +150,27 @@ def backfill(
     table = declared.rollup_of(call).targets[0]
     rows = []
     answer = []
-    with progress(len(calls), f"backfill {job}") as (advance, phase):
-        for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
-            changes = done.outcome.changes[table] if done.outcome else None
-            told = [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
-            told_as_json = {name: getattr(changes, name, None) for name in ("new", "changed", "gone", "unchanged")}
-            span = {"start": done.start.isoformat(), "end": done.end.isoformat()}
-            answer.append({**span, "done_before": changes is None, **told_as_json})
-            rows.append([f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(told or ["done before"])])
-            advance()
-    columns = ["start", "end", "new", "changed", "gone", "unchanged"]
-    if as_json:
-        print_json(answer)
-    else:
-        title = f"{table}{', dry run' if call.dry_run else ''}"
-        print_table(title, columns, [row + [None] * (6 - len(row)) for row in rows])
+    try:
+        with progress(len(calls), f"backfill {job}") as (advance, phase):
+            for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
+                changes = done.outcome.changes[table] if done.outcome else None
+                counts = (
+                    [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
+                )
+                as_numbers = {name: getattr(changes, name, None) for name in ("new", "changed", "gone", "unchanged")}
+                span = {"start": done.start.isoformat(), "end": done.end.isoformat()}
+                answer.append({**span, "done_before": changes is None, **as_numbers})
+                rows.append(
+                    [f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(counts or ["done before"])]
+                )
+                advance()
+    finally:  # what is done is done, wherever it stops
+        if as_json:
+            print_json(answer)
+        else:
+            columns = ["start", "end", "new", "changed", "gone", "unchanged"]
+            title = f"{table}{', dry run' if call.dry_run else ''}"
+            print_table(title, columns, [row + [None] * (6 - len(row)) for row in rows])
     skipped = sum(len(row) == 3 for row in rows)
     typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
 
@@ -225,8 +231,8 @@ def show(
     newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
     frame = lake.latest(table).orderBy(*newest).limit(rows)
     if as_json:
-        told = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
-        print_json([json.loads(row["told"]) for row in frame.select(told.alias("told")).collect()])
+        as_text = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
+        print_json([json.loads(row["as_text"]) for row in frame.select(as_text.alias("as_text")).collect()])
         return
     shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
     print_table(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])

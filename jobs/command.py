@@ -36,11 +36,11 @@ class _Parser(argparse.ArgumentParser):
     """Options of the command around the parser, which may be the ones that were meant."""
 
     def error(self, message: str) -> NoReturn:
-        told = f"{message[0].upper()}{message[1:]}."
+        sentence = f"{message[0].upper()}{message[1:]}."
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             near = difflib.get_close_matches(unknown[1], [*self._option_string_actions, *self.also], n=1)
-            told += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
-        raise UsageError(told)
+            sentence += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
+        raise UsageError(sentence)
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,12 @@ def _flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _add_flag(parser: argparse.ArgumentParser, name: str, told: str) -> None:
+def _add_flag(parser: argparse.ArgumentParser, name: str, meaning: str) -> None:
     """`--name` alone, or as a platform's parameter has it: with `true` or `false`, and `_` for `-`."""
     also = [f"--{name.replace('-', '_')}"]
-    parser.add_argument(f"--{name}", *also, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=told)
+    parser.add_argument(
+        f"--{name}", *also, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=meaning
+    )
 
 
 def read_call(job: Job[W], arguments: Sequence[str], also: Sequence[str] = ()) -> Call:
@@ -162,8 +164,8 @@ def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
     changes = outcome.changes[table]
     if changes.is_empty:
         return f"{table}: nothing {'would change' if is_dry else 'changed'}."
-    told = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
-    return f"{table}: {told}{'; this is a dry run, nothing was written' if is_dry else ''}."
+    counts = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
+    return f"{table}: {counts}{'; this is a dry run, nothing was written' if is_dry else ''}."
 
 
 def carry_out(
@@ -178,8 +180,8 @@ def carry_out(
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
     mode = Mode(follow=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
-    told = "what is new" if mode.follow else f"{window.start} to {window.end}"
-    log.info("run", run_id=run.run_id, window=told, dry_run=call.dry_run)
+    covered = "what is new" if mode.follow else f"{window.start} to {window.end}"
+    log.info("run", run_id=run.run_id, window=covered, dry_run=call.dry_run)
     attempts = Retrying(
         retry=retry_if_exception_type(OutrunError),
         stop=stop_after_attempt(RUN_ATTEMPTS),
@@ -235,9 +237,9 @@ def answered(work: Callable[[], str | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sentence, status = None, 0
     except Exception as error:
-        told = explained(error)
-        if isinstance(told, JobError):
-            sentence, status = str(told), told.exit_code
+        failure = explained(error)
+        if isinstance(failure, JobError):
+            sentence, status = str(failure), failure.exit_code
         else:
             log.error("unexpected", exc_info=True)
             sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1

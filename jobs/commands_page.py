@@ -26,7 +26,9 @@ def _cell(text: str | None) -> str:
 
 
 def _table(rows: list[tuple[str, str]]) -> list[str]:
-    return ["| option | meaning |", "|---|---|", *(f"| `{name}` | {told} |" for name, told in rows)] if rows else []
+    return (
+        ["| option | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in rows)] if rows else []
+    )
 
 
 def _of_parameter(parameter: Any) -> tuple[str, str]:
@@ -46,16 +48,16 @@ def _of_action(action: argparse.Action) -> tuple[str, str]:
     value = "" if action.nargs == 0 else f" {action.metavar or (action.dest or '').upper()}"
     if action.nargs == "?":
         value = f"[={value.strip()}]"
-    told = _cell((action.help or "").replace("%(default)s", str(action.default)))
+    meaning = _cell((action.help or "").replace("%(default)s", str(action.default)))
     of = f" One of: {', '.join(map(str, action.choices))}." if action.choices else ""
-    return f"{action.option_strings[0]}{value}", f"{told[:1].upper()}{told[1:]}.{of}"
+    return f"{action.option_strings[0]}{value}", f"{meaning[:1].upper()}{meaning[1:]}.{of}"
 
 
 def _of_command(name: str, command: Any) -> Iterator[str]:
     """The section of a command, and those of the commands within it."""
     within = getattr(command, "commands", {})
-    told, _, example = (command.help or "").partition("Example: ")
-    paragraphs = [" ".join(paragraph.split()) for paragraph in told.split("\n\n") if paragraph.strip()]
+    text, _, example = (command.help or "").partition("Example: ")
+    paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
     yield f"## {name}"
     yield from paragraphs
     if example:
@@ -77,11 +79,11 @@ def _of_jobs() -> Iterator[str]:
     for name in JOBS:
         for action in job_parser(job_named(name))._actions:
             if action.dest != "help":
-                option, told = _of_action(action)
-                options.setdefault(option, (told, []))[1].append(name)
+                option, meaning = _of_action(action)
+                options.setdefault(option, (meaning, []))[1].append(name)
     rows = [
-        (option, told if len(owners) == len(JOBS) else f"{told} Only {', '.join(owners)}.")
-        for option, (told, owners) in options.items()
+        (option, meaning if len(owners) == len(JOBS) else f"{meaning} Only {', '.join(owners)}.")
+        for option, (meaning, owners) in options.items()
     ]
     yield "\n".join(_table(rows))
 

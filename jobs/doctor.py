@@ -125,8 +125,8 @@ def memory_of_machine() -> tuple[int, int]:
     total = os.sysconf("SC_PHYS_PAGES") * page
     free = os.sysconf("SC_AVPHYS_PAGES") * page if "SC_AVPHYS_PAGES" in os.sysconf_names else total
     about = Path("/proc/meminfo")
-    if about.is_file() and (told := re.search(r"MemAvailable:\s+(\d+) kB", about.read_text(encoding="ascii"))):
-        free = int(told[1]) * 1024  # caches can be given up, which the system call does not count
+    if about.is_file() and (match := re.search(r"MemAvailable:\s+(\d+) kB", about.read_text(encoding="ascii"))):
+        free = int(match[1]) * 1024  # caches can be given up, which the system call does not count
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
         total = min(total, int(text))
@@ -187,9 +187,9 @@ def contracts() -> Finding:
         try:
             contract_of(name)
         except ValueError as error:
-            told = " ".join(str(error).split())
+            message = " ".join(str(error).split())
             return Finding(
-                "contracts", "fail", told, f"Mend expectations/contracts/{name.replace('.', '/')}.yaml.", True
+                "contracts", "fail", message, f"Mend expectations/contracts/{name.replace('.', '/')}.yaml.", True
             )
     return Finding("contracts", "ok", f"{len(names)} tables have one")
 
@@ -198,14 +198,14 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
     """What a run would find: the place, its sources, our own tables in it, and when they were written last."""
     from jobs.command import open_lake
 
-    told = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
+    place = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
     name = "lakehouse" if lakehouse is not None else "catalog"
     try:
         lake = open_lake(lakehouse, catalog, "classwaves doctor")
     except UsageError as error:
         yield Finding(name, "fail", str(error), "Correct the name, or the permissions of whoever calls.", True)
         return
-    yield Finding(name, "ok", f"{told} can be reached")
+    yield Finding(name, "ok", f"{place} can be reached")
     yield from _sources(lake)
     yield from _own_tables(lake)
     yield clock(lake)

@@ -267,11 +267,11 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
     source = F.regexp_replace("source_table", r"^classwaves\.", "")
 
-    def told(name: str) -> Column:
+    def field(name: str) -> Column:
         return F.get_json_object("row_json", f"$.{name}")
 
-    at = F.coalesce(*[F.when(F.col("source") == name, told(LISTED_TIMES[name])) for name in sources])
-    of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(told("session_id"))
+    at = F.coalesce(*[F.when(F.col("source") == name, field(LISTED_TIMES[name])) for name in sources])
+    of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
     touched = read.sessions.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
     rows = (
         lake.read(quarantine.TABLE, lake.version(quarantine.TABLE))
@@ -280,10 +280,10 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
         .where(F.col("source").isin(*sources))
         .withColumn("at", at.try_cast("timestamp"))
         .withColumn("session_id", of_session)
-        .withColumns({name: told(name) for name in _TOLD})
+        .withColumns({name: field(name) for name in _DIMENSIONS})
         .join(touched, "session_id", how="left")
         .withColumn("is_of_session", F.coalesce("is_touched", F.lit(False)))
-        .select("source", "row_key", "at", "reason", "resolved_at", "is_of_session", *_TOLD)
+        .select("source", "row_key", "at", "reason", "resolved_at", "is_of_session", *_DIMENSIONS)
     )
     timeless = rows.where(F.col("at").isNull() & F.col("is_of_session"))
     near = subject.nearby(rows, read.usable).unionByName(timeless)
@@ -294,7 +294,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     return tuple(Rejected(r[0], r[1], _moment(r[2]), r[3], _moment(r[4])) for r in collected)
 
 
-_TOLD = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")
+_DIMENSIONS = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")
 """What a rejected row tells of where it would belong: nothing personal."""
 
 
@@ -328,7 +328,7 @@ def explain(
             phase("read the sources again")
             known[latest.run_start] = _made_again(lake, subject, latest, settings.metrics)
         made, more = known[latest.run_start]
-        found.append(_told(Explanation(contract, subject, tuple(changes), made, (*notes, *more))))
+        found.append(_with_what_differs_noted(Explanation(contract, subject, tuple(changes), made, (*notes, *more))))
     return found
 
 
@@ -372,7 +372,7 @@ def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> t
         changes.append(Change(commit, stamp, values))
         if commit is None:
             notes.append(
-                f"The commit that wrote the row on {told(stamp)} is no longer in the history of {contract.table}."
+                f"The commit that wrote the row on {text_of(stamp)} is no longer in the history of {contract.table}."
             )
             break
         try:
@@ -425,7 +425,7 @@ def _made_again(lake: Lake, subject: Subject, change: Change, settings: MetricSe
     return made_of(lake, subject, latest, change.run_start, settings), (note,)
 
 
-def _told(explanation: Explanation) -> Explanation:
+def _with_what_differs_noted(explanation: Explanation) -> Explanation:
     """With a note on what does not come out as it was published."""
     names = explanation.differing
     if not names:
@@ -456,14 +456,14 @@ def _no_row(lake: Lake, contract: Contract, subject: Subject, version: int) -> U
     rows = lake.read(contract.table, version).orderBy(*distances).limit(3)
     key = rows.select(*contract.key)
     near = [_values(row, key.schema) for row in key.select(*_columns_for_driver(key.schema)).collect()]
-    asked = " ".join(told(value) for value in subject.key.values())
+    asked = " ".join(text_of(value) for value in subject.key.values())
     if not near:
         return UsageError(f"{contract.table} has no row {asked}: it is empty.")
-    keys = "; ".join(" ".join(told(value) for value in values.values()) for values in near)
+    keys = "; ".join(" ".join(text_of(value) for value in values.values()) for values in near)
     return UsageError(f"{contract.table} has no row {asked}; the nearest are: {keys}.")
 
 
-def told(value: Value) -> str:
+def text_of(value: Value) -> str:
     """A value as the explanation writes it."""
     if value is None:
         return "null"

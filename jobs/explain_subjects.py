@@ -320,13 +320,13 @@ def subject_of(name: str, parts: Sequence[str]) -> Subject:
 def _prompts(given: Mapping[str, str]) -> Subject:
     """A dimension that is missing is `unknown`; the period's end may be its length instead."""
     start = read_instant(given["calculation_period_start"], "calculation_period_start")
-    told = given["calculation_period_end"]
-    told = "week" if told in MISSING else told
-    if told in PERIOD_LENGTHS:
-        lengths: tuple[PeriodLength, ...] = (told,)
+    end_or_length = given["calculation_period_end"]
+    end_or_length = "week" if end_or_length in MISSING else end_or_length
+    if end_or_length in PERIOD_LENGTHS:
+        lengths: tuple[PeriodLength, ...] = (end_or_length,)
         end = None
     else:
-        lengths, end = PERIOD_LENGTHS, read_instant(told, "calculation_period_end")
+        lengths, end = PERIOD_LENGTHS, read_instant(end_or_length, "calculation_period_end")
     for length in lengths:
         window = PeriodWindow.of([start], length)
         if period_before(start, length) == start and end in (None, window.end):

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from jobs.explain import Change, Explanation, Listed, Rejected, told
+from jobs.explain import Change, Explanation, Listed, Rejected, text_of
 from transforms.changes import STAMPS
 from transforms.evidence import COUNTS
 
@@ -25,7 +25,7 @@ def as_text(explanation: Explanation, column: str | None, *, show_all: bool = Fa
 
 
 def _title(explanation: Explanation) -> str:
-    key = " ".join(told(value) for value in explanation.subject.key.values())
+    key = " ".join(text_of(value) for value in explanation.subject.key.values())
     return f"{explanation.contract.table} {key}"
 
 
@@ -34,7 +34,7 @@ def _row(explanation: Explanation) -> Iterator[str]:
     names = explanation.contract.public_columns
     width = max(map(len, names))
     for name in names:
-        yield f"  {name:<{width}}  {told(explanation.values[name])}{_sources(explanation, name)}"
+        yield f"  {name:<{width}}  {text_of(explanation.values[name])}{_sources(explanation, name)}"
     yield ""
     yield "Written by"
     yield from (f"  {_change(change)}" for change in explanation.changes)
@@ -51,7 +51,7 @@ def _sources(explanation: Explanation, column: str) -> str:
 
 def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[str]:
     column, values = explanation.contract.column(name), explanation.values
-    yield f"{_title(explanation)}: {name} = {told(values[name])}"
+    yield f"{_title(explanation)}: {name} = {text_of(values[name])}"
     yield ""
     yield f"{column.definition or column.description}"
     yield f"  unit: {column.unit or 'none'}"
@@ -83,7 +83,7 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
     if changes[1:]:
         yield ""
         yield "Before that"
-        yield from (f"  {told(change.values[name])}  {_change(change)}" for change in changes[1:])
+        yield from (f"  {text_of(change.values[name])}  {_change(change)}" for change in changes[1:])
     yield ""
     yield _reproduced(explanation, name)
 
@@ -97,24 +97,24 @@ def _reproduced(explanation: Explanation, column: str | None) -> str:
             return f"NOT reproduced from the sources: {', '.join(explanation.differing)}."
         return "Reproduced: the sources, read again, give every value."
     if column in explanation.differing:
-        return f"NOT reproduced: the sources, read again, give {told(row[column]) if row is not None else 'no row'}."
-    return f"Reproduced: the sources, read again, give {told(row[column]) if row is not None else 'no row'}."
+        return f"NOT reproduced: the sources, read again, give {text_of(row[column]) if row is not None else 'no row'}."
+    return f"Reproduced: the sources, read again, give {text_of(row[column]) if row is not None else 'no row'}."
 
 
 def _change(change: Change) -> str:
     commit = change.commit
     if commit is None or commit.provenance is None:
-        return f"a run that started at {told(change.run_start)}"
-    return f"run {commit.provenance.run_id}, commit {commit.version}, started at {told(change.run_start)}"
+        return f"a run that started at {text_of(change.run_start)}"
+    return f"run {commit.provenance.run_id}, commit {commit.version}, started at {text_of(change.run_start)}"
 
 
 def _listed(row: Listed) -> str:
-    return f"{row.source} {row.id} {told(row.at)}"
+    return f"{row.source} {row.id} {text_of(row.at)}"
 
 
 def _rejected(row: Rejected) -> str:
-    since = f", resolved at {told(row.resolved_at)}" if row.resolved_at else ""
-    return f"{row.source} {row.id or 'without an id'} {told(row.at)} {row.reason}{since}"
+    since = f", resolved at {text_of(row.resolved_at)}" if row.resolved_at else ""
+    return f"{row.source} {row.id or 'without an id'} {text_of(row.at)} {row.reason}{since}"
 
 
 def _shown(rows: Sequence[str], *, show_all: bool) -> list[str]:
@@ -132,15 +132,15 @@ def _object(explanation: Explanation, column: str | None) -> dict[str, object]:
     names = explanation.contract.public_columns if column is None else (column,)
     return {
         "table": explanation.contract.table,
-        "key": {name: told(value) for name, value in explanation.subject.key.items()},
+        "key": {name: text_of(value) for name, value in explanation.subject.key.items()},
         "columns": {name: _column_object(explanation, name) for name in names},
         "rejected": [
             {
                 "source": row.source,
                 "id": row.id,
-                "at": told(row.at) if row.at else None,
+                "at": text_of(row.at) if row.at else None,
                 "reason": row.reason,
-                "resolved_at": told(row.resolved_at) if row.resolved_at else None,
+                "resolved_at": text_of(row.resolved_at) if row.resolved_at else None,
             }
             for row in explanation.rejected_for(column)
         ],
@@ -158,13 +158,13 @@ def _column_object(explanation: Explanation, name: str) -> dict[str, object]:
         "is_reproduced": None if name in STAMPS else name not in explanation.differing,
         "recomputed": None if name in STAMPS or row is None else _plain(row[name]),
         "rows": [
-            {"source": r.source, "id": r.id, "at": told(r.at) if r.at else None, "role": r.role}
+            {"source": r.source, "id": r.id, "at": text_of(r.at) if r.at else None, "role": r.role}
             for r in explanation.listed_for(name)
         ],
         "changes": [
             {
                 "value": _plain(change.values[name]),
-                "run_start": told(change.run_start),
+                "run_start": text_of(change.run_start),
                 "version": change.commit.version if change.commit else None,
                 **{
                     part: getattr(change.commit.provenance, part, None) if change.commit else None
@@ -177,4 +177,4 @@ def _column_object(explanation: Explanation, name: str) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else told(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else text_of(value)

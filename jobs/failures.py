@@ -27,15 +27,18 @@ _UNREADABLE = (
 _KNOWN = (
     (
         r"No space left on device|Disk quota exceeded|File too large",
-        "There is no room left to write{where}: nothing of the run is half-written; make room and run it again.",
+        " ",
+        "There is no room left to write{table}: nothing of the run is half-written; make room and run it again.",
     ),
     (
         _DENIED,
-        "Permission was denied{where}: grant it and run again.",
+        " for ",
+        "Permission was denied{table}: grant it and run again.",
     ),
     (
         _UNREADABLE,
-        "A file{where} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
+        " of ",
+        "A file{table} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
         "table or run again over its latest version.",
     ),
 )
@@ -49,10 +52,11 @@ def explained(error: Exception) -> Exception:
     """The error as an `OutsideError` with one sentence, where its cause is a known one; else the error itself."""
     if isinstance(error, JobError):
         return error
-    told = str(error)
-    for pattern, sentence in _KNOWN:
-        if re.search(pattern, told):
-            return OutsideError(sentence.format(where=_where(told)))
+    text = str(error)
+    for pattern, before_table, sentence in _KNOWN:
+        if re.search(pattern, text):
+            table = _table_in(text)
+            return OutsideError(sentence.format(table=f"{before_table}{table}" if table else ""))
     return error
 
 
@@ -61,16 +65,16 @@ def says_gone(error: Exception) -> bool:
 
     It does not where permission is denied, a machine was lost, storage does not answer, or anything else may be mended.
     """
-    told = "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))  # no stack trace
-    return re.search(_GONE, told) is not None and re.search(_MENDABLE, told) is None
+    text = "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))  # no stack trace
+    return re.search(_GONE, text) is not None and re.search(_MENDABLE, text) is None
 
 
-def _where(told: str) -> str:
+def _table_in(text: str) -> str | None:
     for table in contract_names():
         schema, name = table.split(".")
-        if re.search(rf"[/.`]{schema}[/.`]+{name}\b", told):
-            return f" of {table}"
-    return ""
+        if re.search(rf"[/.`]{schema}[/.`]+{name}\b", text):
+            return table
+    return None
 
 
 def reason_of(error: Exception) -> str:

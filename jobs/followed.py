@@ -20,15 +20,15 @@ def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> 
     if not all(map(lake.exists, rollup.targets)):
         return None
     commits = {table: lake.commits(table) for table in rollup.targets}
-    found = [_followed_in(own, rollup.job_name) for own in commits.values()]
-    by_commits = [followed for followed in found if followed]
-    if len(by_commits) < len(rollup.targets):
-        return None
-    followed = min(by_commits, key=_distance)
+    by_commits = [_followed_in(own, rollup.job_name) for own in commits.values()]
     last = run_log.last_automatic(lake, rollup.job_name) if also_by_runs else None
-    if last is None or not all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
-        return followed
-    return max(Followed(last.source_versions, last.run_start), followed, key=_distance)
+    known = []
+    if all(by_commits):
+        known.append(min(filter(None, by_commits), key=_distance))
+    if last and all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
+        # Where nothing changed for longer than Delta keeps a table's log, that is all that is known.
+        known.append(Followed(last.source_versions, last.run_start))
+    return max(known, key=_distance, default=None)
 
 
 def _distance(followed: Followed) -> tuple[int, datetime]:
@@ -43,7 +43,7 @@ def _followed_in(commits: Sequence[Commit], job_name: str) -> Followed | None:
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no hand has changed it since, nor a run with older sources."""
     began_at = run.target_versions.get(table, 0)
-    if all(commit.version != began_at for commit in commits):
+    if not any(commit.version == began_at and commit.at <= run.run_end for commit in commits):
         return False  # it has another history by now, or one that no longer goes back as far
     since = [commit for commit in commits if commit.version > began_at]
     own = [provenance for commit in since if (provenance := commit.made_by(job_name))]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -48,6 +48,10 @@ LOG_RETENTION_HOURS = 720
 """How long Delta keeps a table's log by default."""
 WRITE_ATTEMPTS = 10
 """How often a write is tried where others write the same table."""
+
+_VERSION_GONE = "an earlier version cannot be read"
+
+T = TypeVar("T")
 
 
 class ConflictError(JobError):
@@ -87,6 +91,17 @@ class Commit:
 def instant_of(micros: int) -> datetime:
     """The UTC instant of so many microseconds: a timestamp that Spark collects comes back in the driver's zone."""
     return datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
+
+
+def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
+    """What is read; None, which is told, where it is no longer there."""
+    try:
+        return read()
+    except Exception as error:
+        if not says_gone(error):
+            raise
+        tell(event, reason=reason_of(error), **of)
+        return None
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -162,15 +177,13 @@ class Lake:
         `_change_type` says which. None where the feed was not on for all of these versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
-        try:
-            feed = self.spark.read.options(**options).table(table)
-            feed.agg(F.count(F.col(feed.columns[0]))).collect()  # what is missing shows when it is read
-        except Exception as error:
-            if not says_gone(error):
-                raise
-            log.warning("the change data feed cannot be read", table=table, reason=reason_of(error))
-            return None
-        return feed
+
+        def feed() -> DataFrame:
+            rows = self.spark.read.options(**options).table(table)
+            rows.agg(F.count(F.col(rows.columns[0]))).collect()  # what is missing shows when it is read
+            return rows
+
+        return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
 
     def read(self, table: str, version: int) -> DataFrame:
         """The table as of one version."""
@@ -183,25 +196,21 @@ class Lake:
 
     def readable(self, table: str, version: int, columns: Sequence[str]) -> DataFrame | None:
         """These columns of the table as of one version; None where its files or columns are no longer there."""
-        try:
-            rows = self.read(table, version).select(*columns)
-            rows.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
-        except Exception as error:
-            if not says_gone(error):
-                raise
-            log.warning("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
-            return None
-        return rows
+
+        def rows() -> DataFrame:
+            found = self.read(table, version).select(*columns)
+            found.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
+            return found
+
+        return _unless_gone(rows, log.warning, _VERSION_GONE, table=table, version=version)
 
     def rows_at(self, table: str, version: int, condition: Column, columns: Sequence[Column]) -> list[Row] | None:
         """The few rows that satisfy the condition as of one version; None where its files are no longer there."""
-        try:
+
+        def rows() -> list[Row]:
             return self.read(table, version).where(condition).select(*columns).collect()
-        except Exception as error:
-            if not says_gone(error):
-                raise
-            log.info("an earlier version cannot be read", table=table, version=version, reason=reason_of(error))
-            return None
+
+        return _unless_gone(rows, log.info, _VERSION_GONE, table=table, version=version)
 
     def check(self, contract: Contract, *, exactly: bool) -> None:
         """Raises `BrokenContractError` that names every column of the table that is not as its contract says.
@@ -223,8 +232,8 @@ class Lake:
         if absent or broken:
             is_only_older = exactly and not broken
             mend = f"; `classwaves add-columns {contract.table}` adds what is absent" if is_only_older else ""
-            told = "; ".join(absent + broken)
-            raise BrokenContractError(f"The table {contract.table} breaks its contract: {told}{mend}.")
+            reasons = "; ".join(absent + broken)
+            raise BrokenContractError(f"The table {contract.table} breaks its contract: {reasons}{mend}.")
 
     def create_missing(self, contract: Contract) -> None:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
@@ -241,8 +250,10 @@ class Lake:
         found = self.spark.table(contract.table).columns
         missing = tuple(name for name in contract.column_names if name not in found)
         if missing:
-            told = ", ".join(contract.column_definition(name) for name in missing)
-            self.insistently(contract.table, lambda: self._sql(f"ALTER TABLE {contract.table} ADD COLUMNS ({told})"))
+            definitions = ", ".join(contract.column_definition(name) for name in missing)
+            self.insistently(
+                contract.table, lambda: self._sql(f"ALTER TABLE {contract.table} ADD COLUMNS ({definitions})")
+            )
         self.check(contract, exactly=True)
         return missing
 
@@ -273,9 +284,11 @@ class Lake:
         `condition` must be a range of one column: Delta overwrites by nothing that is not a comparison with a literal.
         The commit's user metadata is the provenance. Raises `ConflictError` where the table has moved on.
         """
-        # Delta skips a transaction whose number it has seen, without a word: numbered by the version that it is based
-        # on, a commit on top of any other publication does not happen, which the check below notices.
-        fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(based_on + 1)}
+        # Delta skips a transaction whose number it has seen, without a word: numbered by the last commit that changed
+        # rows, one on top of any other publication does not happen, whatever came between. The check below notices.
+        known = [commit for commit in self.commits(table) if commit.version <= based_on]
+        changed_by = next((commit.version for commit in known if not commit.keeps_rows), known[-1].version)
+        fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(changed_by + 1)}
         writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))

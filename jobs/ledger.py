@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -62,7 +62,7 @@ class Ledger:
         before = self._before(entry)
         if before.is_later_than(entry):
             return None
-        if before.status == "running":
+        if before.status == "running" and before.last_run != entry.run_start:
             log.warning("the last run of this window died", job=entry.job_name)
         created_at = before.created_at or entry.run_start
         self.record(entry, "running", created_at)
@@ -105,19 +105,20 @@ class Ledger:
         )
         return _Before(row["status"], _instant_of(row["created_at"]), _instant_of(row["last_run"]))
 
-    def repair(self, entry: Entry, has_published: Callable[[datetime], bool]) -> None:
+    def repair(self, entry: Entry, alive: Collection[datetime], has_published: Callable[[datetime], bool]) -> None:
         """Ends the rows that earlier runs of the job left `running` when they died, in whatever window.
 
-        `has_published` says of a run's start whether it published before it died: only the record was left to do.
+        `alive`: the starts, in whole seconds, of runs that go on. `has_published` says of a run's start whether it
+        published before it died: only the record was left to do.
         """
         for period, last_run, created_at in self._running(entry.job_name):
-            if last_run >= entry.run_start:
+            if last_run >= entry.run_start or last_run.replace(microsecond=0) in alive:
                 continue
             is_done = has_published(last_run)
             log.warning("an earlier run died", job=entry.job_name, window=str(period), had_published=is_done)
             status: Status = "succeeded" if is_done else "failed"
-            told = None if is_done else "The run died."
-            self.record(Entry(entry.job_name, period, last_run), status, created_at, error=told)
+            message = None if is_done else "The run died."
+            self.record(Entry(entry.job_name, period, last_run), status, created_at, error=message)
 
     def record(
         self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None

@@ -28,7 +28,7 @@ from jobs.provenance import Followed, Provenance
 from jobs.publish import Changes, OutrunError, Replacement, preview, publish
 from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
-from jobs.staging import Staging, drop_left_behind
+from jobs.staging import Staging, begun_and_alive, drop_left_behind
 from transforms.changes import STAMPS
 from transforms.identity import row_id
 
@@ -112,11 +112,11 @@ def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
 
 
 def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
-    told = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
+    failed = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
     more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
     is_emptied = any(check.name == EMPTIED for check in verdict.failures)
     hint = " To empty the window on purpose give --allow-empty." if is_emptied else ""
-    return GateRefusedError(f"The gate refused the rows for {table}: {told}{more}; nothing was written.{hint}")
+    return GateRefusedError(f"The gate refused the rows for {table}: {failed}{more}; nothing was written.{hint}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Pinned:
 
 
 @dataclass(frozen=True)
-class Told(Generic[W]):
+class Progress(Generic[W]):
     """A run while it goes on, for who tells others of it: what it reads, what the gate said, what it did."""
 
     rollup: Rollup[W]
@@ -161,10 +161,10 @@ class Execution(Generic[W]):
         self._outcome: Outcome | None = None
 
     @property
-    def told(self) -> Told[W]:
+    def progress(self) -> Progress[W]:
         """What is known of the run so far."""
         outcome = self._outcome
-        return Told(self._rollup, self._lake, self._run, self._mode.dry_run, self._reads, self._checked, outcome)
+        return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, self._reads, self._checked, outcome)
 
     def over(self, window: W) -> Outcome:
         """Carries the run out over the window, or over what is new in it.
@@ -201,12 +201,12 @@ class Execution(Generic[W]):
             self._outcome = outcome
             return outcome
         except Exception as error:
-            told = explained(error)
+            named = explained(error)
             if not self._mode.dry_run:
-                self._record_failure(told, entry, window, pinned)
-            if told is error:
+                self._record_failure(named, entry, window, pinned)
+            if named is error:
                 raise
-            raise told from error
+            raise named from error
 
     def _entry(self, window: W) -> Entry:
         return Entry(self._rollup.job_name, _as_instant(window.start), self._run.run_start)
@@ -236,8 +236,11 @@ class Execution(Generic[W]):
             return None
         if self._ledger.exists and not self._mode.dry_run:
             self._ledger.prepare()
-            self._ledger.repair(self._entry(window), self._has_published)
+            alive = begun_and_alive(self._lake, self._run.run_start)
+            self._ledger.repair(self._entry(window), alive, self._has_published)
         if pinned.followed is None:
+            if pinned.targets:
+                log.warning("it is not known any more how far the sources were followed: all history is made anew")
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
@@ -289,7 +292,7 @@ class Execution(Generic[W]):
         self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging
     ) -> LookedAt | None:
         """The rows that the window can need, where it is known what changed and all would be many; None for all."""
-        if changed is None or not changed.is_told:
+        if changed is None or not changed.is_complete:
             return None
         rollup, metrics = self._rollup, self._settings.metrics
 
@@ -306,15 +309,25 @@ class Execution(Generic[W]):
         return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
     def _computed(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> Outcome:
-        rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
-        canonical = rollup.targets[0]
+        rollup, run = self._rollup, self._run
         Thread(target=preload).start()
         read = self._read(window, pinned, changed, staging)
         self._phase("transform")
-        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, settings.metrics)
+        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, self._settings.metrics)
         staged = staging.write("rows", identified(rows, rollup))
         self._phase("gate")
         targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
+        verdict, docs = self._gated(window, read, staged, targets)
+        covered = rollup.covered(window).sql
+        replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
+        return Outcome(run, window, self._published(window, pinned, replacements, verdict), verdict, docs)
+
+    def _gated(
+        self, window: W, read: sources.Sources, staged: DataFrame, targets: Mapping[Contract, DataFrame]
+    ) -> tuple[Verdict, Path | None]:
+        """The gate's verdict, recorded, and the pages that show it; raises `GateRefusedError` where it refuses."""
+        rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
+        canonical = rollup.targets[0]
         verdict = verdicts.verdict_on(
             rollup,
             window,
@@ -336,9 +349,7 @@ class Execution(Generic[W]):
             log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
         if verdict.refused:
             raise _refusal(canonical, verdict)
-        covered = rollup.covered(window).sql
-        replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-        return Outcome(run, window, self._published(window, pinned, replacements, verdict), verdict, docs)
+        return verdict, docs
 
     def _published(
         self, window: W, pinned: _Pinned, replacements: list[Replacement], verdict: Verdict
@@ -390,7 +401,7 @@ class Execution(Generic[W]):
         failed = sum(not check.success for check in self._checked.checks)
         run_log.record(
             self._lake,
-            run_log.Entry(
+            run_log.EndedRun(
                 self._run.run_id,
                 self._run.job_name,
                 span,
@@ -411,13 +422,13 @@ class Execution(Generic[W]):
         if isinstance(error, OutrunError) and self._mode.attempt < self._mode.attempts:
             return  # no failure yet: the next attempt settles what this one has begun
         status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
-        told = str(error) if isinstance(error, JobError) else type(error).__name__
+        message = str(error) if isinstance(error, JobError) else type(error).__name__
         try:
             if entry is not None and self._ledger.exists:
                 self._ledger.prepare()
-                self._ledger.end(entry, status, error=told)
+                self._ledger.end(entry, status, error=message)
             if self._lake.exists(run_log.TABLE):
                 self._lake.attach([run_log.TABLE])
-                self._log(span_of(window), pinned, status, message=told)
+                self._log(span_of(window), pinned, status, message=message)
         except Exception as another:
             log.warning("the failure could not be recorded", reason=type(another).__name__)

@@ -22,7 +22,7 @@ from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from expectations.gate import Check
-    from jobs.life_cycle import Told
+    from jobs.life_cycle import Progress
 
 PRODUCER = "urn:classwaves:analytics"
 TIMEOUT = 5.0
@@ -35,7 +35,7 @@ class _Tells(Protocol):
     """An execution of a run."""
 
     @property
-    def told(self) -> Told[Any]:
+    def progress(self) -> Progress[Any]:
         """What is known of the run so far."""
 
 
@@ -47,19 +47,19 @@ def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
 
     A dry run writes nothing, so there is nothing to tell.
     """
-    told = execution.told
-    if told.is_dry or not (settings.openlineage_url or settings.openlineage_file):
+    progress = execution.progress
+    if progress.is_dry or not (settings.openlineage_url or settings.openlineage_file):
         yield
         return
     messenger = _Messenger(settings)
-    messenger.tell(told, "START")
+    messenger.tell(progress, "START")
     try:
         yield
     except Exception as error:
         state = "ABORT" if isinstance(error, OutrunError) else "FAIL"
-        messenger.tell(execution.told, state, str(error) if isinstance(error, JobError) else type(error).__name__)
+        messenger.tell(execution.progress, state, str(error) if isinstance(error, JobError) else type(error).__name__)
         raise
-    messenger.tell(execution.told, "COMPLETE")
+    messenger.tell(execution.progress, "COMPLETE")
 
 
 class _Messenger:
@@ -70,13 +70,13 @@ class _Messenger:
         self._emit: list[Emit] | None = None
         self._is_silent = False
 
-    def tell(self, told: Told[Any], state: str, message: str | None = None) -> None:
+    def tell(self, progress: Progress[Any], state: str, message: str | None = None) -> None:
         if self._is_silent:
             return
         try:
             if self._emit is None:
                 self._emit = _receivers(self._settings)
-            event = event_of(told, state, message)
+            event = event_of(progress, state, message)
             for emit in self._emit:
                 emit(event)
         except Exception as error:
@@ -112,36 +112,36 @@ def _receivers(settings: Settings) -> list[Emit]:
     return receivers
 
 
-def event_of(told: Told[Any], state: str, message: str | None = None) -> Any:
+def event_of(progress: Progress[Any], state: str, message: str | None = None) -> Any:
     """The event of a run: who, when, what it reads at which version, what it writes, from which columns."""
     from openlineage.client import event_v2 as ol
     from openlineage.client import facet_v2 as facets
 
-    names = _Names(told)
+    names = _Names(progress)
     run_facets: dict[str, Any] = {
         # The run's own name, by which `quality.runs` and the commits know it: OpenLineage wants a UUID.
-        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(told.run.run_id, "quality.runs"),
+        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, "quality.runs"),
         "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet(
-            version=told.lake.spark.version, name="spark"
+            version=progress.lake.spark.version, name="spark"
         ),
     }
-    if told.outcome and told.outcome.window:
-        start, end = told.outcome.window.start, told.outcome.window.end
+    if progress.outcome and progress.outcome.window:
+        start, end = progress.outcome.window.start, progress.outcome.window.end
         run_facets["nominalTime"] = facets.nominal_time_run.NominalTimeRunFacet(_instant(start), _instant(end))
     if message:
         run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(message, "PYTHON")
     return ol.RunEvent(
         eventTime=datetime.now(timezone.utc).isoformat(),
         producer=PRODUCER,
-        run=ol.Run(runId=str(run_uuid(told.run.run_id)), facets=run_facets),
+        run=ol.Run(runId=str(run_uuid(progress.run.run_id)), facets=run_facets),
         job=ol.Job(
             namespace=CATALOG,
-            name=told.run.job_name,
+            name=progress.run.job_name,
             facets={"jobType": facets.job_type_job.JobTypeJobFacet("BATCH", "SPARK", jobType="JOB")},
         ),
         eventType=ol.RunState(state),
-        inputs=[_input(names, table, told.source_versions) for table in told.rollup.sources],
-        outputs=[_output(names, table, told) for table in told.rollup.targets],
+        inputs=[_input(names, table, progress.source_versions) for table in progress.rollup.sources],
+        outputs=[_output(names, table, progress) for table in progress.rollup.targets],
     )
 
 
@@ -157,11 +157,11 @@ def _instant(moment: Any) -> str:
 class _Names:
     """What the run's tables are called: a folder's by their paths, a catalog's by their names."""
 
-    def __init__(self, told: Told[Any]) -> None:
-        self._place = told.lake.place
+    def __init__(self, progress: Progress[Any]) -> None:
+        self._place = progress.lake.place
         self._catalog = ""
         if self._place.location("a.b") is None:
-            self._catalog = told.lake.spark.catalog.currentCatalog()
+            self._catalog = progress.lake.spark.catalog.currentCatalog()
 
     def of(self, table: str) -> tuple[str, str]:
         """Namespace and name of a table."""
@@ -191,7 +191,7 @@ def _input(names: _Names, table: str, versions: Mapping[str, int]) -> Any:
     return ol.InputDataset(namespace=namespace, name=name, facets=found)
 
 
-def _output(names: _Names, table: str, told: Told[Any]) -> Any:
+def _output(names: _Names, table: str, progress: Progress[Any]) -> Any:
     from openlineage.client import event_v2 as ol
     from openlineage.client.facet_v2 import (
         column_lineage_dataset,
@@ -215,8 +215,8 @@ def _output(names: _Names, table: str, told: Told[Any]) -> Any:
         "schema": _schema(contract),
         "columnLineage": lineage.ColumnLineageDatasetFacet(fields=fields),
     }
-    if told.verdict.checks:
-        own = [check for check in told.verdict.checks if _is_about(check, contract)]
+    if progress.verdict.checks:
+        own = [check for check in progress.verdict.checks if _is_about(check, contract)]
         facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
             assertions=[
                 data_quality_assertions_dataset.Assertion(
@@ -231,8 +231,8 @@ def _output(names: _Names, table: str, told: Told[Any]) -> Any:
             ]
         )
     counted = {}
-    if told.outcome:
-        rows = told.outcome.changes[table].rows
+    if progress.outcome:
+        rows = progress.outcome.changes[table].rows
         counted["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=rows)
     namespace, name = names.of(table)
     return ol.OutputDataset(namespace=namespace, name=name, facets=facets, outputFacets=counted)

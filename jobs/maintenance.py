@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from expectations.contract import own_contracts
-from expectations.literals import sql_moment
-from jobs import run_log, verdicts
+from expectations.literals import sql_moment, sql_text
+from jobs import quarantine, run_log, verdicts
 from jobs.errors import JobError
 from jobs.failures import reason_of
 from jobs.lake import Lake
@@ -19,8 +19,8 @@ from jobs.logs import log
 from jobs.settings import Settings
 from jobs.staging import drop_left_behind
 
-AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end"}
-"""The tables that only grow, and the column by which their old rows are deleted."""
+AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
+"""The tables that only grow, and the column by which their old rows are deleted; where it is null they stay."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,11 @@ class Maintained:
 
 
 def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
-    """Deletes old checks, brings each table's rows together in few files, deletes files that no version needs.
+    """Deletes old checks, runs and resolved rows of the quarantine, brings each table's rows together in few files.
 
-    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`). Raises `JobError` in the
-    end where an operation could be done on no table: then it is the place that does not let us, and nobody would see.
+    And files that no version needs. They stay as long as the feed and time travel may ask for them
+    (`vacuum_retain_hours`). Raises `JobError` in the end where an operation could be done on no table: then it is the
+    place that does not let us, and nobody would see.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
@@ -59,9 +60,14 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
 def _operations(lake: Lake, table: str, settings: Settings, now: datetime) -> dict[str, Callable[[], None]]:
     """What is done to the table, in this order."""
     oldest, hours = now - timedelta(days=settings.keep_checks_days), settings.vacuum_retain_hours
-    of_growing = {"DELETE": lambda: lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}")}
+
+    def delete_old_rows() -> None:
+        kept = run_log.latest_automatic_ids(lake) if table == run_log.TABLE else []
+        but_for = "".join(f" AND run_id <> {sql_text(run_id)}" for run_id in kept)
+        lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}{but_for}")
+
     return {
-        **(of_growing if table in AGES else {}),
+        **({"DELETE": delete_old_rows} if table in AGES else {}),
         "OPTIMIZE": lambda: lake.optimize(table),
         "ALTER": lambda: lake.keep_versions(table, hours),
         "VACUUM": lambda: lake.vacuum(table, hours),

@@ -6,6 +6,7 @@ For a local lakehouse the two-part names are attached to the folders when a run 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -23,19 +24,12 @@ from jobs.errors import UsageError
 
 _ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
 
-_PLANS_FOR_FEW_ROWS = {
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.autoBroadcastJoinThreshold": "-1",
-    "spark.sql.shuffle.partitions": "1",
-}
+_SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
+_ADAPTIVE = "spark.sql.adaptive.enabled"
+_FOR_FEW_ROWS = {_ADAPTIVE: "false", "spark.sql.autoBroadcastJoinThreshold": "-1", "spark.sql.shuffle.partitions": "1"}
 """With adaptive planning every exchange is a Spark job of its own, and every broadcast is one without: few rows are
 sooner sorted and joined in one task than that is begun.
 """
-_PLANS_FOR_MANY_ROWS = {
-    "spark.sql.adaptive.enabled": "true",
-    "spark.sql.autoBroadcastJoinThreshold": "10MB",
-    "spark.sql.shuffle.partitions": "4",
-}
 
 
 def _host() -> str:
@@ -163,8 +157,12 @@ class LocalFolder:
         spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
 
     def plan_for(self, spark: SparkSession, are_many: bool) -> None:
-        """By Spark's settings, for the rest of the session."""
-        for name, value in (_PLANS_FOR_MANY_ROWS if are_many else _PLANS_FOR_FEW_ROWS).items():
+        """By settings for few rows, and for many by those that the session had at first, with adaptive planning."""
+        at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
+        if at_first is None:
+            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
+            spark.conf.set(_SETTINGS_AT_FIRST, at_first)
+        for name, value in ({**json.loads(at_first), _ADAPTIVE: "true"} if are_many else _FOR_FEW_ROWS).items():
             spark.conf.set(name, value)
 
     @contextmanager

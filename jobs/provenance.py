@@ -45,7 +45,7 @@ class Provenance:
     def as_json(self) -> str:
         """As the commit holds it."""
         followed = self.followed
-        told = {
+        fields = {
             "run_id": self.run_id,
             "job_name": self.job_name,
             "run_start": self.run_start.isoformat(),
@@ -57,24 +57,24 @@ class Provenance:
             "checks": self.checks,
             "warnings": self.warnings,
         }
-        return json.dumps(told)
+        return json.dumps(fields)
 
     @classmethod
     def read(cls, text: str | None) -> Provenance | None:
         """From a commit's user metadata; None where it has none of ours: others may write anything there, JSON too."""
         try:
-            told = json.loads(text or "null")
-            followed, (start, end) = told.get("followed"), told["window"]
+            fields = json.loads(text or "null")
+            followed, (start, end) = fields.get("followed"), fields["window"]
             return cls(
-                told["run_id"],
-                told["job_name"],
-                datetime.fromisoformat(told["run_start"]),
+                fields["run_id"],
+                fields["job_name"],
+                datetime.fromisoformat(fields["run_start"]),
                 (start, end),
-                dict(told["source_versions"]),
+                dict(fields["source_versions"]),
                 followed and Followed(dict(followed["versions"]), datetime.fromisoformat(followed["run_start"])),
-                told.get("suite"),
-                told.get("checks", 0),
-                told.get("warnings", 0),
+                fields.get("suite"),
+                fields.get("checks", 0),
+                fields.get("warnings", 0),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

@@ -119,8 +119,8 @@ def publish(
 
     lake.insistently(table, attempt)
     if not done.is_empty:
-        told = {"new": done.new, "changed": done.changed, "gone": done.gone, "unchanged": done.unchanged}
-        log.info("published", table=table, **told)
+        counts = {"new": done.new, "changed": done.changed, "gone": done.gone, "unchanged": done.unchanged}
+        log.info("published", table=table, **counts)
     return done
 
 

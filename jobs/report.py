@@ -222,7 +222,7 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
     mean = F.sum(n * own_mean).over(together) / F.nullif(F.sum(n).over(together).cast("double"), F.lit(0.0))
     spread = F.sqrt(F.sum("within") + F.sum("between")) / F.sqrt(F.nullif(F.sum(n) - 1, F.lit(0)))
     half = student_t_95(F.col("n") - 1) * F.col("spread") / F.sqrt("n")
-    is_told = F.col("n") >= MIN_DATA_POINTS
+    is_enough = F.col("n") >= MIN_DATA_POINTS
     return (
         rows.withColumn("mean", mean)
         .withColumns({"within": F.when(n > 0, within), "between": n * F.pow(own_mean - F.col("mean"), 2)})
@@ -239,8 +239,8 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
         )
         .withColumns(
             {
-                "lower": F.when(is_told, F.col("mean") - half),
-                "upper": F.when(is_told, F.col("mean") + half),
+                "lower": F.when(is_enough, F.col("mean") - half),
+                "upper": F.when(is_enough, F.col("mean") + half),
                 **{
                     f"{name}_rate": percentage(F.col(name), F.col("generated"))
                     for name in ("acknowledged", "used", "dismissed")

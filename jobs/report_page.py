@@ -148,9 +148,9 @@ def _colours_of(series: Series) -> alt.Color:
 
 def _folded(series: Series) -> alt.Chart:
     """A row per column of the series: `what` it is, its `amount`, and its `rank` among them."""
-    told = _case({field: f"'{label}'" for field, (label, _) in series.items()})
+    labels = _case({field: f"'{label}'" for field, (label, _) in series.items()})
     rank = _case({field: str(number) for number, field in enumerate(series)})
-    return _rows().transform_fold(list(series), as_=["key", "amount"]).transform_calculate(what=told, rank=rank)
+    return _rows().transform_fold(list(series), as_=["key", "amount"]).transform_calculate(what=labels, rank=rank)
 
 
 def _bars(field: str, title: str, colour: str, when: str) -> Drawing:
@@ -179,12 +179,12 @@ _TEXTS = frozenset({"what", "value", "job", "status", "source", "reason", "day"}
 def _lines(series: Series, title: str, when: str) -> Drawing:
     """Scores from 0 to 100 over time: each its own colour and its own dashes."""
     names = [label for label, _ in series.values()]
-    told = _case({field: f"'{name}'" for field, (name, _) in series.items()})
+    labels = _case({field: f"'{name}'" for field, (name, _) in series.items()})
     lines = (
         _rows()
         .transform_fold(list(series), as_=["key", "amount"])
         .transform_filter("isValid(datum.amount)")
-        .transform_calculate(what=told)
+        .transform_calculate(what=labels)
         .mark_line(point=True)
         .encode(
             x=_dates(when, padding=6),
@@ -283,11 +283,11 @@ def _intervals() -> Drawing:
 
 def _shares() -> Drawing:
     names = {"acknowledged": "seen", "used": "followed", "dismissed": "waved away"}
-    told = _case({f"{key}_rate": f"'{name}'" for key, name in names.items()})
+    labels = _case({f"{key}_rate": f"'{name}'" for key, name in names.items()})
     dots = (
         _rows()
         .transform_fold([f"{name}_rate" for name in names], as_=["key", "share"])
-        .transform_calculate(what=told)
+        .transform_calculate(what=labels)
         .mark_point(size=80, opacity=1)
         .encode(
             x=alt.X(

@@ -33,8 +33,8 @@ def is_run_of(job_name: str, run_id: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One run that ended: what the columns of the table say."""
+class EndedRun:
+    """A row of the table: one run that ended."""
 
     run_id: str
     job_name: str
@@ -50,23 +50,23 @@ class Entry:
     message: str | None = None
 
 
-def record(lake: Lake, entry: Entry) -> None:
+def record(lake: Lake, run: EndedRun) -> None:
     """Appends the run."""
-    changes = entry.changes
+    changes = run.changes
     row = (
-        entry.run_id,
-        entry.job_name,
-        *entry.window,
-        entry.run_start,
+        run.run_id,
+        run.job_name,
+        *run.window,
+        run.run_start,
         datetime.now(timezone.utc),
-        entry.status,
-        entry.is_automatic,
-        _as_json(entry.source_versions),
-        _as_json(entry.target_versions),
+        run.status,
+        run.is_automatic,
+        _as_json(run.source_versions),
+        _as_json(run.target_versions),
         *((changes.new, changes.changed, changes.gone, changes.unchanged) if changes else (None,) * 4),
-        entry.checks,
-        entry.failed_checks,
-        entry.message,
+        run.checks,
+        run.failed_checks,
+        run.message,
     )
     lake.append(TABLE, lake.spark.createDataFrame([row], contract_of(TABLE).spark_schema))
 
@@ -95,9 +95,10 @@ def has_succeeded(
 
 @dataclass(frozen=True)
 class LastRun:
-    """What a run read and when it began, with the versions of its targets at that time."""
+    """What a run read and when, with the versions of its targets when it began."""
 
     run_start: datetime
+    run_end: datetime
     source_versions: Mapping[str, int]
     target_versions: Mapping[str, int]
 
@@ -110,12 +111,19 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
     condition = f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
     latest = lake.latest(TABLE)
     lake.check(contract_of(TABLE), exactly=True)
-    told = ("unix_micros(run_start) AS run_start", "source_versions", "target_versions")
-    rows = latest.where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*told).collect()
+    moments = [f"unix_micros({name}) AS {name}" for name in ("run_start", "run_end")]
+    columns = (*moments, "source_versions", "target_versions")
+    rows = latest.where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*columns).collect()
     if not rows:
         return None
-    begun = instant_of(rows[0]["run_start"])
-    return LastRun(begun, json.loads(rows[0]["source_versions"]), json.loads(rows[0]["target_versions"]))
+    versions = (json.loads(rows[0][name]) for name in ("source_versions", "target_versions"))
+    return LastRun(instant_of(rows[0]["run_start"]), instant_of(rows[0]["run_end"]), *versions)
+
+
+def latest_automatic_ids(lake: Lake) -> list[str]:
+    """The `run_id`s of each job's last run that looked for what was new and succeeded: the next one begins there."""
+    followed = lake.latest(TABLE).where("status = 'succeeded' AND is_automatic")
+    return [row["id"] for row in followed.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
 
 
 def _as_json(versions: Mapping[str, int]) -> str:

@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         720, ge=168, description="Files that no younger version needs are deleted by `classwaves maintain`."
     )
     keep_checks_days: int = Field(
-        90, ge=1, description="Checks, runs and their pages older than this are deleted by `classwaves maintain`."
+        90,
+        ge=1,
+        description="Checks, runs, pages and resolved rows of the quarantine that are older are deleted by `maintain`.",
     )
     data_docs_dir: Path | None = Field(
         None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog."

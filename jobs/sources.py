@@ -112,8 +112,8 @@ def _unsettled(
     also: Collection[str] = (),
 ) -> DataFrame:
     contract = contract_of(source)
-    told = classified(source, rows, sessions if RULES[source].in_session else None, copied)
-    return facts(source, told, contract.public_columns, _measures(contract), _dimensions(contract), also)
+    with_reasons = classified(source, rows, sessions if RULES[source].in_session else None, copied)
+    return facts(source, with_reasons, contract.public_columns, _measures(contract), _dimensions(contract), also)
 
 
 def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
@@ -162,7 +162,6 @@ def _staged_facts(
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
     are_long = is_long(sum(sizes.values()))
-    lake.place.plan_for(lake.spark, are_many=are_long)
     copied = _copied(lake, present) if are_long and some is None else {}
 
     def facts_of(source: str) -> DataFrame:
@@ -202,6 +201,7 @@ def read(
     these joins. A span takes the session's events: without them among the sources there is none. `some`: these rows of
     each source instead of all.
     """
+    lake.place.plan_for(lake.spark, are_many=is_long(sum(sizes_of(lake, versions).values())))
     rows_of_sessions = _rows(lake, SESSIONS, versions, some)
     of_sessions = staging.write("facts_of_sessions", judged(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
 
@@ -54,15 +55,24 @@ class Staging:
 def drop_left_behind(lake: Lake, now: datetime) -> list[str]:
     """Drops the staging tables of runs that were killed, and returns their names."""
     dropped = []
-    for table in lake.place.tables_like(lake.spark, SCHEMA, PREFIX):
-        told = _NAME.fullmatch(table)
-        if told is None:
-            continue
-        made = datetime.strptime(told["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
-        if (lake.place.is_gone(told["owner"]) or now - made > MAX_AGE) and _dropped(lake, table):
-            log.warning("dropped what a run that died had left", table=table)
+    for table, begun, is_in_use in _found(lake, now):
+        if not is_in_use and _dropped(lake, table):
+            log.warning("dropped what a run that died had left", table=table, begun=str(begun))
             dropped.append(table)
     return dropped
+
+
+def begun_and_alive(lake: Lake, now: datetime) -> set[datetime]:
+    """The starts, in whole seconds, of runs that have staging tables in use: they go on, as far as can be known."""
+    return {begun for _, begun, is_in_use in _found(lake, now) if is_in_use}
+
+
+def _found(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, bool]]:
+    """Each staging table, when its run began, and whether it may be in use."""
+    for table in lake.place.tables_like(lake.spark, SCHEMA, PREFIX):
+        if match := _NAME.fullmatch(table):
+            begun = datetime.strptime(match["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
+            yield table, begun, not lake.place.is_gone(match["owner"]) and now - begun <= MAX_AGE
 
 
 def _dropped(lake: Lake, table: str) -> bool:

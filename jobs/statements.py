@@ -45,7 +45,7 @@ def table_tag(table: str, contract: Contract) -> str:
 
 def column_tags(table: str, column: Column) -> Iterator[str]:
     """Tags the column by its unit and as personal; nothing for one that is neither."""
-    told = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
-    given = ", ".join(f"'{key}' = {literal(value)}" for key, value in told.items() if value)
+    tags = {"classwaves_personal": "true" if column.personal else None, "classwaves_unit": column.unit}
+    given = ", ".join(f"'{key}' = {literal(value)}" for key, value in tags.items() if value)
     if given:
         yield f"ALTER TABLE {table} ALTER COLUMN {quoted(column.name)} SET TAGS ({given})"

@@ -44,7 +44,7 @@ def grants(names: Names) -> Iterator[str]:
 
     An editor stops at the first statement that fails: what a first deploy or run has yet to make comes last.
     """
-    yield from (statement for statement, _ in sorted(_grants(names), key=lambda told: told[1]))
+    yield from (statement for statement, _ in sorted(_grants(names), key=lambda grant: grant[1]))
 
 
 def _grants(names: Names) -> Iterator[tuple[str, bool]]:
@@ -125,9 +125,9 @@ def column_masks(names: Names) -> Iterator[str]:
             else quoted_name(c.name)
             for c in contract.columns
         ]
-        told = literal(f"{contract.table} without its personal values, but for operators.")
+        comment = literal(f"{contract.table} without its personal values, but for operators.")
         yield (
-            f"CREATE OR REPLACE VIEW {view} COMMENT {told} "
+            f"CREATE OR REPLACE VIEW {view} COMMENT {comment} "
             f"AS SELECT {', '.join(columns)} FROM {quoted(names.catalog)}.{quoted_name(contract.table)}"
         )
         for reader in (names.support, names.operators):

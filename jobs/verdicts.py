@@ -46,10 +46,10 @@ def _totals(
     of_staged = totals_of(staged, {name: F.expr(sql) for name, sql in rollup.staged_totals.items()})
     of_sources = rollup.source_totals(read.usable, window, run_start, settings.metrics)
     sides = (of_staged.withColumn("side", F.lit(0)), of_sources.withColumn("side", F.lit(1)))
-    told: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    totals: tuple[dict[str, float], dict[str, float]] = ({}, {})
     for row in sides[0].unionByName(sides[1]).collect():
-        told[row["side"]][row["name"]] = row["total"]
-    return told
+        totals[row["side"]][row["name"]] = row["total"]
+    return totals
 
 
 def verdict_on(

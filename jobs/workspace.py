@@ -87,11 +87,11 @@ def check(
         for job in declared:
             of_jobs += job_differences(job, deployed.get(job["name"]))
     paused = [Difference(name, "schedule", None, "paused") for name, job in deployed.items() if is_paused(job)]
-    told = [asdict(found) for found in [*of_tables, *of_jobs, *paused]]
+    found = [asdict(difference) for difference in [*of_tables, *of_jobs, *paused]]
     if as_json:
-        print_json(told)
-    elif told:
-        cells: list[list[str | None]] = [list(row.values()) for row in told]
+        print_json(found)
+    elif found:
+        cells: list[list[str | None]] = [list(row.values()) for row in found]
         print_table(f"Catalog {catalog}", ["table or job", "what", "declared", "deployed"], cells)
     sentence = (
         f"The tables differ from their contracts {_places(of_tables)}, the jobs from the bundle {_places(of_jobs)}."
@@ -217,8 +217,8 @@ def backfill(
         run = _followed(client, deployed.job_id, parameters, len(chunks), f"backfill {job}")
         url = run.run_page_url or ""
         if not has_succeeded(run):
-            told = verdict_on(client, run) or "The platform does not say why."
-            raise JobError(f"The backfill of {job} failed: {told} See {url}")
+            reason = verdict_on(client, run) or "The platform does not say why."
+            raise JobError(f"The backfill of {job} failed: {reason} See {url}")
     typer.echo(f"The backfill of {job} is done: {len(chunks)} chunks, see {url}", err=True)
 
 
@@ -297,8 +297,8 @@ def _client(profile: str | None) -> WorkspaceClient:
         raise UsageError("The client's configuration file (~/.databrickscfg) is not in order.") from error
     except ValueError as error:
         hint = "set DATABRICKS_HOST and log in with `databricks auth login`, or name a profile with --profile"
-        told = str(error).split(" Config: ")[0].rstrip(".")
-        raise UsageError(f"There is no way to log in to a workspace ({told}): {hint}.") from error
+        reason = str(error).split(" Config: ")[0].rstrip(".")
+        raise UsageError(f"There is no way to log in to a workspace ({reason}): {hint}.") from error
 
 
 def _log_in(client: WorkspaceClient) -> None:
@@ -349,8 +349,8 @@ def _run_statement(client: WorkspaceClient, warehouse: str, statement: str) -> N
     state = answer.status.state if answer.status else None
     if state is not StatementState.SUCCEEDED:
         error = answer.status.error if answer.status else None
-        told = (error.message if error else None) or (state.value.lower() if state else "no state")
-        raise JobError(f"A statement failed, those before it were run: {statement}: {told}")
+        reason = (error.message if error else None) or (state.value.lower() if state else "no state")
+        raise JobError(f"A statement failed, those before it were run: {statement}: {reason}")
 
 
 def _bundle_folder(given: Path | None) -> Path:
@@ -360,8 +360,8 @@ def _bundle_folder(given: Path | None) -> Path:
 
 def _compact(instant: str | None) -> str:
     """An instant in UTC as short as `--start` understands it: a platform limits how long a parameter may be."""
-    told = datetime.fromisoformat(instant or "")
-    utc = told.astimezone(timezone.utc) if told.tzinfo else told
+    moment = datetime.fromisoformat(instant or "")
+    utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
     return utc.isoformat()[:10] if utc.time() == datetime.min.time() else utc.strftime("%Y-%m-%dT%H:%M")
 
 

@@ -86,9 +86,9 @@ def find_jobs(
     missing = {name.lower(): name for name in wanted if not _of(found[name], target)}
     if missing:
         for job in client.jobs.list(expand_tasks=with_tasks, limit=_LARGEST_PAGE):
-            told = _DEV_NAME.fullmatch(_name(job))
-            if told and told[1].lower() in missing:
-                found[missing[told[1].lower()]].append(job)
+            match = _DEV_NAME.fullmatch(_name(job))
+            if match and match[1].lower() in missing:
+                found[missing[match[1].lower()]].append(job)
     chosen: dict[str, BaseJob] = {}
     for name in wanted:
         candidates = _of(found[name], target)
@@ -109,7 +109,7 @@ def _name(job: BaseJob) -> str:
 
 def _of(jobs: list[BaseJob], target: str | None) -> list[BaseJob]:
     tags = [(job.settings.tags if job.settings else None) or {} for job in jobs]
-    return [job for job, told in zip(jobs, tags, strict=True) if target is None or told.get("target") == target]
+    return [job for job, own in zip(jobs, tags, strict=True) if target is None or own.get("target") == target]
 
 
 def job_differences(declared: Declared, job: BaseJob | None) -> list[Difference]:
@@ -201,8 +201,8 @@ def _last_run(client: WorkspaceClient, name: str, run: BaseRun) -> LastRun:
 def state_of(run: BaseRun | Run | RunTask) -> str:
     """How a run stands, in one word of the platform: pending, running, success, failed, canceled and others."""
     state = run.state
-    told = state and (state.result_state or state.life_cycle_state)
-    return told.value.lower() if told else "unknown"
+    word = state and (state.result_state or state.life_cycle_state)
+    return word.value.lower() if word else "unknown"
 
 
 def has_succeeded(run: BaseRun | Run | RunTask) -> bool:
@@ -228,12 +228,12 @@ def verdict_on(client: WorkspaceClient, run: Run) -> str:
     tasks = latest_tasks(run)
     if not has_succeeded(run):
         tasks = [task for task in tasks if not has_succeeded(task) and state_of(task) not in _NOT_TRIED]
-    told = {task.task_key: sentence for task in tasks if (sentence := _sentence_of_task(client, task))}
-    if not told:
+    sentences = {task.task_key: sentence for task in tasks if (sentence := _sentence_of_task(client, task))}
+    if not sentences:
         return _message(run)
-    if len(told) == 1:
-        return next(iter(told.values()))
-    return " ".join(f"{key}: {sentence}" for key, sentence in told.items())
+    if len(sentences) == 1:
+        return next(iter(sentences.values()))
+    return " ".join(f"{key}: {sentence}" for key, sentence in sentences.items())
 
 
 _NOT_TRIED = ("upstream_failed", "upstream_canceled", "excluded", "skipped", "blocked", "disabled")
@@ -248,12 +248,12 @@ def _sentence_of_task(client: WorkspaceClient, task: RunTask) -> str:
     total = counts.total_iterations or 0
     if has_succeeded(task):
         return f"{counts.completed_iterations or 0} of {total} {task.task_key} done."
-    told = f"{counts.failed_iterations} of {total} {task.task_key} failed." if counts.failed_iterations else ""
+    counted = f"{counts.failed_iterations} of {total} {task.task_key} failed." if counts.failed_iterations else ""
     for round_ in client.jobs.get_run(task.run_id).iterations or []:
         state = round_.state.result_state if round_.state else None
         if round_.run_id is not None and state and state.value not in ("SUCCESS", "UPSTREAM_FAILED", "EXCLUDED"):
-            return f"{told} {_sentence(client, round_.run_id)}".strip()
-    return f"{told} {_message(task)}".strip()
+            return f"{counted} {_sentence(client, round_.run_id)}".strip()
+    return f"{counted} {_message(task)}".strip()
 
 
 def _sentence(client: WorkspaceClient, run_id: int) -> str:

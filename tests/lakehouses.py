@@ -6,20 +6,23 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
+from expectations.literals import sql_moment
 from jobs import looked_at, sources
 from jobs.command import Call, Job, read_call
 from jobs.lake import Lake
 from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
 from jobs.names import JOBS, job_named
 from jobs.places import LocalFolder
+from jobs.publish import Replacement
 from jobs.settings import Settings
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
@@ -53,6 +56,15 @@ def copy_of_example(folder: Path) -> Path:
 def rows_of(lakehouse: Path, table: str) -> list[dict[str, Any]]:
     """A table's rows, read by delta-rs."""
     return read_table(lakehouse.joinpath(*table.split(".")))
+
+
+def week_of_prompts(spark: SparkSession, start: datetime, **values: object) -> Replacement:
+    """One row of prompt effectiveness, in place of all that the week from `start` has."""
+    contract = contract_of(PROMPTS)
+    own = StructType([field for field in contract.spark_schema if field.name not in STAMPS])
+    row = {"calculation_period_start": start, "calculation_period_end": start + timedelta(weeks=1), **values}
+    rows = spark.createDataFrame([tuple(row.get(field.name) for field in own)], own)
+    return Replacement(contract, rows, f"calculation_period_start = {sql_moment(start)}", "true")
 
 
 def version_of(lakehouse: Path, table: str) -> int:

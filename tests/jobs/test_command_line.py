@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from expectations.contract import contract_names, contract_of
 from jobs import cli
 from jobs.backfill import Chunk
 from jobs.command import sentence_on
+from jobs.errors import JobError
 from jobs.life_cycle import Outcome, Run
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
@@ -70,6 +72,21 @@ def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPat
         {**span, "done_before": False, "new": 3, "changed": 0, "gone": 0, "unchanged": 4},
     ]
     assert sentence == "2 chunks, 1 of them done before with these sources."
+
+
+def test_a_backfill_that_stops_tells_what_it_has_done(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def stopping(*_: object, **__: object) -> Iterator[Chunk]:
+        yield Chunk(NOW, NOW + timedelta(7))
+        raise JobError("The backfill stopped.")
+
+    monkeypatch.setattr("jobs.backfill.backfill", stopping)
+    monkeypatch.setattr(cli, "open_lake", lambda *_: None)
+    window = ["--start", "2025-10-20", "--end", "2025-11-03", "--json"]
+    with pytest.raises(SystemExit, match="1"):
+        answer(["backfill", "teacher_prompt_effectiveness", *window], monkeypatch, capsys)
+    captured = capsys.readouterr()
+    assert [chunk["start"] for chunk in json.loads(captured.out)] == ["2025-10-20T09:30:00+00:00"]
+    assert captured.err.strip().splitlines()[-1] == "The backfill stopped."
 
 
 def test_maintenance_answers_for_programs(

@@ -33,10 +33,11 @@ def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> N
     spark.range(1).write.format("delta").mode("append").option("userMetadata", metadata).save(path)
 
 
-def provenance(number: int) -> str:
+def provenance(number: int, *, follows: bool = True) -> str:
+    """Of a run over what is new, or over a window with nothing to hand on."""
     told = followed(number)
     run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
-    return Provenance(*run, told.versions, told).as_json()
+    return Provenance(*run, told.versions, told if follows else None).as_json()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def log_run(lake: Lake, job_name: str, number: int, *, is_automatic: bool = True
     """A run that ended well and changed nothing, with the versions of the targets when it began."""
     told, versions = followed(number), {f"analytics.{name}": version for name, version in targets.items()}
     window = (BEGUN, BEGUN)
-    entry = run_log.Entry(
+    entry = run_log.EndedRun(
         f"log-{number}", job_name, window, told.run_start, "succeeded", is_automatic, told.versions, versions, Changes()
     )
     lake.create_missing(contract_of(run_log.TABLE))
@@ -98,6 +99,30 @@ def test_a_run_that_changed_nothing_counts(spark: SparkSession, lakehouse: Path,
     commit(spark, folder, "analytics.other", provenance(6))  # newer sources: what the run left still stands
     spark.sql("OPTIMIZE analytics.one")
     assert followed_by(lake, TWO) == followed(5)
+
+
+def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    """After a long holiday Delta has deleted the log of the last commit that followed; maintenance went on."""
+    lake, folder = after(spark, lakehouse, tmp_path, one=5)
+    path = folder / "analytics" / "one"
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+    log_run(lake, ROLLUP.job_name, 6, one=5, other=0)
+    for old in (path / "_delta_log").glob("*.json"):
+        if int(old.stem) < 5:
+            old.unlink()
+    assert followed_by(Lake(spark, LocalFolder(folder)), TWO) == followed(6)
+
+
+def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
+    """Dropped, and made anew by a run over a window, with a version of that number."""
+    lake, folder = after(spark, lakehouse, tmp_path)
+    for name in ("one", "other"):
+        shutil.rmtree(folder / "analytics" / name)
+        for _ in range(5):
+            commit(spark, folder, f"analytics.{name}", provenance(7, follows=False))
+    assert followed_by(lake, TWO) is None
 
 
 @pytest.mark.parametrize("metadata", ["by hand", '{"job_name": "another"}', provenance(4)])

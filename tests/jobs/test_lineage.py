@@ -20,7 +20,7 @@ from jobs import logs, teacher_prompt_effectiveness
 from jobs.command import Call, carry_out
 from jobs.errors import GateRefusedError
 from jobs.lake import Lake
-from jobs.life_cycle import Run, Told
+from jobs.life_cycle import Progress, Run
 from jobs.lineage import columns_read, run_uuid, told_of
 from jobs.places import LocalFolder
 from jobs.settings import Settings
@@ -79,15 +79,15 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Stub:
     """A run that something is told of, without one."""
 
-    def __init__(self, told: Told[Any]) -> None:
-        self.told = told
+    def __init__(self, progress: Progress[Any]) -> None:
+        self.progress = progress
 
 
 @pytest.fixture
 def stub(spark: SparkSession, lakehouse: Path) -> Stub:
     rollup = teacher_prompt_effectiveness.rollup_by("week")
     run = Run.begin(rollup.job_name)
-    return Stub(Told(rollup, Lake(spark, LocalFolder(lakehouse)), run, False, {SESSIONS: 0}, Verdict(()), None))
+    return Stub(Progress(rollup, Lake(spark, LocalFolder(lakehouse)), run, False, {SESSIONS: 0}, Verdict(()), None))
 
 
 def test_a_run_tells_of_its_start_and_its_end(
@@ -134,7 +134,7 @@ def test_a_run_tells_of_its_start_and_its_end(
 
 @pytest.mark.parametrize("is_dry", [True, False])
 def test_without_a_setting_and_in_a_dry_run_nothing_is_told(is_dry: bool, stub: Stub, receiver: Receiver) -> None:
-    stub.told = replace(stub.told, is_dry=is_dry)
+    stub.progress = replace(stub.progress, is_dry=is_dry)
     with told_of(stub, Settings(openlineage_url=receiver.url if is_dry else None)):
         pass
     assert receiver.requests == []
@@ -145,7 +145,7 @@ def test_a_refused_run_tells_why(stub: Stub, receiver: Receiver) -> None:
 
     def refused() -> None:
         with told_of(stub, Settings(openlineage_url=receiver.url)):
-            stub.told = replace(stub.told, verdict=Verdict((check,)))
+            stub.progress = replace(stub.progress, verdict=Verdict((check,)))
             raise GateRefusedError("The gate refused the rows.")
 
     with pytest.raises(GateRefusedError):

@@ -13,17 +13,16 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from expectations.gate import Check
-from jobs import run_log, verdicts
+from jobs import quarantine, run_log, verdicts
 from jobs.errors import JobError
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
 from jobs.places import LocalFolder
 from jobs.provenance import Provenance
-from jobs.publish import Changes, Replacement, publish
+from jobs.publish import Changes, publish
 from jobs.settings import Settings
-from tests.lakehouses import PROMPTS, rows_of, version_of
-from transforms.changes import STAMPS
+from tests.lakehouses import HOURLY, PROMPTS, rows_of, version_of, week_of_prompts
 
 RUNS = 12
 FILES_PER_COMMIT = 2
@@ -35,31 +34,21 @@ LEDGER = "users.analytics_job_metadata"
 
 def shortened_run(lake: Lake, number: int) -> None:
     """What a run leaves in the tables, without reading any source: one more week of prompts, and its records."""
-    contract, begun = contract_of(PROMPTS), NOW + timedelta(hours=number)
-    week = datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=number)
-    row = {
-        "id": f"row-{number}",
-        "prompt_category": "engagement",
-        "total_generated": number,
-        "calculation_period_start": week,
-        "calculation_period_end": week + timedelta(weeks=1),
-    }
-    own = [field for field in contract.spark_schema if field.name not in STAMPS]
-    rows = lake.spark.createDataFrame([tuple(row.get(field.name) for field in own)], type(contract.spark_schema)(own))
-    lake.create_missing(contract)
-    covered = f"calculation_period_start >= TIMESTAMP '{week:%Y-%m-%d} 00:00:00+00:00'"
+    begun, week = NOW + timedelta(hours=number), datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=number)
+    values = {"id": f"row-{number}", "prompt_category": "engagement", "total_generated": number}
+    lake.create_missing(contract_of(PROMPTS))
     entry, name = Entry("shortened", week, begun), f"run-{number}"
     ledger = Ledger(lake)
     ledger.prepare()
     created_at = ledger.begin(entry) or begun
     made_from = Provenance(uuid.uuid4().hex, "shortened", begun, (week.isoformat(), week.isoformat()), {})
-    publish(lake, Replacement(contract, rows, covered, "true"), begun, made_from, lake.version(PROMPTS))
+    publish(lake, week_of_prompts(lake.spark, week, **values), begun, made_from, lake.version(PROMPTS))
     for table in (verdicts.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
     verdicts.record(lake, name, "shortened", PROMPTS, (check,))
     window = (week, week + timedelta(weeks=1))
-    run_log.record(lake, run_log.Entry(name, "shortened", window, begun, "succeeded", False, {}, {}, Changes(new=1)))
+    run_log.record(lake, run_log.EndedRun(name, "shortened", window, begun, "succeeded", False, {}, {}, Changes(new=1)))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
 
@@ -141,3 +130,23 @@ def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSessio
     assert [row["value"] for row in kept] == ["interval 720 hours"]
     told = [commit.operation for commit in lake.commits(verdicts.TABLE)]
     assert told.count("SET TBLPROPERTIES") == 1
+
+
+def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stays(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake, now = Lake(spark, LocalFolder(tmp_path)), datetime.now(timezone.utc)
+    for table in (quarantine.TABLE, run_log.TABLE):
+        lake.create_missing(contract_of(table))
+    schema = "source string, row_key string, reason string, row_json string, violations array<string>"
+    for number, keys in enumerate(("ab", "b")):
+        found = spark.createDataFrame([(HOURLY, key, "missing_time", "{}", None) for key in keys], schema)
+        quarantine.record(lake, found, [HOURLY], f"run-{number}", now + timedelta(minutes=number))
+    for name, is_automatic in (("first", True), ("latest", True), ("window", False)):
+        run = run_log.EndedRun(name, "job", (NOW, NOW), now, "succeeded", is_automatic, {}, {}, Changes())
+        run_log.record(lake, run)
+    list(maintain(lake, Settings(), now + timedelta(days=89)))
+    assert {row["row_key"] for row in rows_of(tmp_path, quarantine.TABLE)} == {"a", "b"}
+    list(maintain(lake, Settings(), now + timedelta(days=91)))
+    assert {row["row_key"] for row in rows_of(tmp_path, quarantine.TABLE)} == {"b"}
+    assert {row["run_id"] for row in rows_of(tmp_path, run_log.TABLE)} == {"latest"}

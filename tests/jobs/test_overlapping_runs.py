@@ -9,15 +9,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from expectations.literals import sql_moment
 from jobs import quarantine
-from jobs.lake import Lake
+from jobs.lake import ConflictError, Lake
 from jobs.ledger import Entry, Ledger
 from jobs.places import LocalFolder
 from jobs.provenance import Followed, Provenance
-from jobs.publish import Changes, OutrunError, Replacement, publish
-from tests.lakehouses import PROMPTS, rows_of
+from jobs.publish import Changes, OutrunError, publish
+from jobs.staging import Staging, begun_and_alive
+from tests.lakehouses import PROMPTS, rows_of, week_of_prompts
 from transforms.changes import STAMPS
+from transforms.columns import instant
 
 SOURCE = "ai_insights.teacher_guidance_metrics"
 EARLY = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -26,21 +27,17 @@ FINDINGS = "source string, row_key string, reason string, row_json string, viola
 
 
 def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark: SparkSession, tmp_path: Path) -> None:
-    lake, contract = Lake(spark, LocalFolder(tmp_path)), contract_of(PROMPTS)
-    lake.create_missing(contract)
-    own = [field for field in contract.spark_schema if field.name not in STAMPS]
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(PROMPTS))
     since = lake.version(PROMPTS)
 
     def write(week: int, version: int, followed: int | None = None) -> Changes:
         start, end = (datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=week + n) for n in (0, 1))
-        row = {"id": f"{week} {version}", "calculation_period_start": start, "calculation_period_end": end}
-        values = [tuple(row.get(field.name) for field in own)]
-        rows = spark.createDataFrame(values, type(contract.spark_schema)(own))
-        covered = f"calculation_period_start = {sql_moment(start)}"
+        rows = week_of_prompts(spark, start, id=f"{week} {version}")
         span = (start.isoformat(), end.isoformat())
         made_from = Provenance(f"run {week} {version}", "job", EARLY, span, {SOURCE: version})
         from_there = None if followed is None else Followed({SOURCE: followed}, EARLY)
-        return publish(lake, Replacement(contract, rows, covered, "true"), EARLY, made_from, since, from_there)
+        return publish(lake, rows, EARLY, made_from, since, from_there)
 
     assert write(week=1, version=5).new == 1
     spark.sql(f"OPTIMIZE {PROMPTS}")
@@ -53,6 +50,31 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
     spark.sql(f"DELETE FROM {PROMPTS} WHERE id = '1 5'")
     with pytest.raises(OutrunError, match="was written by hand in the meantime"):
         write(week=4, version=9)
+
+
+def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: SparkSession, tmp_path: Path) -> None:
+    """Also where their versions differ, because a commit came between that changed no row."""
+    lake, week = Lake(spark, LocalFolder(tmp_path)), datetime(2025, 9, 1, tzinfo=timezone.utc)
+    lake.create_missing(contract_of(PROMPTS))
+
+    def overwrite(name: str, based_on: int) -> None:
+        replacement = week_of_prompts(spark, week, id=name)
+        columns = contract_of(PROMPTS).column_names
+        stamped = {name: instant(EARLY) for name in columns if name in STAMPS}
+        rows = replacement.rows.withColumns(stamped).select(*columns)
+        made_from = Provenance(name, "job", EARLY, (week.isoformat(), week.isoformat()), {})
+        lake.overwrite(PROMPTS, rows, replacement.covered, made_from, based_on)
+
+    overwrite("before", lake.version(PROMPTS))
+    one = lake.version(PROMPTS)
+    spark.sql(f"ALTER TABLE {PROMPTS} SET TBLPROPERTIES ('delta.logRetentionDuration' = 'interval 40 days')")
+    other = lake.version(PROMPTS)
+    overwrite("one", one)
+    with pytest.raises(ConflictError):
+        overwrite("other", other)
+    assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["one"]
+    overwrite("other", lake.version(PROMPTS))
+    assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["other"]
 
 
 def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tmp_path: Path) -> None:
@@ -92,6 +114,34 @@ def test_a_run_that_fails_leaves_the_ledgers_row_of_one_that_began_later(spark: 
     ledger.end(Entry("job", EARLY, LATE + timedelta(minutes=5)), "failed", error="It was wrong.")
     (row,) = rows_of(tmp_path, "users.analytics_job_metadata")
     assert (row["status"], row["created_at"], row["error_message"]) == ("failed", EARLY, "It was wrong.")
+
+
+def test_a_run_that_goes_on_is_not_taken_for_dead(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    ledger = Ledger(lake)
+    ledger.prepare()
+    begun = datetime.now(timezone.utc) - timedelta(minutes=20)
+    dead = begun - timedelta(hours=1)
+    for week, run_start in enumerate((begun, dead)):
+        ledger.begin(Entry("job", EARLY + timedelta(weeks=week), run_start))
+    with Staging(lake, "run", begun) as staging:
+        staging.write("rows", spark.range(1))
+        now = datetime.now(timezone.utc)
+        ledger.repair(Entry("job", EARLY, now), begun_and_alive(lake, now), lambda run_start: False)
+    rows = rows_of(tmp_path, "users.analytics_job_metadata")
+    assert {row["last_run"]: row["status"] for row in rows} == {begun: "running", dead: "failed"}
+
+
+def test_a_second_attempt_calls_nobody_dead(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(Lake(spark, LocalFolder(tmp_path)))
+    ledger.prepare()
+    for _ in range(2):
+        ledger.begin(Entry("job", EARLY, EARLY))
+    assert "died" not in "".join(capsys.readouterr())
+    ledger.begin(Entry("job", EARLY, LATE))
+    assert "the last run of this window died" in "".join(capsys.readouterr())
 
 
 def test_what_an_outrun_attempt_began_the_last_one_settles(spark: SparkSession, tmp_path: Path) -> None:

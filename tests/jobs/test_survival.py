@@ -123,6 +123,9 @@ def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
     resumed = list(backfill(JOB, calls, lake, settings))
     assert [chunk.outcome is None for chunk in resumed] == [True, False]
     assert wrong(lakehouse, pristine[1], *WINDOW) == []
+    lake.drop(PROMPTS)  # the log of runs still says that all is done
+    assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [False, False]
+    assert wrong(lakehouse, pristine[1], *WINDOW) == []
 
 
 @pytest.mark.long
