@@ -278,22 +278,24 @@ class Lake:
         """Drops a table of ours with its files."""
         self.place.drop(self.spark, table)
 
-    def overwrite(self, table: str, rows: DataFrame, condition: str, provenance: Provenance, based_on: int) -> None:
-        """Replaces the rows that satisfy the condition in one commit on top of the version that it is `based_on`.
+    def overwrite(
+        self, table: str, rows: DataFrame, condition: str, provenance: Provenance, on_top_of: Sequence[Commit]
+    ) -> None:
+        """Replaces the rows that satisfy the condition in one commit on top of these, the newest first.
 
         `condition` must be a range of one column: Delta overwrites by nothing that is not a comparison with a literal.
         The commit's user metadata is the provenance. Raises `ConflictError` where the table has moved on.
         """
         # Delta skips a transaction whose number it has seen, without a word: numbered by the last commit that changed
         # rows, one on top of any other publication does not happen, whatever came between. The check below notices.
-        known = [commit for commit in self.commits(table) if commit.version <= based_on]
-        changed_by = next((commit.version for commit in known if not commit.keeps_rows), known[-1].version)
+        changed_by = next((commit.version for commit in on_top_of if not commit.keeps_rows), on_top_of[-1].version)
         fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(changed_by + 1)}
         writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
         # Behind it another commit may have come already, such as an automatic compaction of files.
-        since = [commit.provenance for commit in self.commits(table, COMMITS_AT_ONCE) if commit.version > based_on]
+        commits = self.commits(table, COMMITS_AT_ONCE)
+        since = [commit.provenance for commit in commits if commit.version > on_top_of[0].version]
         if all(other is None or other.run_id != provenance.run_id for other in since):
             raise ConflictError(f"Another run wrote {table} at the same time.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract
 from jobs.errors import JobError
-from jobs.lake import Lake
+from jobs.lake import Commit, Lake
 from jobs.logs import log
 from jobs.provenance import Followed, Provenance, is_newer
 from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
@@ -105,17 +105,17 @@ def publish(
 
     def attempt() -> None:
         nonlocal done
-        version = lake.version(table)
-        if version > since:
-            _check_not_outrun(lake, table, provenance, since, followed)
-        current = lake.read(table, version).where(replacement.covered)
+        commits = lake.commits(table)
+        came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
+        _check_not_outrun(table, came_since, provenance, followed)
+        current = lake.read(table, commits[0].version).where(replacement.covered)
         comparison = replacement.compared_with(current)
         done = _counted(comparison)
         if done.is_empty:
             return
         content = content_after(comparison, replacement.contract.column_names, run_start)
         whole = content.unionByName(replacement.carried_over(current))
-        lake.overwrite(table, whole, replacement.covered, provenance, version)
+        lake.overwrite(table, whole, replacement.covered, provenance, commits)
 
     lake.insistently(table, attempt)
     if not done.is_empty:
@@ -124,15 +124,15 @@ def publish(
     return done
 
 
-def _check_not_outrun(lake: Lake, table: str, provenance: Provenance, since: int, followed: Followed | None) -> None:
-    """Who read later versions of the sources was later.
+def _check_not_outrun(
+    table: str, came_since: Sequence[Commit], provenance: Provenance, followed: Followed | None
+) -> None:
+    """Who read later versions of the sources was later. `came_since` are commits that changed rows since a run began.
 
     What a hand or a run with sources older than those `followed` has written is not among what this run makes anew: on
     top of it, nobody would look there again.
     """
-    for commit in lake.commits(table):
-        if commit.version <= since or commit.keeps_rows:
-            continue
+    for commit in came_since:
         if commit.provenance is None:
             raise OutrunError(f"The table {table} was written by hand in the meantime.")
         other = commit.made_by(provenance.job_name)

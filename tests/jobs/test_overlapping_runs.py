@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs import quarantine
-from jobs.lake import ConflictError, Lake
+from jobs.lake import Commit, ConflictError, Lake
 from jobs.ledger import Entry, Ledger
 from jobs.places import LocalFolder
 from jobs.provenance import Followed, Provenance
@@ -57,23 +57,23 @@ def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: Sp
     lake, week = Lake(spark, LocalFolder(tmp_path)), datetime(2025, 9, 1, tzinfo=timezone.utc)
     lake.create_missing(contract_of(PROMPTS))
 
-    def overwrite(name: str, based_on: int) -> None:
+    def overwrite(name: str, on_top_of: list[Commit]) -> None:
         replacement = week_of_prompts(spark, week, id=name)
         columns = contract_of(PROMPTS).column_names
         stamped = {name: instant(EARLY) for name in columns if name in STAMPS}
         rows = replacement.rows.withColumns(stamped).select(*columns)
         made_from = Provenance(name, "job", EARLY, (week.isoformat(), week.isoformat()), {})
-        lake.overwrite(PROMPTS, rows, replacement.covered, made_from, based_on)
+        lake.overwrite(PROMPTS, rows, replacement.covered, made_from, on_top_of)
 
-    overwrite("before", lake.version(PROMPTS))
-    one = lake.version(PROMPTS)
+    overwrite("before", lake.commits(PROMPTS))
+    one = lake.commits(PROMPTS)
     spark.sql(f"ALTER TABLE {PROMPTS} SET TBLPROPERTIES ('delta.logRetentionDuration' = 'interval 40 days')")
-    other = lake.version(PROMPTS)
+    other = lake.commits(PROMPTS)
     overwrite("one", one)
     with pytest.raises(ConflictError):
         overwrite("other", other)
     assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["one"]
-    overwrite("other", lake.version(PROMPTS))
+    overwrite("other", lake.commits(PROMPTS))
     assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["other"]
 
 
