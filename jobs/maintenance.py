@@ -35,11 +35,10 @@ class Maintained:
 
 
 def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
-    """Deletes old checks, runs and resolved rows of the quarantine, brings each table's rows together in few files.
+    """Deletes old rows of what only grows and files that no version needs; brings each table's rows together.
 
-    And files that no version needs. They stay as long as the feed and time travel may ask for them
-    (`vacuum_retain_hours`). Raises `JobError` in the end where an operation could be done on no table: then it is the
-    place that does not let us, and nobody would see.
+    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`). Raises `JobError` in the
+    end where an operation could be done on no table: then it is the place that does not let us, and nobody would see.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
