@@ -138,9 +138,10 @@ def backfill(
     """
     from datetime import datetime, timezone
 
+    from jobs.backfill import Chunk, chunks_of, read_chunk
     from jobs.backfill import backfill as run_chunks
-    from jobs.backfill import chunks_of, read_chunk
     from jobs.command import read_call
+    from jobs.publish import Changes
     from jobs.settings import load_settings
 
     declared = job_named(job)
@@ -148,31 +149,34 @@ def backfill(
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
-    rows = []
-    answer = []
+    chunks: list[Chunk] = []
     try:
         with progress(len(calls), f"backfill {job}") as (advance, phase):
             for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
-                changes = done.outcome.changes[table] if done.outcome else None
-                counts = (
-                    [str(n) for n in (changes.new, changes.changed, changes.gone, changes.unchanged)] if changes else []
-                )
-                as_numbers = {name: getattr(changes, name, None) for name in ("new", "changed", "gone", "unchanged")}
-                span = {"start": done.start.isoformat(), "end": done.end.isoformat()}
-                answer.append({**span, "done_before": changes is None, **as_numbers})
-                rows.append(
-                    [f"{done.start:%Y-%m-%d %H:%M}", f"{done.end:%Y-%m-%d %H:%M}", *(counts or ["done before"])]
-                )
+                chunks.append(done)
                 advance()
     finally:  # what is done is done, wherever it stops
+        counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]
+        names = list(Changes().counts)
         if as_json:
-            print_json(answer)
+            spans = [{"start": chunk.start.isoformat(), "end": chunk.end.isoformat()} for chunk in chunks]
+            print_json(
+                [
+                    {**span, "done_before": found is None, **(found or dict.fromkeys(names))}
+                    for span, found in zip(spans, counts, strict=True)
+                ]
+            )
         else:
-            columns = ["start", "end", "new", "changed", "gone", "unchanged"]
-            title = f"{table}{', dry run' if call.dry_run else ''}"
-            print_table(title, columns, [row + [None] * (6 - len(row)) for row in rows])
-    skipped = sum(len(row) == 3 for row in rows)
-    typer.echo(f"{len(rows)} chunks, {skipped} of them done before with these sources.", err=True)
+            cells: list[list[str | None]] = [
+                [
+                    *(f"{moment:%Y-%m-%d %H:%M}" for moment in (chunk.start, chunk.end)),
+                    *(map(str, found.values()) if found else ("done before", None, None, None)),
+                ]
+                for chunk, found in zip(chunks, counts, strict=True)
+            ]
+            print_table(f"{table}{', dry run' if call.dry_run else ''}", ["start", "end", *names], cells)
+    skipped = sum(found is None for found in counts)
+    typer.echo(f"{len(chunks)} chunks, {skipped} of them done before with these sources.", err=True)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from expectations.contract import Contract, contract_of
 from jobs import quarantine
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.explain_subjects import Subject
-from jobs.lake import Commit, Lake, instant_of
+from jobs.lake import Commit, Lake, instant_or_none
 from jobs.life_cycle import identified, span_of
 from jobs.logs import log
 from jobs.settings import Settings
@@ -159,13 +159,9 @@ def _columns_for_driver(schema: StructType) -> list[Column]:
     ]
 
 
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else instant_of(micros)
-
-
 def _values(row: Row, schema: StructType) -> Values:
     instants = {field.name for field in schema if isinstance(field.dataType, TimestampType)}
-    return {name: _moment(row[name]) if name in instants else row[name] for name in row.asDict()}
+    return {name: instant_or_none(row[name]) if name in instants else row[name] for name in row.asDict()}
 
 
 def gathered(rows: DataFrame) -> DataFrame:
@@ -241,7 +237,7 @@ def made_of(
     row = recomputed(subject, read.spans, read.usable, run_start, settings)
     found = subject.evidence(read.spans, read.usable)
     listed = [
-        Listed(r["source"], r["id"], _moment(r["at"]), r["role"], frozenset(r["columns"]))
+        Listed(r["source"], r["id"], instant_or_none(r["at"]), r["role"], frozenset(r["columns"]))
         for r in found.select(*_columns_for_driver(found.schema)).collect()
     ]
     listed.sort(key=lambda r: (r.role, r.source, r.at or datetime.min.replace(tzinfo=timezone.utc), r.id))
@@ -291,7 +287,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     found = near.select(*names)
     collected = [tuple(r) for r in found.select(*_columns_for_driver(found.schema)).collect()]
     collected.sort(key=lambda r: (r[2] or 0, r[0], r[1] or "", r[3]))
-    return tuple(Rejected(r[0], r[1], _moment(r[2]), r[3], _moment(r[4])) for r in collected)
+    return tuple(Rejected(r[0], r[1], instant_or_none(r[2]), r[3], instant_or_none(r[4])) for r in collected)
 
 
 _DIMENSIONS = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")

@@ -93,6 +93,11 @@ def instant_of(micros: int) -> datetime:
     return datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
 
 
+def instant_or_none(micros: int | None) -> datetime | None:
+    """The same of a value that may be null."""
+    return None if micros is None else instant_of(micros)
+
+
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
     """What is read; None, which is told, where it is no longer there."""
     try:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
-from jobs.lake import Lake, instant_of
+from jobs.lake import Lake, instant_or_none
 from jobs.logs import log
 
 TABLE = "users.analytics_job_metadata"
@@ -89,7 +89,7 @@ class Ledger:
             .selectExpr(*(f"unix_micros({name})" for name in names))
             .collect()
         )
-        found = [tuple(map(_instant_of, row)) for row in rows]
+        found = [tuple(map(instant_or_none, row)) for row in rows]
         return [(p, r, c) for p, r, c in found if p is not None and r is not None and c is not None]
 
     def _before(self, entry: Entry) -> _Before:
@@ -103,7 +103,7 @@ class Ledger:
             )
             .collect()[0]
         )
-        return _Before(row["status"], _instant_of(row["created_at"]), _instant_of(row["last_run"]))
+        return _Before(row["status"], instant_or_none(row["created_at"]), instant_or_none(row["last_run"]))
 
     def repair(self, entry: Entry, alive: Collection[datetime], has_published: Callable[[datetime], bool]) -> None:
         """Ends the rows that earlier runs of the job left `running` when they died, in whatever window.
@@ -139,10 +139,6 @@ class Ledger:
         contract = contract_of(TABLE)
         row = tuple(values[name] for name in contract.column_names)
         self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.spark_schema), _is_row_of(entry))
-
-
-def _instant_of(micros: int | None) -> datetime | None:
-    return None if micros is None else instant_of(micros)
 
 
 def _is_row_of(entry: Entry) -> str:

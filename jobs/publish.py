@@ -37,6 +37,11 @@ class Changes:
         return self.new + self.changed + self.gone == 0
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many rows of each kind, by its name."""
+        return {"new": self.new, "changed": self.changed, "gone": self.gone, "unchanged": self.unchanged}
+
+    @property
     def rows(self) -> int:
         """The rows that the window holds afterwards."""
         return self.new + self.changed + self.unchanged
@@ -119,8 +124,7 @@ def publish(
 
     lake.insistently(table, attempt)
     if not done.is_empty:
-        counts = {"new": done.new, "changed": done.changed, "gone": done.gone, "unchanged": done.unchanged}
-        log.info("published", table=table, **counts)
+        log.info("published", table=table, **done.counts)
     return done
 
 

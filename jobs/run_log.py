@@ -21,6 +21,9 @@ TABLE = "quality.runs"
 
 Status = Literal["succeeded", "rejected", "failed"]
 
+# A row from before the table had its last column does not tell the targets.
+_CAN_BE_FOLLOWED = "status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
+
 
 def new_run_id(job_name: str, run_start: datetime) -> str:
     """A name for a run of the job that no other has."""
@@ -63,7 +66,7 @@ def record(lake: Lake, run: EndedRun) -> None:
         run.is_automatic,
         _as_json(run.source_versions),
         _as_json(run.target_versions),
-        *((changes.new, changes.changed, changes.gone, changes.unchanged) if changes else (None,) * 4),
+        *(changes.counts.values() if changes else (None,) * 4),
         run.checks,
         run.failed_checks,
         run.message,
@@ -107,13 +110,12 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
     """The last run of the job that looked for what was new and succeeded, whether it changed anything or not."""
     if not lake.exists(TABLE):
         return None
-    # A row from before the table had its last column does not say it.
-    condition = f"job_name = '{job_name}' AND status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
     latest = lake.latest(TABLE)
     lake.check(contract_of(TABLE), exactly=True)
     moments = [f"unix_micros({name}) AS {name}" for name in ("run_start", "run_end")]
     columns = (*moments, "source_versions", "target_versions")
-    rows = latest.where(condition).orderBy(F.desc("run_end")).limit(1).selectExpr(*columns).collect()
+    runs = latest.where(f"job_name = '{job_name}' AND {_CAN_BE_FOLLOWED}")
+    rows = runs.orderBy(F.desc("run_end")).limit(1).selectExpr(*columns).collect()
     if not rows:
         return None
     versions = (json.loads(rows[0][name]) for name in ("source_versions", "target_versions"))
@@ -122,8 +124,8 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
 
 def latest_automatic_ids(lake: Lake) -> list[str]:
     """The `run_id`s of each job's last run that looked for what was new and succeeded: the next one begins there."""
-    followed = lake.latest(TABLE).where("status = 'succeeded' AND is_automatic")
-    return [row["id"] for row in followed.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
+    runs = lake.latest(TABLE).where(_CAN_BE_FOLLOWED)
+    return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
 
 
 def _as_json(versions: Mapping[str, int]) -> str:

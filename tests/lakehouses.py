@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
-from jobs import looked_at, sources
+from jobs import looked_at, quarantine, sources
 from jobs.command import Call, Job, read_call
 from jobs.lake import Lake
 from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
@@ -65,6 +65,13 @@ def week_of_prompts(spark: SparkSession, start: datetime, **values: object) -> R
     row = {"calculation_period_start": start, "calculation_period_end": start + timedelta(weeks=1), **values}
     rows = spark.createDataFrame([tuple(row.get(field.name) for field in own)], own)
     return Replacement(contract, rows, f"calculation_period_start = {sql_moment(start)}", "true")
+
+
+def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start: datetime) -> None:
+    """Has the quarantine know that of this source these rows alone are rejected."""
+    schema = "source string, row_key string, reason string, row_json string, violations array<string>"
+    found = lake.spark.createDataFrame([(source, key, "missing_time", "{}", None) for key in keys], schema)
+    quarantine.record(lake, found, [source], run_id, run_start)
 
 
 def version_of(lakehouse: Path, table: str) -> int:

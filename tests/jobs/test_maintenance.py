@@ -22,7 +22,7 @@ from jobs.places import LocalFolder
 from jobs.provenance import Provenance
 from jobs.publish import Changes, publish
 from jobs.settings import Settings
-from tests.lakehouses import HOURLY, PROMPTS, rows_of, version_of, week_of_prompts
+from tests.lakehouses import PROMPTS, reject, rows_of, version_of, week_of_prompts
 
 RUNS = 12
 FILES_PER_COMMIT = 2
@@ -30,6 +30,7 @@ FILES_PER_COMMIT = 2
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LEDGER = "users.analytics_job_metadata"
+SOURCE = "ai_insights.teacher_guidance_metrics"
 
 
 def shortened_run(lake: Lake, number: int) -> None:
@@ -138,10 +139,8 @@ def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stay
     lake, now = Lake(spark, LocalFolder(tmp_path)), datetime.now(timezone.utc)
     for table in (quarantine.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
-    schema = "source string, row_key string, reason string, row_json string, violations array<string>"
     for number, keys in enumerate(("ab", "b")):
-        found = spark.createDataFrame([(HOURLY, key, "missing_time", "{}", None) for key in keys], schema)
-        quarantine.record(lake, found, [HOURLY], f"run-{number}", now + timedelta(minutes=number))
+        reject(lake, SOURCE, keys, f"run-{number}", now + timedelta(minutes=number))
     for name, is_automatic in (("first", True), ("latest", True), ("window", False)):
         run = run_log.EndedRun(name, "job", (NOW, NOW), now, "succeeded", is_automatic, {}, {}, Changes())
         run_log.record(lake, run)

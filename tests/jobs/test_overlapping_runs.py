@@ -16,14 +16,13 @@ from jobs.places import LocalFolder
 from jobs.provenance import Followed, Provenance
 from jobs.publish import Changes, OutrunError, publish
 from jobs.staging import Staging, begun_and_alive
-from tests.lakehouses import PROMPTS, rows_of, week_of_prompts
+from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts
 from transforms.changes import STAMPS
 from transforms.columns import instant
 
 SOURCE = "ai_insights.teacher_guidance_metrics"
 EARLY = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 LATE = EARLY + timedelta(minutes=5)
-FINDINGS = "source string, row_key string, reason string, row_json string, violations array<string>"
 
 
 def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark: SparkSession, tmp_path: Path) -> None:
@@ -81,21 +80,17 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(quarantine.TABLE))
 
-    def record(keys: list[str], run_id: str, run_start: datetime) -> None:
-        found = spark.createDataFrame([(SOURCE, key, "missing_time", "{}", None) for key in keys], FINDINGS)
-        quarantine.record(lake, found, [SOURCE], run_id, run_start)
-
     def told() -> dict[str, tuple[str, str, str | None]]:
         rows = rows_of(tmp_path, quarantine.TABLE)
         return {row["row_key"]: (row["first_run_id"], row["last_run_id"], row["resolved_run_id"]) for row in rows}
 
-    record(["mended"], "first", EARLY - timedelta(hours=1))
-    record(["new"], "late", LATE)  # which finds the other row mended
+    reject(lake, SOURCE, ["mended"], "first", EARLY - timedelta(hours=1))
+    reject(lake, SOURCE, ["new"], "late", LATE)  # which finds the other row mended
     expected = {"mended": ("first", "first", "late"), "new": ("late", "late", None)}
     assert told() == expected
-    record(["mended"], "early", EARLY)  # which has read older sources
+    reject(lake, SOURCE, ["mended"], "early", EARLY)  # which has read older sources
     assert told() == expected
-    record(["mended"], "latest", LATE + timedelta(minutes=5))
+    reject(lake, SOURCE, ["mended"], "latest", LATE + timedelta(minutes=5))
     assert told() == {"mended": ("first", "latest", None), "new": ("late", "late", "latest")}
 
 
