@@ -18,14 +18,14 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import sample_sessions
 from jobs.lake import Lake
-from jobs.places import LocalFolder
-from jobs.sample_defects import TIMES, with_defects
-from jobs.sample_lakehouse import BUSY_DENSITY, tables_of
-from jobs.sample_people import Scale
-from jobs.sample_random import Dice, key
+from jobs.sample import classroom
+from jobs.sample.defects import TIMES, with_defects
+from jobs.sample.lakehouse import BUSY_DENSITY, tables_of
+from jobs.sample.people import Scale
+from jobs.sample.randomness import Dice, key
 from jobs.spark_session import open_session
+from jobs.storage import LocalFolder
 from transforms.usable_rows import RULES
 
 MARK = "_benchmark.json"
@@ -128,7 +128,7 @@ def benchmark_tables(
 ) -> dict[str, DataFrame]:
     """The tables that jobs read, by name, each with its contract's columns and types."""
     scale, dice = Scale(sessions, days, FIRST_DAY, BUSY_DENSITY), Dice(seed)
-    frame = sample_sessions.session_frame(spark, scale, dice)
+    frame = classroom.session_frame(spark, scale, dice)
     tables = with_defects(tables_of(spark, skewed(frame, dice) if skew else frame, scale, dice))
     return {
         name: with_invalid_rows(name, with_copies(name, with_wide_texts(name, rows)))

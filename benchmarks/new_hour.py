@@ -18,8 +18,8 @@ from pyspark.sql.types import TimestampType
 
 from benchmarks.lakehouse import FIRST_DAY, MARK
 from jobs.lake import Lake
-from jobs.places import LocalFolder
 from jobs.spark_session import open_session
+from jobs.storage import LocalFolder
 from transforms.columns import hour_of
 from transforms.usable_rows import RULES, SESSIONS
 

@@ -22,14 +22,14 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from benchmarks import in_plots, in_tables
-from benchmarks.comparing import differences
+from benchmarks import plots, tables
+from benchmarks.comparison import differences
 from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
 from benchmarks.processes import ROOT, Taken, module, run, spark_submit
-from benchmarks.references import in_spark
+from benchmarks.references import spark_reference
 from jobs.command import read_call
-from jobs.names import JOBS, job_named
+from jobs.registry import JOBS, job_named
 
 SIZES = (1_000, 10_000, 100_000)
 JOB = "job"
@@ -51,8 +51,8 @@ class Case:
             return spark_submit(f"jobs/{self.job}.py", "--lakehouse", str(self.lakehouse))
         arguments = (self.job, str(self.lakehouse), str(self.out(contender)))
         if contender == DUCKDB:
-            return module("benchmarks.references.in_duckdb", *arguments)
-        return spark_submit("benchmarks/references/in_spark.py", *arguments)
+            return module("benchmarks.references.duckdb_reference", *arguments)
+        return spark_submit("benchmarks/references/spark_reference.py", *arguments)
 
     def out(self, contender: str) -> Path:
         """Where a reference writes: a file, or a folder of them."""
@@ -65,7 +65,7 @@ class Case:
     @property
     def contenders(self) -> tuple[str, ...]:
         """The job and the references that it has."""
-        return (JOB, DUCKDB, SPARK) if self.job in in_spark.JOBS else (JOB, DUCKDB)
+        return (JOB, DUCKDB, SPARK) if self.job in spark_reference.JOBS else (JOB, DUCKDB)
 
 
 def make_lakehouse(work: Path, sessions: int, days: int, skew: bool, seed: int) -> Path:
@@ -110,7 +110,7 @@ def profiled(case: Case) -> dict[str, Any]:
     events.mkdir()
     logged = {**CONF, "spark.eventLog.dir": events.as_uri()}
     process = spark_submit(
-        "benchmarks/profiled.py", str(phases), case.job, "--lakehouse", str(case.lakehouse), conf=logged
+        "benchmarks/profile_job.py", str(phases), case.job, "--lakehouse", str(case.lakehouse), conf=logged
     )
     taken = run(process, case.log("profiled"))
     return read_event_log(events, [("start-up", taken.begun), *read_phases(phases)], taken.ended).as_json()
@@ -225,9 +225,9 @@ def main() -> None:
                 results["cases"][-1]["new_hour"] = with_new_hour(case)
             given.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         forget_runs(lakehouse)
-    text = in_tables.text_of(results)
+    text = tables.text_of(results)
     given.table.write_text(text, encoding="utf-8")
-    in_plots.write_plot(results, given.plot)
+    plots.write_plot(results, given.plot)
     sys.stdout.write(text)
 
 

@@ -11,8 +11,8 @@ from jobs import run_log, sources
 from jobs.command import Call, Job, carry_out
 from jobs.errors import JobError, UsageError
 from jobs.lake import Lake
-from jobs.life_cycle import Outcome, Run, span_of
 from jobs.logs import log
+from jobs.pipeline import Outcome, Run, span_of
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 

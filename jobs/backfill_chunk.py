@@ -14,7 +14,7 @@ from typing import Any
 from jobs.command import Call, Job, answered, read_call, run_job
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
-from jobs.names import JOBS, job_named
+from jobs.registry import JOBS, job_named
 
 
 def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:

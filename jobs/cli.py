@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobs.command import answered, lakehouse_folder, open_lake
+from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import JobError, UsageError
 from jobs.logs import set_up_logs
-from jobs.names import job_named, nearest
 from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
-from jobs.screen import phases, print_json, print_table, progress
-from jobs.workspace import app as workspace
+from jobs.registry import job_named, nearest
+from jobs.workspace.commands import app as workspace
 
 if TYPE_CHECKING:
     from datetime import date
@@ -72,9 +72,9 @@ def sample(
     """
     from expectations.contract import contract_of
     from jobs.lake import Lake
-    from jobs.places import LocalFolder
-    from jobs.sample_lakehouse import BUSY_DENSITY, PILOT_DENSITY, PILOT_SESSIONS, sample_tables
+    from jobs.sample.lakehouse import BUSY_DENSITY, PILOT_DENSITY, PILOT_SESSIONS, sample_tables
     from jobs.spark_session import open_session
+    from jobs.storage import LocalFolder
 
     try:
         lakehouse.mkdir(parents=True, exist_ok=True)
@@ -348,8 +348,8 @@ def report(
         raise UsageError(f"The folder {out.parent} of --out does not exist.")
     if out.is_dir():
         raise UsageError(f"The path {out} of --out is a folder: name a file in it.")
-    from jobs.report import Reader
-    from jobs.report_page import page
+    from jobs.report.figures import Reader
+    from jobs.report.page import page
 
     with phases() as phase:
         phase("start Spark")
@@ -385,10 +385,10 @@ def explain(
 
     Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T14:00Z --lakehouse demo-lakehouse
     """
-    from jobs.explain import explain as explain_row
-    from jobs.explain_subjects import subject_of
-    from jobs.explain_text import as_json as json_of
-    from jobs.explain_text import as_text
+    from jobs.explain.explanation import explain as explain_row
+    from jobs.explain.subjects import subject_of
+    from jobs.explain.text import as_json as json_of
+    from jobs.explain.text import as_text
     from jobs.settings import load_settings
 
     name, tables = _explained(table)
@@ -409,7 +409,7 @@ def explain(
 
 def _explained(table: str) -> tuple[str, tuple[str, ...]]:
     """The rollup that a name means, and its tables: all of them, or the one that is named."""
-    from jobs.explain_subjects import NAMES
+    from jobs.explain.subjects import NAMES
 
     if table in NAMES:
         return table, NAMES[table]
@@ -455,7 +455,7 @@ def _contract(table: str) -> Contract:
 
 
 def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:
-    from transforms.changes import STAMPS
+    from transforms.table_diff import STAMPS
 
     public = contract.public_columns
     if columns is None:

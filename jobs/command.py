@@ -21,7 +21,7 @@ from transforms.windows import PeriodLength
 
 if TYPE_CHECKING:
     from jobs.lake import Lake
-    from jobs.life_cycle import Outcome, Run
+    from jobs.pipeline import Outcome, Run
     from jobs.settings import Settings
 
 DEFAULT_CATALOG = "classwaves"
@@ -145,8 +145,8 @@ def job_parser(job: Job[W]) -> _Parser:
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
     """The lake that a call names, in a Spark session; raises `UsageError` where there is none."""
     from jobs.lake import Lake
-    from jobs.places import Catalog, LocalFolder
     from jobs.spark_session import check_delta, open_session
+    from jobs.storage import Catalog, LocalFolder
 
     if lakehouse is not None and catalog is not None:
         raise UsageError("Give --lakehouse or --catalog, not both.")
@@ -174,8 +174,8 @@ def carry_out(
     """One run of a job in an open lake, and the whole of it again where another run was faster, with newer sources."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-    from jobs.life_cycle import Execution, Mode
     from jobs.lineage import told_of
+    from jobs.pipeline import Execution, Mode
     from jobs.publish import OutrunError
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
@@ -203,7 +203,7 @@ def carry_out(
 
 def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
-    from jobs.life_cycle import Run
+    from jobs.pipeline import Run
     from jobs.settings import load_settings
 
     settings = load_settings()

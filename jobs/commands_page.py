@@ -11,7 +11,7 @@ import typer
 
 from jobs.cli import app
 from jobs.command import job_parser
-from jobs.names import JOBS, job_named
+from jobs.registry import JOBS, job_named
 
 _INTRODUCTION = """# Commands
 

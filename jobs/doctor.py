@@ -213,7 +213,7 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
 
 def _sources(lake: Lake) -> Iterator[Finding]:
     from jobs.command import read_call
-    from jobs.names import JOBS, job_named
+    from jobs.registry import JOBS, job_named
     from jobs.rollup import REQUIRED_SOURCES
 
     jobs_of: dict[str, list[str]] = {}

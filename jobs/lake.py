@@ -1,4 +1,4 @@
-"""The lake: all that reads and writes Delta tables; where they are and how they are found is in `jobs.places`.
+"""The lake: all that reads and writes Delta tables; where they are and how they are found is in `jobs.storage`.
 
 Tables go by their two-part names (`analytics.session_events`) under the session's current catalog.
 """
@@ -21,8 +21,8 @@ from expectations.contract import Contract
 from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
-from jobs.places import Place, create_schema, location_clause
 from jobs.provenance import Provenance
+from jobs.storage import Place, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""

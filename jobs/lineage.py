@@ -22,7 +22,7 @@ from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from expectations.gate import Check
-    from jobs.life_cycle import Progress
+    from jobs.pipeline import Progress
 
 PRODUCER = "urn:classwaves:analytics"
 TIMEOUT = 5.0

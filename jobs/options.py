@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.command import lakehouse_folder
-from jobs.names import JOBS
+from jobs.registry import JOBS
 
 
 def complete_job(incomplete: str) -> list[str]:

@@ -14,7 +14,7 @@ from jobs.errors import JobError
 from jobs.lake import Commit, Lake
 from jobs.logs import log
 from jobs.provenance import Followed, Provenance, is_newer
-from transforms.changes import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
+from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
 class OutrunError(JobError):

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
+from jobs.incremental.source_subset import LookedAt
 from jobs.lake import Lake
-from jobs.looked_at import LookedAt
 from transforms.columns import instant
 from transforms.usable_rows import key_hash
 

@@ -13,8 +13,8 @@ from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.rollup import REQUIRED_SOURCES
 from jobs.staging import Staging
+from transforms.combine import together
 from transforms.metric_settings import MetricSettings
-from transforms.parts import together
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
     EVENTS,

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.reconciliation.mirror_tables import rows_unlike
 from expectations.reconciliation.totals import totals_of
-from expectations.reconciliation.twins import rows_unlike
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
 from jobs.lake import Lake
 from jobs.logs import log

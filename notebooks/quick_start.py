@@ -14,11 +14,11 @@ from pathlib import Path
 from expectations.contract import contract_of
 from jobs.command import Call, carry_out, sentence_on
 from jobs.lake import Lake
-from jobs.life_cycle import Run
-from jobs.places import Catalog, LocalFolder
-from jobs.sample_lakehouse import sample_tables
+from jobs.pipeline import Run
+from jobs.sample.lakehouse import sample_tables
 from jobs.settings import Settings
 from jobs.spark_session import open_session
+from jobs.storage import Catalog, LocalFolder
 from jobs.teacher_prompt_effectiveness import JOB
 
 LAKEHOUSE: Path | None = Path(tempfile.mkdtemp())

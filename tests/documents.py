@@ -19,10 +19,10 @@ from pyspark.sql import SparkSession
 
 from jobs import cli
 from jobs.command import job_parser
-from jobs.names import JOBS, job_named
+from jobs.registry import JOBS, job_named
 from tests.conftest import ROOT
 from tests.delta_io import write_lake
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.processes import own_environment
 
 LAKEHOUSE = Path("demo-lakehouse")

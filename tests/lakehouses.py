@@ -16,17 +16,18 @@ from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
 from expectations.literals import sql_moment
-from jobs import looked_at, quarantine, sources
+from jobs import quarantine, sources
 from jobs.command import Call, Job, read_call
+from jobs.incremental import source_subset
 from jobs.lake import Lake
-from jobs.life_cycle import Execution, Mode, Outcome, Phase, Run
-from jobs.names import JOBS, job_named
-from jobs.places import LocalFolder
+from jobs.pipeline import Execution, Mode, Outcome, Phase, Run
 from jobs.publish import Replacement
+from jobs.registry import JOBS, job_named
 from jobs.settings import Settings
+from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
-from transforms.changes import STAMPS
+from transforms.table_diff import STAMPS
 from transforms.windows import PeriodLength
 
 HOURLY = "analytics.dashboard_metrics_hourly"
@@ -43,7 +44,7 @@ def long_sources() -> Iterator[None]:
     """All sources count as long, and what a run looks at as few of their rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "LONG", 0)
-        patch.setattr(looked_at, "MOST_OF", 0)
+        patch.setattr(source_subset, "MOST_OF", 0)
         yield
 
 

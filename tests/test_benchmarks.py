@@ -10,16 +10,16 @@ import duckdb
 import pytest
 from pyspark.sql import SparkSession
 
-from benchmarks import comparing, in_plots, in_tables
+from benchmarks import comparison, plots, tables
 from benchmarks.event_log import read_event_log
 from benchmarks.lakehouse import write_lakehouse
 from benchmarks.new_hour import moved
-from benchmarks.references import in_duckdb, in_spark
+from benchmarks.references import duckdb_reference, spark_reference
 from jobs import dashboard_metrics_hourly
-from jobs.names import JOBS
+from jobs.registry import JOBS
 from tests.conftest import EXAMPLE, Table
 from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, run
-from tests.transforms.comparing import assert_rows
+from tests.transforms.assertions import assert_rows
 
 TIMES = {"metric_hour", "summary_date", "calculation_period_start", "calculation_period_end"}
 """Part of the key, and so of the `id`: JSON has them as texts."""
@@ -50,7 +50,7 @@ def assert_has_the_example(found: list[dict[str, Any]], job: str) -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_duckdb_has_the_rows_of_the_example(tmp_path: Path, job: str) -> None:
-    in_duckdb.compute(job, EXAMPLE / "lake", tmp_path / "rows.parquet")
+    duckdb_reference.compute(job, EXAMPLE / "lake", tmp_path / "rows.parquet")
     assert_has_the_example(rows_in(tmp_path / "rows.parquet"), job)
 
 
@@ -64,9 +64,9 @@ def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_the_job_publishes_what_duckdb_finds(lakehouse: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.parquet"
-    in_duckdb.compute("dashboard_metrics_hourly", lakehouse, out)
+    duckdb_reference.compute("dashboard_metrics_hourly", lakehouse, out)
     for table in (HOURLY, HOURLY_OF_USERS):
-        assert comparing.differences(lakehouse, table, out) == []
+        assert comparison.differences(lakehouse, table, out) == []
 
 
 @pytest.mark.long  # Spark plans the generator's expressions and a statement of forty joins longer than it computes them
@@ -74,15 +74,15 @@ def test_job_and_references_agree_on_a_generated_lakehouse(spark: SparkSession, 
     folder, out = tmp_path / "lake", tmp_path / "rows"
     write_lakehouse(spark, folder, sessions=50)
     run(spark, folder, dashboard_metrics_hourly.JOB)
-    in_duckdb.compute("dashboard_metrics_hourly", folder, tmp_path / "rows.parquet")
-    in_spark.compute(spark, "dashboard_metrics_hourly", folder, out)
-    assert comparing.differences(folder, HOURLY, tmp_path / "rows.parquet") == []
-    assert comparing.differences(folder, HOURLY, out / "*.parquet") == []
+    duckdb_reference.compute("dashboard_metrics_hourly", folder, tmp_path / "rows.parquet")
+    spark_reference.compute(spark, "dashboard_metrics_hourly", folder, out)
+    assert comparison.differences(folder, HOURLY, tmp_path / "rows.parquet") == []
+    assert comparison.differences(folder, HOURLY, out / "*.parquet") == []
 
 
 def test_a_difference_is_told_by_table_key_and_column_and_nothing_of_the_rows(lakehouse: Path, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.parquet", tmp_path / "wrong.parquet"
-    in_duckdb.compute("dashboard_metrics_hourly", lakehouse, right)
+    duckdb_reference.compute("dashboard_metrics_hourly", lakehouse, right)
     with duckdb.connect() as connection:
         connection.execute(
             f"""COPY (
@@ -94,7 +94,7 @@ def test_a_difference_is_told_by_table_key_and_column_and_nothing_of_the_rows(la
             ) TO '{wrong}'"""
         )
     count = len(rows_in(right))
-    assert comparing.differences(lakehouse, HOURLY, wrong) == [
+    assert comparison.differences(lakehouse, HOURLY, wrong) == [
         f"{HOURLY} by school_id, metric_hour: {count} rows of the job, {count - 1} of the reference, "
         f"{count - 1} with the same key",
         f"{HOURLY} by school_id, metric_hour, column total_storage_gb: {count - 1} of {count - 1} rows differ",
@@ -180,11 +180,11 @@ def test_a_table_has_each_time_and_its_ratio() -> None:
         "rows_per_second_and_core": 1_500.0,
         "times": {"job": taken, "DuckDB": {**taken, "seconds": 4.0}},
         "bytes_of_sources": 4_000,
-        "profile": {"phases": {}, "total": dict.fromkeys(in_tables.COLUMNS, 0)},
-        "new_hour": {"phases": {}, "total": {**dict.fromkeys(in_tables.COLUMNS, 0), "bytes_of_files_read": 5_000}},
+        "profile": {"phases": {}, "total": dict.fromkeys(tables.COLUMNS, 0)},
+        "new_hour": {"phases": {}, "total": {**dict.fromkeys(tables.COLUMNS, 0), "bytes_of_files_read": 5_000}},
     }
     machine = {"at": "now", "cores": 2, "memory_bytes": 2**34, "python": "3.11"}
-    text = in_tables.text_of({"machine": machine, "repeats": 3, "cases": [case]})
+    text = tables.text_of({"machine": machine, "repeats": 3, "cases": [case]})
     assert "| `dashboard_metrics_hourly` | 1,000 | 90,000 | 30.0 | 50 | 2.0 | 4.0 | 7.50 |  |  | 1,500 |" in text
     assert "### One more hour: files of 1.25 times the sources' bytes are read" in text
 
@@ -201,7 +201,7 @@ def test_a_picture_tells_tasks_from_the_driver_and_has_every_phase(tmp_path: Pat
         "look for what is new": phase(1, 1),
     }
     case = {"job": "a_job", "lakehouse": {"sessions": 1000}, "profile": {"phases": phases}}
-    shares = [(share["group"], share["kind"], share["seconds"]) for share in in_plots.shares({"cases": [case]})]
+    shares = [(share["group"], share["kind"], share["seconds"]) for share in plots.shares({"cases": [case]})]
     assert [share for share in shares if share[2]] == [
         ("start", "driver alone", 4),
         ("start", "driver alone", 3),
@@ -211,7 +211,7 @@ def test_a_picture_tells_tasks_from_the_driver_and_has_every_phase(tmp_path: Pat
         ("publish", "driver alone", 1),
         ("look", "with a task", 1),
     ]
-    in_plots.write_plot({"cases": [case]}, tmp_path / "images" / "plot.svg")
+    plots.write_plot({"cases": [case]}, tmp_path / "images" / "plot.svg")
     drawn = (tmp_path / "images" / "plot.svg").read_text(encoding="utf-8")
     assert drawn.startswith("<svg")
     assert "a_job, 1,000 sessions" in drawn

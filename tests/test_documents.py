@@ -14,7 +14,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs.commands_page import commands_page
-from jobs.names import JOBS
+from jobs.registry import JOBS
 from tests.conftest import ROOT
 from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
 from tests.lakehouses import PROMPTS, rows_of

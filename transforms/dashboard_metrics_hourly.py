@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage, weighted_mean
+from transforms.combine import as_count, one_row_per_key
 from transforms.metric_settings import MetricSettings
-from transforms.parts import as_count, one_row_per_key
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.windows import HourWindow
 

@@ -13,9 +13,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.columns import mean, not_negative, percentage, seconds_between
+from transforms.combine import as_count, one_row_per_key
 from transforms.local_dates import UTC, known_zone, local_date
 from transforms.metric_settings import MetricSettings
-from transforms.parts import as_count, one_row_per_key
 from transforms.prompts import count_with, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.trend import TREND_DAYS, with_improvement_trend

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import mean, percentage
+from transforms.combine import as_count
 from transforms.metric_settings import MetricSettings
-from transforms.parts import as_count
 from transforms.prompts import count_with, response_time
 from transforms.student_t import student_t_95
 from transforms.windows import PeriodWindow

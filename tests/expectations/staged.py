@@ -15,7 +15,7 @@ from expectations.contract import Column, Contract, contract_of
 from expectations.suites import ROWS_OF_THE_ID, ROWS_OF_THE_KEY, Range, Volume, prepared, rollup_suite
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.rollup import Rollup
-from transforms.changes import STAMPS
+from transforms.table_diff import STAMPS
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.gate import judge, relative_differences
 from expectations.reconciliation import teacher_analytics_summary, teacher_prompt_effectiveness
-from expectations.reconciliation.twins import rows_unlike
+from expectations.reconciliation.mirror_tables import rows_unlike
 from expectations.suites import reconciliation_suite
 from tests.conftest import Table, read_table
 from tests.expectations.staged import BETWEEN, DAILY

@@ -19,7 +19,7 @@ from expectations.suites import (
     rollup_suite,
 )
 from tests.expectations.staged import BETWEEN, HOURLY, NOT_NULL_CHECK, ROW_COUNT
-from transforms.changes import STAMPS
+from transforms.table_diff import STAMPS
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite

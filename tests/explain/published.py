@@ -13,12 +13,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.explain import Explanation, Listed, explain, gathered, recomputed
-from jobs.explain_subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
+from jobs.explain.explanation import Explanation, Listed, explain, gathered, recomputed
+from jobs.explain.subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
 from jobs.lake import Lake
-from jobs.places import LocalFolder
 from jobs.settings import Settings
 from jobs.sources import judged, raw_rows
+from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
 from transforms.sessions import session_spans

@@ -10,13 +10,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import cli, dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.explain import Explanation, Listed, same
+from jobs.explain.explanation import Explanation, Listed, same
 from tests.delta_io import write_lake, write_table
 from tests.explain.published import DAYS, HOURS, PERIODS, RUN_START, Oracle, Published, spark_row, value_of
 from tests.lakehouses import HOURLY, rows_of, run, version_of
-from tests.messy import messy_tables
-from transforms.changes import STAMPS
-from transforms.evidence import COUNTS
+from tests.messy_lakehouse import messy_tables
+from transforms.evidence.parts import COUNTS
+from transforms.table_diff import STAMPS
 
 COUNTED = {
     HOURS: (

@@ -15,7 +15,7 @@ from pathlib import Path
 from jobs import spark_session
 from jobs.command import answered, read_call, run_job
 from jobs.logs import set_up_logs
-from jobs.names import job_named
+from jobs.registry import job_named
 from tests.conftest import ROOT, combined_properties
 from tests.processes import own_environment
 

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.names import job_named
+from jobs.registry import job_named
 from tests.delta_io import write_lake, write_table
 from tests.faults.process import start
 from tests.lakehouses import DAILY, DAILY_OF_USERS, TARGETS, rows_of, run, unlike, version_of
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.oracle.rollups import wanted
 
 Rows = list[dict[str, Any]]

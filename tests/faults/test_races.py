@@ -11,7 +11,7 @@ import pytest
 from tests.delta_io import Tables, write_lake
 from tests.faults.process import start
 from tests.lakehouses import TARGETS, rows_of, unlike
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.oracle.rollups import wanted
 
 WINDOWS = [

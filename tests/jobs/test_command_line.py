@@ -21,7 +21,7 @@ from jobs import cli
 from jobs.backfill import Chunk
 from jobs.command import sentence_on
 from jobs.errors import JobError
-from jobs.life_cycle import Outcome, Run
+from jobs.pipeline import Outcome, Run
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
 from tests.conftest import ROOT

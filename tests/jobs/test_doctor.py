@@ -15,10 +15,10 @@ from expectations import contract
 from jobs import cli, doctor, spark_session
 from jobs.doctor import Finding, examined
 from jobs.lake import Lake
-from jobs.places import LocalFolder
+from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, write_lake, write_table
 from tests.lakehouses import PROMPTS
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 
 GUIDANCE = "ai_insights.teacher_guidance_metrics"
 

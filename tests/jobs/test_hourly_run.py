@@ -18,14 +18,14 @@ from jobs import cli
 from jobs import dashboard_metrics_hourly as job
 from jobs.errors import GateRefusedError
 from jobs.lake import COMMITS_LOOKED_AT, Commit, ConflictError, Lake
-from jobs.life_cycle import Outcome
-from jobs.places import LocalFolder
+from jobs.pipeline import Outcome
 from jobs.provenance import Provenance
 from jobs.publish import Replacement, publish
+from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run, version_of
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, hourly
 
 WINDOW = ("2025-10-20", "2025-11-17")

@@ -20,13 +20,13 @@ from jobs import logs, teacher_prompt_effectiveness
 from jobs.command import Call, carry_out
 from jobs.errors import GateRefusedError
 from jobs.lake import Lake
-from jobs.life_cycle import Progress, Run
 from jobs.lineage import columns_read, run_uuid, told_of
-from jobs.places import LocalFolder
+from jobs.pipeline import Progress, Run
 from jobs.settings import Settings
+from jobs.storage import LocalFolder
 from tests.delta_io import write_lake
 from tests.lakehouses import PROMPTS, rows_of, version_of
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 
 GUIDANCE = "ai_insights.teacher_guidance_metrics"
 SESSIONS = "sessions.classroom_sessions"

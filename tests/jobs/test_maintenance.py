@@ -18,10 +18,10 @@ from jobs.errors import JobError
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
-from jobs.places import LocalFolder
 from jobs.provenance import Provenance
 from jobs.publish import Changes, publish
 from jobs.settings import Settings
+from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, version_of, week_of_prompts
 
 RUNS = 12

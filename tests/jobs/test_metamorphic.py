@@ -16,11 +16,11 @@ from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.command import Call, Job
 from jobs.lake import Lake
-from jobs.places import LocalFolder
 from jobs.staging import Staging
+from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_table
 from tests.lakehouses import differences
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from transforms.metric_settings import MetricSettings
 
 Row = dict[str, Any]

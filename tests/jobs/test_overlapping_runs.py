@@ -12,13 +12,13 @@ from expectations.contract import contract_of
 from jobs import quarantine
 from jobs.lake import Commit, ConflictError, Lake
 from jobs.ledger import Entry, Ledger
-from jobs.places import LocalFolder
 from jobs.provenance import Followed, Provenance
 from jobs.publish import Changes, OutrunError, publish
 from jobs.staging import Staging, begun_and_alive
+from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts
-from transforms.changes import STAMPS
 from transforms.columns import instant
+from transforms.table_diff import STAMPS
 
 SOURCE = "ai_insights.teacher_guidance_metrics"
 EARLY = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -14,13 +14,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import looked_at, sources
-from jobs.changed import changes_since
+from jobs import sources
 from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.incremental import source_subset
+from jobs.incremental.source_changes import changes_since
 from jobs.lake import Lake
-from jobs.places import LocalFolder
 from jobs.provenance import Followed
 from jobs.staging import Staging
+from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources
 from transforms.metric_settings import MetricSettings
 from transforms.usable_rows import EVENTS, SESSIONS, columns_read, copied_keys
@@ -154,20 +155,20 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 
 
 @pytest.fixture(scope="module")
-def near(lake: Lake) -> Iterator[tuple[looked_at.LookedAt, dict[str, str]]]:
+def near(lake: Lake) -> Iterator[tuple[source_subset.LookedAt, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
     staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
     with long_sources(), staging, whole_plans(lake):
         nothing = changes_since(lake, staging, Followed(versions, RUN_START), versions, 0)
         assert nothing.rows == {}
-        found = looked_at.rows_near(
+        found = source_subset.rows_near(
             lake, staging, versions, nothing, lambda moment: ROLLUP.is_near(moment, DAY, MetricSettings())
         )
         assert found is not None
         yield found, staging.plans
 
 
-def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[looked_at.LookedAt, dict[str, str]]) -> None:
+def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[source_subset.LookedAt, dict[str, str]]) -> None:
     _, plans = near
     scans = {name: scans_of(plans[name], TRANSCRIPTIONS) for name in ("near", "keys", "places")}
     assert scans == {
@@ -178,7 +179,7 @@ def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[looked_at.Look
 
 
 def test_rows_near_are_read_from_files_of_their_time(
-    lake: Lake, near: tuple[looked_at.LookedAt, dict[str, str]]
+    lake: Lake, near: tuple[source_subset.LookedAt, dict[str, str]]
 ) -> None:
     found = near[0].rows[TRANSCRIPTIONS]
     plan = plan_of(found)

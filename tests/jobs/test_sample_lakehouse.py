@@ -15,9 +15,9 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.sample_defects import MODELS, TIMES
-from jobs.sample_lakehouse import BUSY_DENSITY, sample_tables
-from jobs.sample_people import Scale
+from jobs.sample.defects import MODELS, TIMES
+from jobs.sample.lakehouse import BUSY_DENSITY, sample_tables
+from jobs.sample.people import Scale
 
 Rows = dict[str, list[Row]]
 

@@ -20,16 +20,16 @@ from jobs.command import Call, carry_out
 from jobs.errors import GateRefusedError, UsageError
 from jobs.failures import OutsideError, says_gone
 from jobs.lake import Lake
-from jobs.life_cycle import Run
-from jobs.places import LocalFolder
+from jobs.pipeline import Run
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
+from jobs.storage import LocalFolder
 from jobs.verdicts import data_docs
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.oracle import prompts
-from transforms.changes import STAMPS
+from transforms.table_diff import STAMPS
 
 JOB = teacher_prompt_effectiveness.JOB
 SOURCE = "ai_insights.teacher_guidance_metrics"

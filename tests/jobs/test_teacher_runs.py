@@ -13,13 +13,13 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs import teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.life_cycle import Outcome
+from jobs.pipeline import Outcome
 from tests.conftest import EXAMPLE
 from tests.delta_io import write_lake
 from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, copy_of_example, differences, rows_of, run, version_of
-from tests.messy import messy_tables
+from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
-from transforms.changes import STAMPS
+from transforms.table_diff import STAMPS
 
 Row = dict[str, Any]
 

@@ -11,11 +11,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.lake import Lake
-from jobs.places import LocalFolder
+from jobs.storage import LocalFolder
 from tests.delta_io import Row, Tables, load_schemas, read_lake, write_lake, write_table
-from tests.jobs.test_follow import CASES, NOW, told
+from tests.jobs.test_incremental_runs import CASES, NOW, told
 from tests.lakehouses import long_sources, run
-from tests.messy import SCHOOLS, messy_tables
+from tests.messy_lakehouse import SCHOOLS, messy_tables
 from transforms.usable_rows import RULES, SESSIONS, TEACHERS
 
 ROUNDS = 4

@@ -15,19 +15,19 @@ from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.command import Call, Job
 from jobs.lake import Lake
-from jobs.life_cycle import identified, own_columns
-from jobs.places import LocalFolder
+from jobs.pipeline import identified, own_columns
 from jobs.provenance import Provenance
 from jobs.publish import Replacement
 from jobs.publish import publish as publish_rows
 from jobs.rollup import Rollup
 from jobs.sources import Sources
 from jobs.staging import Staging
+from jobs.storage import LocalFolder
 from tests.delta_io import write_lake
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, differences, rows_of
-from tests.messy import messy_tables
-from transforms.changes import STAMPS
+from tests.messy_lakehouse import messy_tables
 from transforms.metric_settings import MetricSettings
+from transforms.table_diff import STAMPS
 
 pytestmark = pytest.mark.long
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.report_page import page
+from jobs.report.page import page
 from tests.report.made_up import MONTH, YEAR, report
 
 

@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
-from jobs import report
-from jobs.report import (
+from jobs.report import figures
+from jobs.report.figures import (
     EVERYONE,
     Span,
     latest_runs,
@@ -31,7 +31,7 @@ from tests.transforms.frames import with_columns
 
 HOURS, DAYS, PROMPTS = (
     {column.name: column.type for column in contract_of(table).columns}
-    for table in (report.HOURS, report.DAYS, report.PROMPTS)
+    for table in (figures.HOURS, figures.DAYS, figures.PROMPTS)
 )
 """All columns of the rollups, those of metrics that are yet to come among them."""
 
@@ -156,9 +156,9 @@ def test_metrics_that_their_contracts_put_into_the_report_are_brought_together_a
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = {
-        report.HOURS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
-        report.DAYS: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
-        report.PROMPTS: {"usage_rate": "total_generated"},
+        figures.HOURS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
+        figures.DAYS: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
+        figures.PROMPTS: {"usage_rate": "total_generated"},
     }
 
     def telling(name: str) -> Contract:
@@ -166,7 +166,7 @@ def test_metrics_that_their_contracts_put_into_the_report_are_brought_together_a
         columns = [c.model_copy(update={"report": how.get(name, {}).get(c.name)}) for c in contract.columns]
         return contract.model_copy(update={"columns": tuple(columns)})
 
-    monkeypatch.setattr(report, "contract_of", telling)
+    monkeypatch.setattr(figures, "contract_of", telling)
     hours = table("""
         scope string | metric_hour timestamp | sessions_active int | avg_latency_ms double | total_errors int
         a            | 2026-06-01 00:00:00   | 1                   | 50                    | 1

@@ -14,8 +14,8 @@ from expectations.contract import contract_of
 from jobs import cli
 from jobs.errors import UsageError
 from jobs.lake import Lake
-from jobs.places import LocalFolder
-from jobs.report import CHECKS, DAYS, EVERYONE, HOURS, PROMPTS, QUARANTINE, RUNS, TABLES, Reader
+from jobs.report.figures import CHECKS, DAYS, EVERYONE, HOURS, PROMPTS, QUARANTINE, RUNS, TABLES, Reader
+from jobs.storage import LocalFolder
 from tests.report.pages import Page
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=timezone.utc)

@@ -9,9 +9,8 @@ from itertools import pairwise
 import pytest
 
 from expectations.contract import Contract, contract_names, contract_of
-from jobs import report_page
-from jobs.report import TABLES
-from jobs.report_page import page
+from jobs.report.figures import TABLES
+from jobs.report.page import page
 from tests.report.made_up import MONTH, report
 from tests.report.pages import Page, addresses_in, names_in
 
@@ -78,7 +77,7 @@ def test_a_metric_that_its_contract_puts_into_the_report_has_a_chart(monkeypatch
         ]
         return contract.model_copy(update={"columns": tuple(columns)})
 
-    monkeypatch.setattr(report_page, "contract_of", telling)
+    monkeypatch.setattr("jobs.report.page.contract_of", telling)
     read = Page(page(report(1, 1, MONTH)))
     (chart,) = (chart for chart in read.data["charts"] if chart["said"] == "usage_rate")
     assert (chart["name"], chart["title"], chart["rows"]) == ("own_usage_rate", "Usage rate", "prompt_periods")

@@ -22,7 +22,7 @@ from jobs import cli
 from jobs.backfill_chunk import read_chunk
 from jobs.command import read_call
 from jobs.errors import UsageError
-from jobs.names import job_named
+from jobs.registry import job_named
 from tests.conftest import ROOT
 from tests.resources.bundle import MAIN, Bundle, project
 from tests.resources.sql_names import outputs, wrong_names

@@ -10,7 +10,7 @@ import pytest
 
 from expectations.contract import contract_names, contract_of
 from jobs.command import read_call
-from jobs.names import JOBS, job_named
+from jobs.registry import JOBS, job_named
 from jobs.statements import quoted_name
 from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, tags, targets
 from tests.conftest import ROOT

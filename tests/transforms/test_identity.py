@@ -7,7 +7,7 @@ from hashlib import sha256
 from pyspark.sql.types import DataType, DateType, StringType, TimestampType
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_values
+from tests.transforms.assertions import assert_values
 from transforms.identity import row_id
 
 HOURLY = "classwaves.analytics.dashboard_metrics_hourly"

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_values
+from tests.transforms.assertions import assert_values
 from transforms.local_dates import known_zone, local_date
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_values
+from tests.transforms.assertions import assert_values
 from transforms.payloads import group_id, latency_ms, with_payload_object
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_values
+from tests.transforms.assertions import assert_values
 from transforms.prompts import response_time
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_rows, assert_values
+from tests.transforms.assertions import assert_rows, assert_values
 from tests.transforms.frames import events_of
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import group_readiness, ready_times, session_quality, session_spans

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_rows, assert_values
+from tests.transforms.assertions import assert_rows, assert_values
 from tests.transforms.frames import events_of, groups_of, with_columns
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import (

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_rows
+from tests.transforms.assertions import assert_rows
 from tests.transforms.frames import with_columns
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, PERIOD, teacher_prompt_effectiveness

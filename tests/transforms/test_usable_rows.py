@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_rows, assert_values
+from tests.transforms.assertions import assert_rows, assert_values
 from transforms import usable_rows
 from transforms.usable_rows import (
     EVENTS,

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from tests.conftest import Table
-from tests.transforms.comparing import assert_values
+from tests.transforms.assertions import assert_values
 from transforms.windows import (
     EARLIEST,
     LATEST,

@@ -1,0 +1,468 @@
+"""Explains a published row: what it was made of, by which run, whether that still gives it, and what it was before.
+
+The sources are read at the versions that the commit recorded. Only what the row can depend on is read, brought here,
+and run through the rollup's own transform over the one hour, date or period of the row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
+from functools import cached_property, reduce
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, StructType, TimestampType
+
+from expectations.contract import Contract, contract_of
+from jobs import quarantine
+from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.explain.subjects import Subject
+from jobs.lake import Commit, Lake, instant_or_none
+from jobs.logs import log
+from jobs.pipeline import identified, span_of
+from jobs.settings import Settings
+from jobs.sources import judged, raw_rows
+from transforms.columns import blank_to_null, instant
+from transforms.combine import together
+from transforms.evidence.parts import LISTED_TIMES, PLACES
+from transforms.metric_settings import MetricSettings
+from transforms.sessions import session_spans
+from transforms.table_diff import STAMPS, TOLERANCE
+from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
+
+STEPS_LOOKED_BACK = 20
+"""How many commits are looked into for a row that was not there just before it was written."""
+
+Value = Any
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source row that took part: for which columns it counts or, by its role, places another row."""
+
+    source: str
+    id: str
+    at: datetime | None
+    role: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A source row near the explained one that takes part in no metric; `resolved_at` where it does since."""
+
+    source: str
+    id: str | None
+    at: datetime | None
+    reason: str
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """The row as one commit left it; `commit` is None where the table's history no longer tells."""
+
+    commit: Commit | None
+    run_start: datetime
+    values: Values
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the sources give at some versions: the row, None where they give none, and what took part in it."""
+
+    row: Values | None
+    listed: tuple[Listed, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One row of one table, explained.
+
+    `changes`: the row now, and before each change that the table still remembers. `notes`: what stands in the way of an
+    exact answer.
+    """
+
+    contract: Contract
+    subject: Subject
+    changes: tuple[Change, ...]
+    made: Made
+    notes: tuple[str, ...]
+
+    @property
+    def values(self) -> Values:
+        """The row as it is published."""
+        return self.changes[0].values
+
+    @cached_property
+    def differing(self) -> tuple[str, ...]:
+        """The columns whose published values are not what the sources give."""
+        row = self.made.row
+        names = [name for name in self.contract.column_names if name not in STAMPS]
+        return tuple(name for name in names if row is None or not same(self.values[name], row[name]))
+
+    def listed_for(self, column: str) -> tuple[Listed, ...]:
+        """The source rows of one column: those of the facts that the row exists for, where it is part of the key.
+
+        For a column that is no fact of its own they place the row.
+        """
+        if column in STAMPS:
+            return ()
+        like = self.subject.facts if self._is_of_row(column) else column
+        found = [row for row in self.made.listed if like in row.columns]
+        if column in self.subject.stocks:
+            known = {(row.source, row.id) for row in found}
+            of_row = (row for row in self.made.listed if self.subject.facts in row.columns)
+            found += [replace(row, role=PLACES) for row in of_row if (row.source, row.id) not in known]
+        return tuple(found)
+
+    def rejected_for(self, column: str | None) -> tuple[Rejected, ...]:
+        """The rejected rows nearby of the sources of one column, or of all."""
+        if column is None:
+            return self.made.rejected
+        sources = self.contract.column(column).sources
+        return tuple(row for row in self.made.rejected if row.source in sources)
+
+    def _is_of_row(self, column: str) -> bool:
+        return column in self.contract.key or column in ("id", "calculation_method")
+
+    def changes_of(self, column: str) -> tuple[Change, ...]:
+        """The changes in which this column's value changed: each begins where the value after it ends."""
+        found = [self.changes[0]]
+        for change in self.changes[1:]:
+            if same(found[-1].values[column], change.values[column]):
+                found[-1] = change  # the value is older than the later change of the row
+            else:
+                found.append(change)
+        return tuple(found)
+
+
+def same(left: Value, right: Value) -> bool:
+    """Whether two values of a column are equal, doubles to the tolerance that publishing has."""
+    if isinstance(left, float) and isinstance(right, float):
+        both_nan = math.isnan(left) and math.isnan(right)
+        return both_nan or math.isclose(left, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(left == right)
+
+
+def _columns_for_driver(schema: StructType) -> list[Column]:
+    """Instants as numbers: else they would come in the driver's zone."""
+    return [
+        F.unix_micros(field.name).alias(field.name) if isinstance(field.dataType, TimestampType) else F.col(field.name)
+        for field in schema
+    ]
+
+
+def _values(row: Row, schema: StructType) -> Values:
+    instants = {field.name for field in schema if isinstance(field.dataType, TimestampType)}
+    return {name: instant_or_none(row[name]) if name in instants else row[name] for name in row.asDict()}
+
+
+def gathered(rows: DataFrame) -> DataFrame:
+    """The few rows, computed once and held here: what reads them again does not read the lake again.
+
+    By Arrow, because that makes a local relation, whose size Spark knows: joins with it need no shuffle.
+    """
+    return rows.sparkSession.createDataFrame(rows.toArrow())
+
+
+def _with_copies(rows: DataFrame, narrowed: DataFrame) -> DataFrame:
+    """All rows of the keys among the narrowed ones: a copy may lie elsewhere, and be the one that counts."""
+    keys = narrowed.where(blank_to_null(F.col("id")).isNotNull()).select("id").distinct()
+    return rows.join(keys, "id", how="left_semi")
+
+
+def _also(source: str) -> tuple[str, str]:
+    return "id", LISTED_TIMES[source]
+
+
+@dataclass(frozen=True)
+class _Read:
+    sessions: DataFrame
+    spans: DataFrame
+    usable: Mapping[str, DataFrame]
+
+
+def _read(lake: Lake, subject: Subject, versions: Mapping[str, int], settings: MetricSettings) -> _Read:
+    """What the row can depend on at these versions, judged, in three passes over the sources."""
+    sources = subject.rollup.sources
+    raws: dict[str, DataFrame] = {}
+
+    def raw(source: str) -> DataFrame:
+        if source not in raws:
+            raws[source] = raw_rows(lake, source, versions)
+        return raws[source]
+
+    touched = gathered(subject.sessions(raw, settings))
+
+    def facts_of(source: str, known: DataFrame | None) -> DataFrame:
+        rows = _with_copies(raw(source), subject.narrowed(source, raw(source), touched))
+        return judged(source, rows, known, also=_also(source)).select(
+            "source", "reason", *with_columns(source, _also(source))
+        )
+
+    of_sessions = gathered(facts_of(SESSIONS, None))
+    clean = usable(SESSIONS, of_sessions, _also(SESSIONS))
+    known = clean.select(F.col("id").alias("session_id"))
+    others = [facts_of(source, known) for source in sources if source != SESSIONS]
+    facts = gathered(together(others))
+    rows = {source: usable(source, facts, _also(source)) for source in sources if source != SESSIONS}
+    rows[SESSIONS] = clean
+    spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
+    if EVENTS in sources:
+        spans = gathered(session_spans(clean, rows[EVENTS], settings))
+    return _Read(touched, spans, rows)
+
+
+def _of_key(subject: Subject) -> Column:
+    """Whether a row is the one with the key."""
+    return reduce(lambda a, b: a & b, [F.col(name) == _literal(value) for name, value in subject.key.items()])
+
+
+def _literal(value: str | date) -> Column:
+    return instant(value) if isinstance(value, datetime) else F.lit(value)
+
+
+def made_of(
+    lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
+) -> Made:
+    """What the sources give at these versions for the key."""
+    read = _read(lake, subject, versions, settings)
+    row = recomputed(subject, read.spans, read.usable, run_start, settings)
+    found = subject.evidence(read.spans, read.usable)
+    listed = [
+        Listed(r["source"], r["id"], instant_or_none(r["at"]), r["role"], frozenset(r["columns"]))
+        for r in found.select(*_columns_for_driver(found.schema)).collect()
+    ]
+    listed.sort(key=lambda r: (r.role, r.source, r.at or datetime.min.replace(tzinfo=timezone.utc), r.id))
+    return Made(row, tuple(listed), _rejected(lake, subject, read, run_start))
+
+
+def recomputed(
+    subject: Subject, spans: DataFrame, rows: Mapping[str, DataFrame], run_start: datetime, settings: MetricSettings
+) -> Values | None:
+    """The row with the key that the rollup's own transform makes of usable rows; None where it makes none."""
+    plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in rows.items()}
+    made = identified(subject.rollup.rows(spans, plain, subject.window, run_start, settings), subject.rollup)
+    one = made.where(_of_key(subject)).select(*_columns_for_driver(made.schema)).collect()
+    return _values(one[0], made.schema) if one else None
+
+
+def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) -> tuple[Rejected, ...]:
+    """What the quarantine holds near the row: as it is now, and as it was when the run started."""
+    if not lake.exists(quarantine.TABLE):
+        return ()
+    lake.attach([quarantine.TABLE])
+    sources = list(subject.rollup.sources)
+    since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
+    source = F.regexp_replace("source_table", r"^classwaves\.", "")
+
+    def field(name: str) -> Column:
+        return F.get_json_object("row_json", f"$.{name}")
+
+    at = F.coalesce(*[F.when(F.col("source") == name, field(LISTED_TIMES[name])) for name in sources])
+    of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
+    touched = read.sessions.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
+    rows = (
+        lake.read(quarantine.TABLE, lake.version(quarantine.TABLE))
+        .where(since_then)
+        .withColumn("source", source)
+        .where(F.col("source").isin(*sources))
+        .withColumn("at", at.try_cast("timestamp"))
+        .withColumn("session_id", of_session)
+        .withColumns({name: field(name) for name in _DIMENSIONS})
+        .join(touched, "session_id", how="left")
+        .withColumn("is_of_session", F.coalesce("is_touched", F.lit(False)))
+        .select("source", "row_key", "at", "reason", "resolved_at", "is_of_session", *_DIMENSIONS)
+    )
+    timeless = rows.where(F.col("at").isNull() & F.col("is_of_session"))
+    near = subject.nearby(rows, read.usable).unionByName(timeless)
+    names = ("source", "row_key", "at", "reason", "resolved_at")
+    found = near.select(*names)
+    collected = [tuple(r) for r in found.select(*_columns_for_driver(found.schema)).collect()]
+    collected.sort(key=lambda r: (r[2] or 0, r[0], r[1] or "", r[3]))
+    return tuple(Rejected(r[0], r[1], instant_or_none(r[2]), r[3], instant_or_none(r[4])) for r in collected)
+
+
+_DIMENSIONS = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")
+"""What a rejected row tells of where it would belong: nothing personal."""
+
+
+def explain(
+    lake: Lake,
+    subject: Subject,
+    tables: Sequence[str],
+    settings: Settings,
+    phase: Callable[[str], None] = lambda name: None,
+) -> list[Explanation]:
+    """Explains the row in each of these tables of its rollup; raises `UsageError` where there is none."""
+    found = []
+    known: dict[datetime, tuple[Made, tuple[str, ...]]] = {}
+    for table in tables:
+        contract = contract_of(table)
+        if not lake.exists(table):
+            raise UsageError(f"There is no table {table} yet: run its job first.")
+        lake.attach([table])
+        phase(f"look for the row in {table}")
+        version = lake.version(table)
+        try:
+            now = _row_at(lake, contract, subject, version)
+        except _GoneError:
+            raise BrokenContractError(f"The table {table} cannot be read at its latest version {version}.") from None
+        if now is None:
+            raise _no_row(lake, contract, subject, version)
+        phase("look for the commits that wrote it")
+        changes, notes = _history(lake, contract, subject, now)
+        latest = changes[0]
+        if latest.run_start not in known:
+            phase("read the sources again")
+            known[latest.run_start] = _made_again(lake, subject, latest, settings.metrics)
+        made, more = known[latest.run_start]
+        found.append(_with_what_differs_noted(Explanation(contract, subject, tuple(changes), made, (*notes, *more))))
+    return found
+
+
+def _row_at(lake: Lake, contract: Contract, subject: Subject, version: int) -> Values | None:
+    """Raises an error where the version cannot be read."""
+    rows = lake.rows_at(contract.table, version, _of_key(subject), _columns_for_driver(contract.spark_schema))
+    if rows is None:
+        raise _GoneError
+    return _values(rows[0], contract.spark_schema) if rows else None
+
+
+class _GoneError(Exception):
+    """A version whose files are no longer there."""
+
+
+def _stamp(contract: Contract, values: Values) -> datetime:
+    """The start of the run that last changed the row."""
+    name = next(name for name in STAMPS if name in contract.column_names and name != "created_at")
+    stamp: datetime = values[name]
+    return stamp
+
+
+def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
+    """The row now and before each change. A row's stamp names the run, so each change is found in one step."""
+    commits = lake.commits(contract.table)
+    own = [commit for commit in commits if commit.made_by(subject.rollup.job_name)]
+    changes: list[Change] = []
+    notes: list[str] = []
+    values: Values | None = now
+    while values is not None:
+        stamp = _stamp(contract, values)
+        before = changes[-1].commit.version if changes and changes[-1].commit else None
+        commit = next(
+            (
+                c
+                for c in own
+                if c.provenance and c.provenance.run_start == stamp and (before is None or c.version < before)
+            ),
+            None,
+        )
+        changes.append(Change(commit, stamp, values))
+        if commit is None:
+            notes.append(
+                f"The commit that wrote the row on {text_of(stamp)} is no longer in the history of {contract.table}."
+            )
+            break
+        try:
+            values = _before(lake, contract, subject, [c for c in commits if c.version < commit.version])
+        except _GoneError:
+            notes.append(f"Versions of {contract.table} before {commit.version} can no longer be read.")
+            break
+    return changes, notes
+
+
+def _before(lake: Lake, contract: Contract, subject: Subject, older: list[Commit]) -> Values | None:
+    """The row as these commits left it or, where it was gone by then, as one of them had left it."""
+    if not older:
+        return None
+    values = _row_at(lake, contract, subject, older[0].version)
+    if values is not None:
+        return values
+    covering = [c for c in older[1:] if _may_have_written(c, subject)]
+    for commit in covering[:STEPS_LOOKED_BACK]:
+        if (values := _row_at(lake, contract, subject, commit.version)) is not None:
+            return values
+    return None
+
+
+def _may_have_written(commit: Commit, subject: Subject) -> bool:
+    if commit.provenance is None:
+        return not commit.keeps_rows
+    start, end = span_of(subject.window)
+    first, last = (datetime.fromisoformat(text) for text in commit.provenance.window)
+    first, last = (m if m.tzinfo else m.replace(tzinfo=timezone.utc) for m in (first, last))
+    return first < end and start < last
+
+
+def _made_again(lake: Lake, subject: Subject, change: Change, settings: MetricSettings) -> tuple[Made, tuple[str, ...]]:
+    """What the sources give at the versions that the commit recorded or, where these are gone, as they are now."""
+    sources = subject.rollup.sources
+    present = [source for source in sources if lake.exists(source)]
+    lake.attach(present)
+    latest = {source: lake.version(source) for source in present}
+    recorded = change.commit.provenance if change.commit else None
+    if recorded:
+        versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
+        try:
+            return made_of(lake, subject, versions, change.run_start, settings), ()
+        except JobError:
+            raise
+        except Exception as error:
+            log.info("recorded versions cannot be read", reason=type(error).__name__)
+    note = "The sources as that run read them are no longer there: what follows is what they give now."
+    return made_of(lake, subject, latest, change.run_start, settings), (note,)
+
+
+def _with_what_differs_noted(explanation: Explanation) -> Explanation:
+    """With a note on what does not come out as it was published."""
+    names = explanation.differing
+    if not names:
+        return explanation
+    causes = ["settings or the release changed since"]
+    if explanation.notes:
+        causes.append("the sources are not those that the run read")
+        if "total_storage_gb" in names:
+            causes.append("a late recording does not restate total_storage_gb")
+    what = ", ".join(names) if explanation.made.row is not None else "the row"
+    table, why = explanation.contract.table, ", or ".join(causes)
+    note = f"NOT REPRODUCED: {what}; the sources do not give what {table} holds. Maybe {why}."
+    return replace(explanation, notes=(*explanation.notes, note))
+
+
+def _no_row(lake: Lake, contract: Contract, subject: Subject, version: int) -> UsageError:
+    """The sentence names the nearest keys that there are."""
+    types = {field.name: field.dataType for field in contract.spark_schema}
+    texts, times = [], []
+    for name, value in subject.key.items():
+        if isinstance(types[name], TimestampType):
+            times.append(F.abs(F.unix_micros(name) - F.unix_micros(_literal(value))))
+        elif isinstance(types[name], DateType):
+            times.append(F.abs(F.datediff(F.col(name), F.lit(value))))
+        else:
+            texts.append(F.levenshtein(F.col(name), F.lit(value)))
+    distances = [reduce(lambda a, b: a + b, texts), *times]
+    rows = lake.read(contract.table, version).orderBy(*distances).limit(3)
+    key = rows.select(*contract.key)
+    near = [_values(row, key.schema) for row in key.select(*_columns_for_driver(key.schema)).collect()]
+    asked = " ".join(text_of(value) for value in subject.key.values())
+    if not near:
+        return UsageError(f"{contract.table} has no row {asked}: it is empty.")
+    keys = "; ".join(" ".join(text_of(value) for value in values.values()) for values in near)
+    return UsageError(f"{contract.table} has no row {asked}; the nearest are: {keys}.")
+
+
+def text_of(value: Value) -> str:
+    """A value as the explanation writes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,342 @@
+"""What can be explained: the rows of each rollup, by their keys, and what of the sources such a row depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contract import contract_of
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary
+from jobs.errors import UsageError
+from jobs.rollup import Rollup, Usable
+from jobs.teacher_prompt_effectiveness import rollup_by
+from jobs.windows import hour_before, read_instant
+from transforms.columns import blank_to_null, instant, normalised
+from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
+from transforms.evidence.days import FACTS as FACTS_OF_DAYS
+from transforms.evidence.days import evidence_of_day
+from transforms.evidence.hours import FACTS as FACTS_OF_HOURS
+from transforms.evidence.hours import evidence_of_hour
+from transforms.evidence.prompts import evidence_of_period
+from transforms.metric_settings import MetricSettings
+from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
+from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.trend import TREND_DAYS
+from transforms.usable_rows import EVENTS, PARTICIPANTS, PROMPTS, RULES, SESSIONS, TEACHERS
+from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, period_before
+
+MISSING = ("-", "null")
+"""What a part of a key that is missing is written as."""
+
+Raw = Callable[[str], DataFrame]
+"""The rows of a source as they are."""
+
+
+class Subject(Protocol):
+    """One row of a rollup, and what it can depend on."""
+
+    @property
+    def rollup(self) -> Rollup[Any]:
+        """The rollup that makes the row."""
+
+    @property
+    def key(self) -> Mapping[str, str | date]:
+        """The row's key, in the contract's order."""
+
+    @property
+    def window(self) -> Any:
+        """The one hour, date or period of the row."""
+
+    @property
+    def facts(self) -> str:
+        """The column that counts what the row exists for."""
+
+    @property
+    def stocks(self) -> Sequence[str]:
+        """The columns for whose source rows alone no row would exist."""
+
+    def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
+        """The sessions that can take part, `session_id`; `is_close`: not only by placing a fact."""
+
+    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+        """The rows of a source that can take part."""
+
+    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+        """See `evidence_of`."""
+
+    def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
+        """Those of the rejected rows (`school_id`, `teacher_id`, `at`, `is_of_session`, …) that are near the row."""
+
+
+def _of(rows: DataFrame, sessions: DataFrame, *, only_close: bool = False) -> DataFrame:
+    chosen = sessions.where("is_close") if only_close else sessions
+    return rows.join(chosen.select("session_id"), "session_id", how="left_semi")
+
+
+def _between(moment: str, start: datetime, end: datetime) -> Column:
+    return (F.col(moment) >= instant(start)) & (F.col(moment) < instant(end))
+
+
+@dataclass(frozen=True)
+class HourOfSchool:
+    """A row of the hourly rollup."""
+
+    school_id: str
+    metric_hour: datetime
+    facts: str = FACTS_OF_HOURS
+    stocks: Sequence[str] = ("total_storage_gb",)
+
+    @property
+    def rollup(self) -> Rollup[Any]:
+        """The hourly one."""
+        return dashboard_metrics_hourly.ROLLUP
+
+    @property
+    def key(self) -> Mapping[str, str | date]:
+        """School and hour."""
+        return {"school_id": self.school_id, "metric_hour": self.metric_hour}
+
+    @property
+    def window(self) -> HourWindow:
+        """The hour."""
+        return HourWindow(self.metric_hour, self.metric_hour + timedelta(hours=1))
+
+    def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
+        """All sessions of the school; close are those that something happened in since a session can last."""
+        longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
+        since, end = self.metric_hour - timedelta(hours=longest), self.window.end
+        own = raw(SESSIONS).where(F.col("school_id") == self.school_id)
+        happened = (
+            own.where(_between("actual_start", since, end))
+            .select(F.col("id").alias("session_id"))
+            .unionByName(raw(EVENTS).where(_between("event_time", since, end)).select("session_id"))
+            .unionByName(raw(PARTICIPANTS).where(_between("join_time", since, end)).select("session_id"))
+            .distinct()
+            .withColumn("is_close", F.lit(True))
+        )
+        return (
+            own.where(F.col("id").isNotNull())
+            .select(F.col("id").alias("session_id"))
+            .distinct()
+            .join(happened, "session_id", how="left")
+            .select("session_id", F.coalesce("is_close", F.lit(False)).alias("is_close"))
+        )
+
+    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+        """Of the school, by the times that place a row in the hour; of close sessions what their spans need."""
+        if source == SESSIONS:
+            return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
+        if source in (EVENTS, "sessions.student_groups"):
+            return _of(rows, sessions, only_close=True)
+        start, end = self.window.start, self.window.end
+        times = {
+            "ai_insights.teacher_guidance_metrics": ("generated_at", "used_at"),
+            "ai_insights.intervention_suggestions": ("acted_at",),
+            "analytics.session_analytics": ("computed_at", "failed_at"),
+        }.get(source, (RULES[source].placed_by or "created_at",))
+        if source == "audio.recordings":
+            return _of(rows.where(F.col("created_at") < instant(end)), sessions)
+        if source == PARTICIPANTS:
+            return _of(rows.where(_between("join_time", start - timedelta(hours=MAX_STAY_HOURS), end)), sessions)
+        is_near = F.lit(False)
+        for moment in times:
+            is_near = is_near | F.coalesce(_between(moment, start, end), F.lit(False))
+        near = rows.where(is_near)
+        if "school_id" in rows.columns:
+            own = near.where(F.col("school_id") == self.school_id)
+            return own.unionByName(_of(near, sessions)) if "session_id" in rows.columns else own
+        return _of(near, sessions)
+
+    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+        """Of the school's hour."""
+        return evidence_of_hour(spans, usable, self.school_id, self.window)
+
+    def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
+        """Of the school or its sessions, in the hour."""
+        del usable
+        is_own = F.coalesce(F.col("school_id") == self.school_id, F.lit(False)) | F.col("is_of_session")
+        return rejected.where(is_own & self.window.holds(F.col("at")))
+
+
+@dataclass(frozen=True)
+class DayOfTeacher:
+    """A row of the daily summary."""
+
+    teacher_id: str
+    summary_date: date
+    facts: str = FACTS_OF_DAYS
+    stocks: Sequence[str] = ()
+
+    @property
+    def rollup(self) -> Rollup[Any]:
+        """The daily one."""
+        return teacher_analytics_summary.ROLLUP
+
+    @property
+    def key(self) -> Mapping[str, str | date]:
+        """Teacher and local date."""
+        return {"teacher_id": self.teacher_id, "summary_date": self.summary_date}
+
+    @property
+    def window(self) -> DateWindow:
+        """The date."""
+        return DateWindow(self.summary_date, self.summary_date + timedelta(days=1))
+
+    def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
+        """Everybody's that can be of the date, the teacher's that can be of the 28; close are the teacher's."""
+        del settings
+        day, month = self.window, self.window.with_days_before(TREND_DAYS - 1)
+        own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
+        rows, events, prompts = raw(SESSIONS), raw(EVENTS), raw(PROMPTS)
+        own_sessions = rows.where(own).select(F.col("id").alias("session_id")).distinct()
+        found = [
+            rows.where(day.may_hold(F.col("actual_start"))).select(F.col("id").alias("session_id")),
+            rows.where(own & month.may_hold(F.col("actual_start"))).select(F.col("id").alias("session_id")),
+            events.where(day.may_hold(F.col("event_time"))).select("session_id"),
+            events.where(month.may_hold(F.col("event_time")))
+            .join(own_sessions, "session_id", how="left_semi")
+            .select("session_id"),
+            prompts.where(own & day.may_hold(F.col("generated_at"))).select("session_id"),
+            prompts.where(day.may_hold(F.col("generated_at")))
+            .join(own_sessions, "session_id", how="left_semi")
+            .select("session_id"),
+        ]
+        together = found[0]
+        for sessions in found[1:]:
+            together = together.unionByName(sessions)
+        return (
+            together.where(F.col("session_id").isNotNull())
+            .distinct()
+            .join(own_sessions.withColumn("is_close", F.lit(True)), "session_id", how="left")
+            .select("session_id", F.coalesce("is_close", F.lit(False)).alias("is_close"))
+        )
+
+    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+        """Everybody's scores and starts; of all else only what the teacher's sessions hold."""
+        if source == SESSIONS:
+            return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
+        if source == TEACHERS:
+            return rows
+        if source == PROMPTS:
+            own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
+            near = rows.where(self.window.may_hold(F.col("generated_at")))
+            return near.where(own).unionByName(_of(near, sessions, only_close=True))
+        return _of(rows, sessions, only_close=source not in (EVENTS, "sessions.student_groups"))
+
+    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+        """Of the teacher's date."""
+        return evidence_of_day(spans, usable, self.teacher_id, self.window)
+
+    def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
+        """Of the teacher or the teacher's sessions, on the date."""
+        is_own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False)) | F.col("is_of_session")
+        own = rejected.where(is_own).withColumn("teacher_id", F.lit(self.teacher_id))
+        placed = at_local_date(own, "at", teacher_profiles(usable[TEACHERS]), self.window)
+        return placed.select(*rejected.columns)
+
+
+@dataclass(frozen=True)
+class PeriodOfPrompts:
+    """A row of the prompts' effectiveness."""
+
+    dimensions: Mapping[str, str]
+    window: PeriodWindow
+    facts: str = "total_generated"
+    stocks: Sequence[str] = ()
+
+    @property
+    def rollup(self) -> Rollup[Any]:
+        """The one of the period's length."""
+        return rollup_by(self.window.length)
+
+    @property
+    def key(self) -> Mapping[str, str | date]:
+        """The four dimensions and the period."""
+        return {
+            **{name: self.dimensions[name] for name in DIMENSIONS},
+            "calculation_period_start": self.window.start,
+            "calculation_period_end": self.window.end,
+        }
+
+    def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
+        """Those of the period's prompts."""
+        del settings
+        prompts = raw(PROMPTS)
+        near = prompts.where(self.window.holds(F.col("generated_at"))).where(self._is_alike())
+        return (
+            near.where(F.col("session_id").isNotNull()).select("session_id", F.lit(True).alias("is_close")).distinct()
+        )
+
+    def _is_alike(self) -> Column:
+        """Whether a row's dimensions can be these: unknown is what is missing, or foreign."""
+        alike = F.lit(True)
+        for name, value in self.dimensions.items():
+            if value != "unknown":
+                alike = alike & F.coalesce(normalised(blank_to_null(F.col(name))) == value, F.lit(False))
+        return alike
+
+    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+        """Prompts of these dimensions in the period."""
+        if source == SESSIONS:
+            return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
+        return rows.where(self.window.holds(F.col("generated_at"))).where(self._is_alike())
+
+    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+        """Of these prompts of the period."""
+        del spans
+        return evidence_of_period(usable, self.dimensions, self.window)
+
+    def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
+        """Prompts of these dimensions in the period."""
+        del usable
+        prompts = rejected.where((F.col("source") == PROMPTS) & self.window.holds(F.col("at")))
+        return prompts.where(self._is_alike())
+
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    rollup.name: rollup.targets
+    for rollup in (dashboard_metrics_hourly.ROLLUP, teacher_analytics_summary.ROLLUP, rollup_by("week"))
+}
+"""The tables that each name of a rollup stands for, the canonical one first."""
+
+
+def subject_of(name: str, parts: Sequence[str]) -> Subject:
+    """The row of that rollup with this key; raises `UsageError` for parts that are no key."""
+    key = contract_of(NAMES[name][0]).key
+    if len(parts) != len(key):
+        raise UsageError(f"The key of {name} is {' '.join(key)}: {len(parts)} of its {len(key)} parts were given.")
+    given = dict(zip(key, parts, strict=True))
+    if name == "teacher_prompt_effectiveness":
+        return _prompts(given)
+    for part in key:
+        if given[part] in MISSING:
+            raise UsageError(f"{part} is never missing in {name}: it cannot be {given[part]!r}.")
+    if name == "dashboard_metrics_hourly":
+        return HourOfSchool(given["school_id"], hour_before(read_instant(given["metric_hour"], "metric_hour")))
+    return DayOfTeacher(given["teacher_id"], read_instant(given["summary_date"], "summary_date").date())
+
+
+def _prompts(given: Mapping[str, str]) -> Subject:
+    """A dimension that is missing is `unknown`; the period's end may be its length instead."""
+    start = read_instant(given["calculation_period_start"], "calculation_period_start")
+    end_or_length = given["calculation_period_end"]
+    end_or_length = "week" if end_or_length in MISSING else end_or_length
+    if end_or_length in PERIOD_LENGTHS:
+        lengths: tuple[PeriodLength, ...] = (end_or_length,)
+        end = None
+    else:
+        lengths, end = PERIOD_LENGTHS, read_instant(end_or_length, "calculation_period_end")
+    for length in lengths:
+        window = PeriodWindow.of([start], length)
+        if period_before(start, length) == start and end in (None, window.end):
+            dimensions = {name: "unknown" if given[name] in MISSING else given[name] for name in DIMENSIONS}
+            return PeriodOfPrompts(dimensions, window)
+    raise UsageError(
+        f"From {given['calculation_period_start']} to {given['calculation_period_end']} is no day, week or month: "
+        "give the first instant of a period, and its end or day, week or month."
+    )

@@ -1,0 +1,86 @@
+"""What is new since a rollup last followed its sources: which of its hours, dates or periods a run has to make anew.
+
+A changed row can count elsewhere than before, and move others with it: a late `ended` event closes its session, a
+session that arrives places all facts that waited for it. So what is looked at are sessions: those that a new or changed
+row belongs to, now or at the versions followed before. The rollup's own transform, over the rows of these sessions
+alone, says where they counted then and where they count now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import TimestampType
+
+from jobs import sources
+from jobs.incremental.source_changes import Changed, session_of, then_and_now
+from jobs.incremental.source_subset import rows_touched
+from jobs.lake import CHANGE_TYPE, Lake, instant_of
+from jobs.rollup import Rollup, W
+from jobs.settings import Settings
+from jobs.staging import Staging
+
+
+def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:
+    """Per source its changes, without the deletion of rows that nothing else touches: a purge is not followed.
+
+    `sessions` are those that are touched: where they were before is told by their deleted rows, too.
+    """
+    deleted = changed.keyed.where(F.col(CHANGE_TYPE) == "delete")
+    not_followed = deleted.join(changed.ids, ["source", "id"], how="left_anti").join(
+        sessions, "session_id", how="left_anti"
+    )
+    purged = {row["source"] for row in not_followed.select("source").distinct().collect()}
+
+    def followed(source: str, changes: DataFrame) -> DataFrame:
+        ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_followed"))
+        placed = changes.withColumn("placed_in", session_of(source, changes.columns)).join(ids, "id", how="left")
+        of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_touched"))
+        return (
+            placed.join(of_sessions, "placed_in", how="left")
+            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_followed") | F.col("is_touched"))
+            .select(*changes.columns)
+        )
+
+    return {s: followed(s, changes) if s in purged else changes for s, changes in changed.rows.items()}
+
+
+def _keys(rows: DataFrame, column: str) -> set[Any]:
+    """The values of the column. A timestamp is collected as a number: else it would come in the driver's zone."""
+    if not isinstance(rows.schema[column].dataType, TimestampType):
+        return {row[column] for row in rows.select(column).distinct().collect()}
+    micros = rows.select(F.unix_micros(column).alias(column)).distinct().collect()
+    return {instant_of(row[column]) for row in micros}
+
+
+def window_of_news(
+    lake: Lake,
+    rollup: Rollup[W],
+    everything: W,
+    changed: Changed,
+    versions: Mapping[str, int],
+    run_id: str,
+    run_start: datetime,
+    settings: Settings,
+) -> W | None:
+    """The hours, dates or periods that new and changed rows touch, and those that time completed; None for none.
+
+    `everything` is the window of all history, `versions` what the run has pinned.
+    """
+    keys: set[Any] = set()
+    if changed.rows:
+        with Staging(lake, f"{run_id}.news", run_start) as staging:
+            touched, sessions = rows_touched(lake, staging, versions, changed)
+            changes = _followed_changes(changed, sessions)
+            rows = {source: then_and_now(found, changes.get(source)) for source, found in touched.rows.items()}
+            read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
+            made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
+            keys |= _keys(made, rollup.window_column)
+            if rollup.also_touched:
+                others = rollup.also_touched(read.sessions, read.usable)
+                keys |= _keys(others.where(everything.holds(F.col(rollup.window_column))), rollup.window_column)
+    return rollup.window_over(keys, changed.followed.run_start, run_start)

@@ -1,0 +1,463 @@
+"""The report: what is asked of the lake for it, added up in Spark until it is small enough for a page.
+
+Schools and teachers go by their ids; of pupils there is nothing but counts. `jobs/report/page.py` draws what is here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from functools import reduce
+from typing import Any, Literal
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from expectations.contract import SUM, contract_of
+from jobs import quarantine, run_log, verdicts
+from jobs.errors import UsageError
+from jobs.lake import Lake
+from transforms.columns import instant, percentage
+from transforms.student_t import student_t_95
+from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
+from transforms.usable_rows import RULES
+from transforms.windows import PeriodLength
+
+HOURS = "analytics.dashboard_metrics_hourly"
+DAYS = "users.teacher_analytics_summary"
+"""The teachers' days as `users` has them: the copy in `analytics` has no trend."""
+PROMPTS = "ai_insights.teacher_prompt_effectiveness"
+QUARANTINE, CHECKS, RUNS = quarantine.TABLE, verdicts.TABLE, run_log.TABLE
+TABLES = (HOURS, DAYS, PROMPTS, QUARANTINE, CHECKS, RUNS)
+JOB_OF = {
+    HOURS: "dashboard_metrics_hourly",
+    DAYS: "teacher_analytics_summary",
+    PROMPTS: "teacher_prompt_effectiveness",
+}
+
+EVERYONE = ""
+"""The scope of all schools, and the teacher who stands for all of a scope: no id is empty."""
+DEFAULT_DAYS = 365
+LONGEST_BY_DAY = 100
+"""Days that a chart can show one by one: longer ranges are shown by week."""
+MOST_RUNS = 200
+TRENDS = ("improving", "stable", "declining", "insufficient_data")
+
+Grain = Literal["day", "week"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A small table: the names of its columns, and its rows as plain values. Instants are milliseconds since 1970."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows by column."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The dates of a report, the last one included, in UTC."""
+
+    first: date
+    last: date
+
+    @property
+    def grain(self) -> Grain:
+        """What one bar of a chart stands for."""
+        return "day" if (self.last - self.first).days < LONGEST_BY_DAY else "week"
+
+    def dates_of_weekdays(self) -> list[int]:
+        """How many Mondays, Tuesdays and so on there are."""
+        weeks, rest = divmod((self.last - self.first).days + 1, 7)
+        begin = self.first.weekday()
+        return [weeks + ((weekday - begin) % 7 < rest) for weekday in range(7)]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows."""
+
+    made_at: datetime
+    span: Span
+    school: str | None
+    period: PeriodLength
+    totals: Rows
+    periods: Rows
+    profile: Rows
+    teacher_weeks: Rows
+    weeks: Rows
+    prompts: Rows
+    prompt_periods: Rows
+    freshness: Rows
+    quarantined: Rows
+    verdicts: Rows
+    runs: Rows
+
+
+def scoped(rows: DataFrame) -> DataFrame:
+    """Each row once for its school and once for all schools, in the column `scope`.
+
+    A row without a school counts among all schools only.
+    """
+    scopes = F.array_distinct(F.array(F.coalesce("school_id", F.lit(EVERYONE)), F.lit(EVERYONE)))
+    return rows.withColumn("scope", F.explode(scopes))
+
+
+def _weighted(value: str, weight: str) -> Column:
+    """The mean of a column's values that are there, each as often as its weight says; null where all weigh nothing."""
+    total = F.sum(F.col(value) * F.col(weight))
+    return total / F.nullif(F.sum(F.when(F.col(value).isNotNull(), F.col(weight))).cast("double"), F.lit(0.0))
+
+
+def _reported(table: str) -> list[Column]:
+    """The metrics that the table's contract puts into the report, each brought together as it says."""
+    return [
+        (F.sum(column.name) if column.report == SUM else _weighted(column.name, str(column.report))).alias(column.name)
+        for column in contract_of(table).reported
+    ]
+
+
+def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
+    """What happened in the hours of each group, one row per value of `by`.
+
+    A score counts as often as the sessions of its hour. What is open over several hours cannot be added up: of people
+    and connections the busiest hour of one school is told.
+    """
+    return hours.groupBy(*by).agg(
+        F.sum("sessions_completed").alias("sessions_completed"),
+        F.count_if(F.col("sessions_active") > 0).alias("active_hours"),
+        _weighted("avg_engagement_score", "sessions_active").alias("engagement"),
+        _weighted("avg_participation_rate", "sessions_active").alias("participation"),
+        F.sum("total_errors").alias("errors"),
+        F.avg("error_rate").alias("error_rate"),
+        F.max("students_active").alias("most_people"),
+        F.max("websocket_connections").alias("most_connections"),
+        F.avg("avg_latency_ms").alias("latency_ms"),
+        F.sum("total_prompts_generated").alias("prompts_generated"),
+        F.sum("total_prompts_used").alias("prompts_used"),
+        *_reported(HOURS),
+    )
+
+
+def periods(hours: DataFrame, grain: Grain) -> DataFrame:
+    """The activity of each scope by date or by week: `start` is its first date, in UTC."""
+    return activity(hours.withColumn("start", F.date_trunc(grain, "metric_hour").cast("date")), ["scope", "start"])
+
+
+def profile(hours: DataFrame, dates: Sequence[int]) -> DataFrame:
+    """The usual week of each scope: per weekday (0 is Monday) and hour the mean number of sessions that were going on.
+
+    `dates` says how many Mondays, Tuesdays and so on the hours are from: an hour without a row had no session.
+    """
+    weekday = F.weekday("metric_hour")
+    return (
+        hours.groupBy("scope", weekday.alias("weekday"), F.hour("metric_hour").alias("hour"))
+        .agg(F.sum("sessions_active").alias("sessions"), F.avg("avg_engagement_score").alias("engagement"))
+        .withColumn("sessions", F.col("sessions") / F.element_at(F.array(*map(F.lit, dates)), F.col("weekday") + 1))
+        .where(F.col("sessions") > 0)
+    )
+
+
+def teacher_weeks(days: DataFrame) -> DataFrame:
+    """The weeks of each teacher: a score counts as often as the sessions of its date; the trend is the week's last."""
+    return (
+        days.groupBy("school_id", "teacher_id", F.date_trunc("week", "summary_date").cast("date").alias("start"))
+        .agg(
+            F.sum("total_sessions").alias("sessions"),
+            _weighted("avg_session_score", "total_sessions").alias("score"),
+            _weighted("avg_engagement_score", "total_sessions").alias("engagement"),
+            F.sum("total_prompts_shown").alias("prompts_shown"),
+            F.sum("total_prompts_used").alias("prompts_used"),
+            F.max_by("improvement_trend", "summary_date").alias("trend"),
+            *_reported(DAYS),
+            *[
+                F.sum(F.when(F.col(name).isNotNull(), F.col(weight))).alias(f"{name}_weight")
+                for name, weight in _weights_of_days().items()
+            ],
+        )
+        .withColumnsRenamed({"teacher_id": "teacher"})
+    )
+
+
+def _weights_of_days() -> dict[str, str]:
+    """What the metrics of teachers' days weigh that are no sums: for `weeks`, which brings them together once more."""
+    return {column.name: str(column.report) for column in contract_of(DAYS).reported if column.report != SUM}
+
+
+def weeks(of_teachers: DataFrame) -> DataFrame:
+    """The weeks of all teachers of each scope: their sessions and prompts together, and how many have which trend."""
+    return (
+        scoped(of_teachers)
+        .groupBy("scope", "start")
+        .agg(
+            F.count_distinct("teacher").alias("teachers"),
+            _weighted("score", "sessions").alias("score"),
+            _weighted("engagement", "sessions").alias("engagement"),
+            *[F.sum(name).alias(name) for name in ("sessions", "prompts_shown", "prompts_used")],
+            *[F.count_if(F.col("trend") == trend).alias(trend) for trend in TRENDS],
+            *[
+                (F.sum(c.name) if c.report == SUM else _weighted(c.name, f"{c.name}_weight")).alias(c.name)
+                for c in contract_of(DAYS).reported
+            ],
+        )
+    )
+
+
+def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
+    """Rows of prompt effectiveness brought together, with the interval that their prompts together have.
+
+    Squares within the rows and between their means add up to those of all prompts, so the interval is that of the
+    prompts themselves, not of means.
+    """
+    n, own_mean = F.col("data_points"), F.col("avg_effectiveness_score")
+    within = (n - 1) * F.pow(F.coalesce("std_dev_effectiveness", F.lit(0.0)), 2)
+    together = Window.partitionBy(*by)
+    mean = F.sum(n * own_mean).over(together) / F.nullif(F.sum(n).over(together).cast("double"), F.lit(0.0))
+    spread = F.sqrt(F.sum("within") + F.sum("between")) / F.sqrt(F.nullif(F.sum(n) - 1, F.lit(0)))
+    half = student_t_95(F.col("n") - 1) * F.col("spread") / F.sqrt("n")
+    is_enough = F.col("n") >= MIN_DATA_POINTS
+    return (
+        rows.withColumn("mean", mean)
+        .withColumns({"within": F.when(n > 0, within), "between": n * F.pow(own_mean - F.col("mean"), 2)})
+        .groupBy(*by)
+        .agg(
+            F.sum("total_generated").alias("generated"),
+            F.sum("total_acknowledged").alias("acknowledged"),
+            F.sum("total_used").alias("used"),
+            F.sum("total_dismissed").alias("dismissed"),
+            F.sum(n).alias("n"),
+            F.first("mean").alias("mean"),
+            spread.alias("spread"),
+            *_reported(PROMPTS),
+        )
+        .withColumns(
+            {
+                "lower": F.when(is_enough, F.col("mean") - half),
+                "upper": F.when(is_enough, F.col("mean") + half),
+                **{
+                    f"{name}_rate": percentage(F.col(name), F.col("generated"))
+                    for name in ("acknowledged", "used", "dismissed")
+                },
+            }
+        )
+        .drop("spread")
+    )
+
+
+def prompts(rows: DataFrame) -> DataFrame:
+    """How the prompts of the rows did, by each of their dimensions: `dimension` and `value` name the group."""
+    kinds = F.array(*[F.struct(F.lit(name).alias("dimension"), F.col(name).alias("value")) for name in DIMENSIONS])
+    return pooled(rows.select("*", F.inline(kinds)), ["dimension", "value"])
+
+
+def prompt_periods(rows: DataFrame) -> DataFrame:
+    """How the prompts did over time: `start` is the first date of the period, `end` the one after its last."""
+    start, end = (F.col(f"calculation_period_{name}").cast("date").alias(name) for name in ("start", "end"))
+    return pooled(rows.select("*", start, end), ["start", "end"])
+
+
+def length() -> Column:
+    """Whether a row of prompt effectiveness is of a day, a week or a month."""
+    days = F.date_diff("calculation_period_end", "calculation_period_start")
+    return F.when(days == 1, "day").when(days == 7, "week").otherwise("month")
+
+
+def quarantined(rows: DataFrame) -> DataFrame:
+    """How many source rows are rejected, by source and reason, and how many were but are no more."""
+    return quarantine.counts(rows).select(
+        "source", "reason", "rejected", "resolved", F.unix_millis("last_seen_at").alias("last_seen_at")
+    )
+
+
+def latest_verdicts(checks: DataFrame) -> DataFrame:
+    """What the gate said in the latest run of each job, by kind of check. What is only told is no verdict."""
+    asked = checks.where(F.col("severity") != "info")
+    newest = asked.groupBy("job_name").agg(F.max_by("run_id", "checked_at").alias("run_id"))
+    failed = ~F.col("success")
+    return (
+        asked.join(newest, ["job_name", "run_id"])
+        .groupBy(F.col("job_name").alias("job"), "run_id", F.col("check_kind").alias("kind"))
+        .agg(
+            F.unix_millis(F.max("checked_at")).alias("checked_at"),
+            F.count_if("success").alias("passed"),
+            F.count_if(failed & (F.col("severity") == "warning")).alias("warnings"),
+            F.count_if(failed & (F.col("severity") == "critical")).alias("refusals"),
+        )
+    )
+
+
+def latest_runs(rows: DataFrame) -> DataFrame:
+    """The latest runs, the newest first."""
+    return (
+        rows.orderBy(F.col("run_start").desc(), "run_id")
+        .limit(MOST_RUNS)
+        .select(
+            F.unix_millis("run_start").alias("run_start"),
+            F.col("job_name").alias("job"),
+            "status",
+            ((F.unix_millis("run_end") - F.unix_millis("run_start")) / 1000).alias("seconds"),
+            *("rows_new", "rows_changed", "rows_gone", "rows_unchanged", "checks", "failed_checks", "message"),
+        )
+    )
+
+
+def _collected(frame: DataFrame, *order: str) -> Rows:
+    return Rows(tuple(frame.columns), [tuple(row) for row in frame.orderBy(*order).collect()])
+
+
+class Reader:
+    """Reads what a report needs of a lake, each table at the version that it had when the report was begun."""
+
+    def __init__(self, lake: Lake, made_at: datetime, phase: Callable[[str], None] = lambda name: None) -> None:
+        """Raises `UsageError` where a table is missing."""
+        self.lake = lake
+        self.made_at = made_at
+        self.phase = phase
+        missing = [table for table in TABLES if not lake.exists(table)]
+        if missing:
+            jobs = sorted({JOB_OF[table] for table in missing if table in JOB_OF} or JOB_OF.values())
+            be = "is" if len(missing) == 1 else "are"
+            raise UsageError(
+                f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
+            )
+        lake.attach(TABLES)
+        self.versions = {table: lake.version(table) for table in TABLES}
+
+    def rows(self, table: str) -> DataFrame:
+        """A table's rows, in the columns of its contract that may be shown."""
+        return self.lake.read(table, self.versions[table]).select(*contract_of(table).public_columns)
+
+    def span(self, first: date | None, last: date | None) -> Span:
+        """The dates to report on: by default the year that ends with the last date that has an hour.
+
+        The dates of teachers and prompts have no say: a fact in the future has its row there.
+        """
+        day = F.col("metric_hour").cast("date")
+        earliest, latest = self.rows(HOURS).agg(F.min(day), F.max(day)).collect()[0]
+        if latest is None:
+            raise UsageError(f"The table {HOURS} has no rows: run {JOB_OF[HOURS]} over a window that has some.")
+        last = last or latest
+        first = first or max(earliest, last - timedelta(DEFAULT_DAYS - 1))
+        if first > last:
+            raise UsageError(f"The report would end on {last} (--to), before it begins on {first} (--from).")
+        return Span(first, last)
+
+    def check_school(self, school: str) -> None:
+        """Raises `UsageError` that names the nearest where the lake knows no school of that id."""
+        known = self.rows(HOURS).select("school_id").union(self.rows(DAYS).select("school_id")).distinct()
+        ids = sorted(row[0] for row in known.collect() if row[0] is not None)
+        if school in ids:
+            return
+        near = difflib.get_close_matches(school, ids, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"none of the {len(ids)} schools has such an id."
+        raise UsageError(f"There is no school {school}: {hint}")
+
+    def report(self, first: date | None = None, last: date | None = None, school: str | None = None) -> Report:
+        """All that the page shows; raises `UsageError` for what there is not."""
+        self.phase("look for the schools and the dates")
+        if school is not None:
+            self.check_school(school)
+        span = self.span(first, last)
+        begin = datetime(span.first.year, span.first.month, span.first.day, tzinfo=timezone.utc)
+        end = begin + timedelta((span.last - span.first).days + 1)
+        hours = self.rows(HOURS).where((F.col("metric_hour") >= instant(begin)) & (F.col("metric_hour") < instant(end)))
+        days = self.rows(DAYS).where(F.col("summary_date").between(F.lit(span.first), F.lit(span.last)))
+        if school is not None:
+            hours, days = hours.where(F.col("school_id") == school), days.where(F.col("school_id") == school)
+        all_hours = hours.withColumn("scope", F.col("school_id")) if school is not None else scoped(hours)
+        self.phase("add up the hours of schools")
+        of_periods = _collected(periods(all_hours, span.grain), "scope", "start")
+        if not of_periods.rows:
+            of = "" if school is None else f" of school {school}"
+            raise UsageError(f"The table {HOURS} has no hours{of} from {span.first} to {span.last}.")
+        of_teachers = teacher_weeks(days)
+        overlaps = (F.col("calculation_period_end") > instant(begin)) & (
+            F.col("calculation_period_start") < instant(end)
+        )
+        made = self.rows(PROMPTS).where(overlaps).withColumn("length", length())
+        totals, usual = activity(all_hours, ["scope"]), profile(all_hours, span.dates_of_weekdays())
+        of_totals, of_profile = _collected(totals, "scope"), _collected(usual, "scope", "weekday", "hour")
+        self.phase("add up the weeks of teachers")
+        of_weeks = _collected(of_teachers, "school_id", "teacher", "start")
+        own = weeks(of_teachers)
+        all_weeks = _collected(own if school is None else own.where(F.col("scope") == school), "scope", "start")
+        self.phase("bring the prompts together")
+        period = self._period(made)
+        chosen = made.where(F.col("length") == period).drop("length")
+        of_prompts = _collected(prompts(chosen), "dimension", "value")
+        over_time = _collected(prompt_periods(chosen), "start")
+        self.phase("look at the data's health")
+        return Report(
+            made_at=self.made_at,
+            span=span,
+            school=school,
+            period=period,
+            totals=of_totals,
+            periods=of_periods,
+            profile=of_profile,
+            teacher_weeks=of_weeks,
+            weeks=all_weeks,
+            prompts=of_prompts,
+            prompt_periods=over_time,
+            freshness=self.freshness(),
+            quarantined=_collected(quarantined(self.rows(QUARANTINE)), "source", "reason"),
+            verdicts=_collected(latest_verdicts(self.rows(CHECKS)), "job", "kind"),
+            runs=_collected(latest_runs(self.rows(RUNS)), "run_start"),
+        )
+
+    def _period(self, rows: DataFrame) -> PeriodLength:
+        """The length of period to show: days, weeks and months tell of the same prompts, so one of them is enough."""
+        there = {row[0] for row in rows.select("length").distinct().collect()}
+        lengths: tuple[PeriodLength, ...] = ("week", "day", "month")
+        return next((length for length in lengths if length in there), "week")
+
+    def freshness(self) -> Rows:
+        """Per source: its newest row that is not in the future, its last commit, and how far the jobs have read it."""
+        read = self._versions_read()
+        sources = sorted(source for source in RULES if self.lake.exists(source))
+        self.lake.attach(sources)
+        versions = {source: self.lake.version(source) for source in sources}
+        newest = self._newest(versions)
+        rows = []
+        for source in sources:
+            written = int(self.lake.commits(source, 1)[0].at.timestamp() * 1000)
+            behind = versions[source] - read[source] if source in read else None
+            rows.append((source, *newest[source], written, versions[source], read.get(source), behind))
+        return Rows(("source", "newest", "in_future", "written_at", "version", "version_read", "commits_behind"), rows)
+
+    def _newest(self, versions: dict[str, int]) -> dict[str, tuple[int | None, int]]:
+        now = instant(self.made_at)
+        frames = []
+        for source, version in versions.items():
+            columns = contract_of(source).column_names
+            placed = RULES[source].placed_by or ("created_at" if "created_at" in columns else columns[0])
+            moment = F.col(placed)
+            frames.append(
+                self.lake.read(source, version).agg(
+                    F.lit(source).alias("source"),
+                    F.unix_millis(F.max(F.when(moment <= now, moment))).alias("newest"),
+                    F.count_if(moment > now).alias("in_future"),
+                )
+            )
+        if not frames:
+            return {}
+        found = reduce(lambda a, b: a.unionByName(b), frames).collect()
+        return {row["source"]: (row["newest"], row["in_future"]) for row in found}
+
+    def _versions_read(self) -> dict[str, int]:
+        """The version of each source that the latest run that succeeded has read, whichever job's it was."""
+        succeeded = self.rows(RUNS).where(F.col("status") == "succeeded")
+        newest = succeeded.groupBy("job_name").agg(
+            F.max_by("source_versions", "run_start").alias("source_versions"), F.max("run_start").alias("run_start")
+        )
+        read: dict[str, int] = {}
+        for row in newest.orderBy("run_start").collect():
+            read |= json.loads(row["source_versions"])
+        return read

@@ -1,0 +1,1 @@
+"""What a Databricks workspace has of ours: tables beside contracts, jobs beside the bundle, their runs."""

@@ -1,0 +1,159 @@
+"""How far a rollup has followed its sources, as the commits of its targets and the log of runs say."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contract import contract_of
+from jobs import run_log
+from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.incremental.watermark import followed_by
+from jobs.lake import Lake
+from jobs.provenance import Followed, Provenance
+from jobs.publish import Changes
+from jobs.storage import LocalFolder
+
+TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
+BEGUN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def followed(number: int) -> Followed:
+    """Further by later versions, though of an earlier run by the clock."""
+    return Followed({"a source": number}, BEGUN - timedelta(hours=number))
+
+
+def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> None:
+    path = str(lakehouse.joinpath(*table.split(".")))
+    spark.range(1).write.format("delta").mode("append").option("userMetadata", metadata).save(path)
+
+
+def provenance(number: int, *, follows: bool = True) -> str:
+    """Of a run over what is new, or over a window with nothing to hand on."""
+    told = followed(number)
+    run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
+    return Provenance(*run, told.versions, told if follows else None).as_json()
+
+
+@pytest.fixture(scope="module")
+def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two targets one has followed further; then others have written to it."""
+    folder = tmp_path_factory.mktemp("commits")
+    commit(spark, folder, "analytics.one", provenance(1))
+    commit(spark, folder, "analytics.other", provenance(1))
+    commit(spark, folder, "analytics.one", provenance(2))
+    for foreign in ("{ticket 42}", "[1]", '{"job_name": "another"}'):
+        commit(spark, folder, "analytics.one", foreign)
+    return folder
+
+
+def test_what_others_write_into_commits_is_passed_over(spark: SparkSession, lakehouse: Path) -> None:
+    one = replace(ROLLUP, targets=("analytics.one",))
+    assert followed_by(Lake(spark, LocalFolder(lakehouse)), one) == followed(2)
+
+
+def test_of_two_targets_the_one_that_is_behind_counts(spark: SparkSession, lakehouse: Path) -> None:
+    lake = Lake(spark, LocalFolder(lakehouse))
+    assert followed_by(lake, TWO) == followed_by(lake, replace(TWO, targets=TWO.targets[::-1])) == followed(1)
+
+
+@pytest.mark.parametrize("dropped", TWO.targets)
+def test_where_a_target_is_gone_nothing_is_known(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path, dropped: str
+) -> None:
+    shutil.copytree(lakehouse, tmp_path / "lake")
+    shutil.rmtree(tmp_path.joinpath("lake", *dropped.split(".")))
+    assert followed_by(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
+
+
+def log_run(lake: Lake, job_name: str, number: int, *, is_automatic: bool = True, **targets: int) -> None:
+    """A run that ended well and changed nothing, with the versions of the targets when it began."""
+    told, versions = followed(number), {f"analytics.{name}": version for name, version in targets.items()}
+    window = (BEGUN, BEGUN)
+    entry = run_log.EndedRun(
+        f"log-{number}", job_name, window, told.run_start, "succeeded", is_automatic, told.versions, versions, Changes()
+    )
+    lake.create_missing(contract_of(run_log.TABLE))
+    run_log.record(lake, entry)
+
+
+def after(spark: SparkSession, lakehouse: Path, tmp_path: Path, **run: object) -> tuple[Lake, Path]:
+    """A copy of the lakehouse in which a run followed to version 5 without a commit."""
+    folder = Path(shutil.copytree(lakehouse, tmp_path / "lake"))
+    lake = Lake(spark, LocalFolder(folder))
+    log_run(lake, ROLLUP.job_name, 5, **{"one": 4, "other": 0, **run})  # type: ignore[arg-type]
+    return lake, folder
+
+
+def test_a_run_that_changed_nothing_counts(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
+    lake, folder = after(spark, lakehouse, tmp_path)
+    log_run(lake, "another", 9, one=4, other=0)
+    log_run(lake, ROLLUP.job_name, 8, is_automatic=False, one=4, other=0)
+    assert followed_by(lake, TWO) == followed(5)
+    assert followed_by(lake, TWO, also_by_runs=False) == followed(1)
+    commit(spark, folder, "analytics.other", provenance(6))  # newer sources: what the run left still stands
+    spark.sql("OPTIMIZE analytics.one")
+    assert followed_by(lake, TWO) == followed(5)
+
+
+def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    """After a long holiday Delta has deleted the log of the last commit that followed; maintenance went on."""
+    lake, folder = after(spark, lakehouse, tmp_path, one=5)
+    path = folder / "analytics" / "one"
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+    log_run(lake, ROLLUP.job_name, 6, one=5, other=0)
+    for old in (path / "_delta_log").glob("*.json"):
+        if int(old.stem) < 5:
+            old.unlink()
+    assert followed_by(Lake(spark, LocalFolder(folder)), TWO) == followed(6)
+
+
+def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
+    """Dropped, and made anew by a run over a window, with a version of that number."""
+    lake, folder = after(spark, lakehouse, tmp_path)
+    for name in ("one", "other"):
+        shutil.rmtree(folder / "analytics" / name)
+        for _ in range(5):
+            commit(spark, folder, f"analytics.{name}", provenance(7, follows=False))
+    assert followed_by(lake, TWO) is None
+
+
+@pytest.mark.parametrize("metadata", ["by hand", '{"job_name": "another"}', provenance(4)])
+def test_it_does_not_count_where_a_hand_or_older_sources_came_after_it(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path, metadata: str
+) -> None:
+    lake, folder = after(spark, lakehouse, tmp_path)
+    commit(spark, folder, "analytics.other", metadata)
+    assert followed_by(lake, TWO) == (followed(2) if "run-4" in metadata else followed(1))
+
+
+def test_it_does_not_count_where_the_table_has_another_history(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    """A folder that was copied back from a backup: the version that the run saw is not there."""
+    lake, _ = after(spark, lakehouse, tmp_path, one=7)
+    assert followed_by(lake, TWO) == followed(1)
+
+
+def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    lake, _ = after(spark, lakehouse, tmp_path)
+    spark.sql(f"UPDATE {run_log.TABLE} SET target_versions = NULL")
+    assert followed_by(lake, TWO) == followed(1)
+
+
+def test_it_does_not_count_where_what_it_left_was_restored(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    lake, _ = after(spark, lakehouse, tmp_path)
+    lake.attach(["analytics.one"])
+    spark.sql("RESTORE analytics.one TO VERSION AS OF 0")
+    assert followed_by(lake, TWO) == followed(1)

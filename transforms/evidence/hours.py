@@ -1,0 +1,203 @@
+"""The source rows that one row of the hourly rollup was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from transforms.columns import clamped, hours, instant, normalised
+from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, connection_stability, in_schools
+from transforms.evidence.parts import Labels, columns_of, evidence_of, part, ready_events
+from transforms.sessions import group_readiness, group_totals, session_quality
+from transforms.usable_rows import EVENTS, PARTICIPANTS, SESSIONS
+from transforms.windows import HourWindow
+
+FACTS = "data_sources_count"
+"""The column of which a row exists: what counts for it counts for the row's key, too."""
+
+
+def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: str, window: HourWindow) -> DataFrame:
+    """The evidence of the row of this school and of the one hour of the window: see `evidence_of`.
+
+    `usable` has the rows' `id` and their `LISTED_TIMES` besides.
+    """
+    own = spans.where(F.col("school_id") == school)
+    in_hour = window.holds
+
+    def facts(source: str) -> DataFrame:
+        return in_schools(usable[source], own)
+
+    def plain(source: str, moment: str, labels: Labels) -> DataFrame:
+        return part(source, facts(source).where(in_hour(F.col(moment))), columns_of(labels))
+
+    parts = [
+        *_of_sessions(own, usable, window),
+        _of_participants(own, usable[PARTICIPANTS], window),
+        plain(EVENTS, "event_time", {"avg_latency_ms": F.col("latency_ms").isNotNull(), FACTS: True}),
+        part(
+            "sessions.transcriptions",
+            facts("sessions.transcriptions").where(F.col("is_final") & in_hour(F.col("start_time"))),
+            columns_of(
+                {
+                    "avg_audio_quality": F.col("confidence_score").isNotNull(),
+                    "total_transcription_minutes": True,
+                    "estimated_compute_cost": True,
+                    FACTS: True,
+                }
+            ),
+        ),
+        _of_prompts(facts("ai_insights.teacher_guidance_metrics"), window),
+        part(
+            "ai_insights.intervention_suggestions",
+            facts("ai_insights.intervention_suggestions").where(F.col("acted_upon") & in_hour(F.col("acted_at"))),
+            columns_of({"total_interventions": True, FACTS: True}),
+        ),
+        _of_system_events(own, usable["operational.system_events"], school, window),
+        part(
+            "operational.api_metrics",
+            usable["operational.api_metrics"].where((F.col("school_id") == school) & in_hour(F.col("timestamp"))),
+            columns_of(
+                {
+                    "avg_response_time": F.col("response_time_ms").isNotNull(),
+                    "error_rate": F.col("status_code").isNotNull(),
+                    FACTS: True,
+                }
+            ),
+            has_session=False,
+        ),
+        plain(
+            "ai_insights.analysis_results",
+            "analysis_timestamp",
+            {
+                "ai_analyses_completed": True,
+                "avg_ai_processing_time": F.col("processing_time_ms").isNotNull(),
+                "estimated_compute_cost": F.col("processing_time_ms").isNotNull(),
+                FACTS: True,
+            },
+        ),
+        _of_session_analyses(facts("analytics.session_analytics"), window),
+        part(
+            "audio.recordings",
+            facts("audio.recordings").where(F.col("created_at") < instant(window.end)),
+            columns_of({"total_storage_gb": F.col("file_size_bytes").isNotNull()}),
+        ),
+    ]
+    return evidence_of(parts, usable, by_start=(FACTS,), by_end=(FACTS,))
+
+
+def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWindow) -> list[DataFrame]:
+    """Active and completed sessions, and the groups of the active ones."""
+    source = "sessions.student_groups"
+    readiness = group_readiness(usable[source], usable[EVENTS])
+    is_active = F.coalesce(F.size(window.overlapped_hours(F.col("start"), F.col("end"))) > 0, F.lit(False))
+    is_completed = F.coalesce(window.holds(F.col("recorded_end")), F.lit(False))
+    starts = usable[SESSIONS].select(F.col("id").alias("session_id"), "actual_start")
+    sessions = (
+        own.where(F.col("start").isNotNull())
+        .join(group_totals(readiness), "session_id", how="left")
+        .join(starts, "session_id")
+        .withColumns({"is_active": is_active, "is_completed": is_completed, "quality": session_quality()})
+        .withColumn("id", F.col("session_id"))
+    )
+
+    def active(condition: Column | None = None) -> Column:
+        return F.col("is_active") if condition is None else F.col("is_active") & condition
+
+    of_sessions = columns_of(
+        {
+            "sessions_active": active(),
+            "sessions_completed": F.col("is_completed"),
+            "teachers_active": active(F.col("teacher_id").isNotNull()),
+            "avg_session_quality": active(F.col("quality").isNotNull()),
+            "avg_engagement_score": active(F.col("engagement_score").isNotNull()),
+            "avg_participation_rate": active(F.col("participation_rate").isNotNull()),
+            FACTS: F.col("is_active") | F.col("is_completed"),
+        }
+    )
+    has_score = F.col("collaboration_score").isNotNull()
+    groups = (
+        usable[source]
+        .join(sessions.where("is_active").select("session_id"), "session_id")
+        .join(ready_events(usable[EVENTS]).withColumnRenamed("group_id", "id"), ["session_id", "id"], how="left")
+    )
+    # The hour's end is exclusive.
+    is_ready = F.coalesce(F.col("ready_event.at") < instant(window.start + timedelta(hours=1)), F.lit(False))
+    of_groups = columns_of(
+        {
+            "total_groups": True,
+            "ready_groups": is_ready,
+            "avg_session_quality": has_score,
+            "avg_collaboration_score": has_score,
+        }
+    )
+    return [
+        part(SESSIONS, sessions, of_sessions, start_for=of_sessions, end_for=of_sessions),
+        part(
+            source,
+            groups,
+            of_groups,
+            start_for=of_groups,
+            end_for=of_groups,
+            ready_for=columns_of({"ready_groups": is_ready}),
+            ready_event=F.col("ready_event"),
+        ),
+    ]
+
+
+def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow) -> DataFrame:
+    """Participants present in the hour; the span of their session matters where they did not say when they left."""
+    join_time = F.col("join_time")
+    until = clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
+    present = (
+        participants.join(own.select("session_id", "end"), "session_id")
+        .withColumn("present_until", until)
+        .where(F.coalesce(F.size(window.overlapped_hours(join_time, F.col("present_until"))) > 0, F.lit(False)))
+    )
+    columns = columns_of(
+        {
+            "students_active": True,
+            "avg_connection_stability": connection_stability().isNotNull(),
+            "websocket_connections": F.col("present_until") > join_time,
+            FACTS: True,
+        }
+    )
+    by_span = F.when(F.col("leave_time").isNull(), columns).otherwise(F.array().cast("array<string>"))
+    return part(PARTICIPANTS, present, columns, start_for=by_span, end_for=by_span)
+
+
+def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
+    generated = F.coalesce(window.holds(F.col("generated_at")), F.lit(False))
+    used = F.coalesce(window.holds(F.col("used_at")), F.lit(False))
+    return part(
+        "ai_insights.teacher_guidance_metrics",
+        prompts,
+        columns_of({"total_prompts_generated": generated, "total_prompts_used": used, FACTS: generated | used}),
+    )
+
+
+def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: HourWindow) -> DataFrame:
+    """An event of the school's own names no session; another is placed by its session."""
+    sessions = own.select("session_id", F.lit(True).alias("is_own"))
+    severity = normalised(F.col("severity"))
+    placed = (
+        events.where(window.holds(F.col("created_at")))
+        .join(sessions, "session_id", how="left")
+        .where((F.col("school_id") == school) | (F.col("school_id").isNull() & F.col("is_own")))
+        .withColumn("session_id", F.when(F.col("school_id").isNull(), F.col("session_id")))
+    )
+    labels: Labels = {
+        "total_errors": severity.isin("error", "critical"),
+        "total_alerts": severity.isin("warning", "error", "critical"),
+        FACTS: True,
+    }
+    return part("operational.system_events", placed, columns_of(labels))
+
+
+def _of_session_analyses(analyses: DataFrame, window: HourWindow) -> DataFrame:
+    status = normalised(F.col("status"))
+    ended_at = F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
+    labels: Labels = {"ai_analysis_success_rate": True, FACTS: True}
+    return part("analytics.session_analytics", analyses.where(window.holds(ended_at)), columns_of(labels))

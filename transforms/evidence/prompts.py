@@ -1,0 +1,42 @@
+"""The source rows that one row of the prompts' effectiveness was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from transforms.evidence.parts import Labels, columns_of, evidence_of, part
+from transforms.prompts import response_time
+from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.usable_rows import PROMPTS
+from transforms.windows import PeriodWindow
+
+
+def evidence_of_period(
+    usable: Mapping[str, DataFrame], dimensions: Mapping[str, str], window: PeriodWindow
+) -> DataFrame:
+    """The evidence of the row of these dimensions and of the one period of the window: see `evidence_of`."""
+    prompts = usable[PROMPTS].where(window.holds(F.col("generated_at")))
+    for name in DIMENSIONS:
+        prompts = prompts.where(F.coalesce(name, F.lit("unknown")) == dimensions[name])
+    has_score = F.col("effectiveness_score").isNotNull()
+    labels: Labels = {
+        "total_generated": True,
+        "total_acknowledged": F.col("acknowledged_at").isNotNull(),
+        "total_used": F.col("used_at").isNotNull(),
+        "total_dismissed": F.col("dismissed_at").isNotNull(),
+        "acknowledgment_rate": True,
+        "usage_rate": True,
+        "dismissal_rate": True,
+        "data_points": has_score,
+        "avg_effectiveness_score": has_score,
+        "std_dev_effectiveness": has_score,
+        "confidence_interval_lower": has_score,
+        "confidence_interval_upper": has_score,
+        "avg_feedback_rating": F.col("feedback_rating").isNotNull(),
+        "avg_response_time_seconds": response_time().isNotNull(),
+        "avg_learning_impact": F.col("learning_outcome_improvement").isNotNull(),
+    }
+    return evidence_of([part(PROMPTS, prompts, columns_of(labels))], usable)
