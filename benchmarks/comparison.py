@@ -8,7 +8,7 @@ import duckdb
 
 from benchmarks.references.duckdb_reference import files_of
 from expectations.contract import contract_of
-from transforms.table_diff import STAMPS, TOLERANCE
+from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
 
 
 def differences(lakehouse: Path, table: str, reference: Path) -> list[str]:
@@ -22,7 +22,7 @@ def differences(lakehouse: Path, table: str, reference: Path) -> list[str]:
     subject = f"{table} by {', '.join(contract.key)}"
     listed = ", ".join(f"'{file}'" for file in files_of(lakehouse, table))
     same_key = " AND ".join(f"j.{name} IS NOT DISTINCT FROM r.{name}" for name in contract.key)
-    columns = [column for column in contract.columns if column.name not in (*STAMPS, *contract.key)]
+    columns = [column for column in contract.columns if column.name not in (*AUDIT_COLUMNS, *contract.key)]
     values = [f"count(*) FILTER ({_differs(c.name, c.type)}) AS {c.name}" for c in columns]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")

@@ -38,7 +38,7 @@ def moved(rows: DataFrame, days: int) -> DataFrame:
 
 def append_hour(lake: Lake, tables: list[str], days: int) -> None:
     """Appends to these tables the sessions that started in the busiest hour of the first day, so many days later."""
-    lake.attach(tables)
+    lake.register(tables)
     sessions = lake.latest(SESSIONS)
     of_first_day = sessions.where(F.to_date("actual_start") == F.lit(FIRST_DAY))
     hours = of_first_day.groupBy(hour_of(F.col("actual_start")).alias("hour")).count()

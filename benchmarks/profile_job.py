@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from jobs.command import answered, read_call, run_job
+from jobs.command import exit_status_of, read_call, run_job
 from jobs.logs import set_up_logs
 from jobs.registry import job_named
 from jobs.staging import Staging
@@ -57,7 +57,7 @@ def main() -> None:
     Staging.write = write  # type: ignore[method-assign]
     set_up_logs()
     job = job_named(sys.argv[2])
-    status = answered(lambda: run_job(job, read_call(job, sys.argv[3:]), phases.begin))
+    status = exit_status_of(lambda: run_job(job, read_call(job, sys.argv[3:]), phases.begin))
     phases.begin("stop Spark")
     raise SystemExit(status)
 

@@ -10,7 +10,7 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def sql_moment(moment: datetime | date) -> str:
+def sql_datetime(moment: datetime | date) -> str:
     """A date, or an instant with its offset, as a literal: the session's zone does not matter.
 
     Raises `ValueError` for a moment without an offset.

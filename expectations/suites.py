@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from expectations.contract import Column, Contract
-from expectations.literals import sql_moment
+from expectations.literals import sql_datetime
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -29,16 +29,16 @@ class Range:
     column: str
     start: datetime | date
     end: datetime | date
-    picked: Sequence[datetime | date] | None = None
+    selected: Sequence[datetime | date] | None = None
 
     @property
     def sql(self) -> str:
         """The same as a condition with literals, which every engine can push down."""
-        first, end = (sql_moment(moment) for moment in (self.start, self.end))
+        first, end = (sql_datetime(moment) for moment in (self.start, self.end))
         between = f"{self.column} >= {first} AND {self.column} < {end}"
-        if self.picked is None:
+        if self.selected is None:
             return between
-        return f"{between} AND {self.column} IN ({', '.join(map(sql_moment, self.picked))})"
+        return f"{between} AND {self.column} IN ({', '.join(map(sql_datetime, self.selected))})"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs import run_log, sources
-from jobs.command import Call, Job, carry_out
+from jobs.command import Call, Job, run_with_retries
 from jobs.errors import JobError, UsageError
 from jobs.lake import Lake
 from jobs.logs import log
@@ -82,7 +82,7 @@ def backfill(
             yield Chunk(*window)
             continue
         try:
-            outcome = carry_out(job, call, lake, run, settings, phase)
+            outcome = run_with_retries(job, call, lake, run, settings, phase)
         except JobError as error:
             error.args = (f"The backfill stopped at {call.start} to {call.end}: {error}",)
             raise

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.command import Call, Job, answered, read_call, run_job
+from jobs.command import Call, Job, exit_status_of, read_call, run_job
 from jobs.errors import UsageError
 from jobs.logs import set_up_logs
 from jobs.registry import JOBS, job_named
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chunk, and ends as the job itself does."""
     set_up_logs()
     given = sys.argv[1:] if arguments is None else arguments
-    status = answered(lambda: run_job(*read_chunk(given)))
+    status = exit_status_of(lambda: run_job(*read_chunk(given)))
     if status:
         raise SystemExit(status)
 

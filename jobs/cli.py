@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command import answered, lakehouse_folder, open_lake
+from jobs.command import exit_status_of, lakehouse_folder, open_lake
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import JobError, UsageError
 from jobs.logs import set_up_logs
 from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
-from jobs.registry import job_named, nearest
+from jobs.registry import job_named, unknown_name_error
 from jobs.workspace.commands import app as workspace
 
 if TYPE_CHECKING:
@@ -417,7 +417,7 @@ def _explained(table: str) -> tuple[str, tuple[str, ...]]:
         if table in tables:
             return name, (table,)
     every = tuple(each for tables in NAMES.values() for each in tables)
-    raise nearest(table, (*NAMES, *every), "rollup or table of one named")
+    raise unknown_name_error(table, (*NAMES, *every), "rollup or table of one named")
 
 
 def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
@@ -426,7 +426,7 @@ def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
         if column in _contract(table).public_columns:
             return (table,)
     names = tuple(dict.fromkeys(name for table in tables for name in _contract(table).public_columns))
-    raise nearest(column, names, f"column of {tables[0]} named")
+    raise unknown_name_error(column, names, f"column of {tables[0]} named")
 
 
 def _date(text: str | None, option: str) -> date | None:
@@ -450,21 +450,21 @@ def _contract(table: str) -> Contract:
 
     names = contract_names()
     if table not in names:
-        raise nearest(table, names, "table")
+        raise unknown_name_error(table, names, "table")
     return contract_of(table)
 
 
 def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:
-    from transforms.table_diff import STAMPS
+    from transforms.table_diff import AUDIT_COLUMNS
 
     public = contract.public_columns
     if columns is None:
-        telling = [name for name in public if name != "id" and name not in STAMPS and name not in contract.key]
+        telling = [name for name in public if name != "id" and name not in AUDIT_COLUMNS and name not in contract.key]
         return [*contract.key, *telling[: max(1, 9 - len(contract.key))]]
     chosen = [name.strip() for name in columns.split(",")]
     for name in chosen:
         if name not in public:
-            raise nearest(name, public, f"column that may be shown in {contract.table} named")
+            raise unknown_name_error(name, public, f"column that may be shown in {contract.table} named")
     return chosen
 
 
@@ -484,7 +484,7 @@ def main() -> None:
             raise JobError("The command was interrupted.")
         return None
 
-    status = answered(work)
+    status = exit_status_of(work)
     if status:
         sys.exit(status)
 

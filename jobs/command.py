@@ -168,22 +168,22 @@ def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
     return f"{table}: {counts}{'; this is a dry run, nothing was written' if is_dry else ''}."
 
 
-def carry_out(
+def run_with_retries(
     job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
 ) -> Outcome:
     """One run of a job in an open lake, and the whole of it again where another run was faster, with newer sources."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-    from jobs.lineage import told_of
+    from jobs.lineage import lineage_events
     from jobs.pipeline import Execution, Mode
-    from jobs.publish import OutrunError
+    from jobs.publish import SupersededError
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
-    mode = Mode(follow=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
-    covered = "what is new" if mode.follow else f"{window.start} to {window.end}"
+    mode = Mode(is_incremental=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
+    covered = "what is new" if mode.is_incremental else f"{window.start} to {window.end}"
     log.info("run", run_id=run.run_id, window=covered, dry_run=call.dry_run)
     attempts = Retrying(
-        retry=retry_if_exception_type(OutrunError),
+        retry=retry_if_exception_type(SupersededError),
         stop=stop_after_attempt(RUN_ATTEMPTS),
         wait=wait_random_exponential(multiplier=2, max=60),
         before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
@@ -196,7 +196,7 @@ def carry_out(
             execution = Execution(
                 rollup, lake, this, settings, replace(mode, attempt=number, attempts=RUN_ATTEMPTS), phase
             )
-            with told_of(execution, settings):
+            with lineage_events(execution, settings):
                 return execution.over(window)
     raise AssertionError("the attempts end in a result or an error")
 
@@ -212,7 +212,7 @@ def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name:
     job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
     phase("start Spark")
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
-    outcome = carry_out(job, call, lake, run, settings, phase)
+    outcome = run_with_retries(job, call, lake, run, settings, phase)
     if outcome.data_docs:
         log.info("data docs", path=str(outcome.data_docs))
     canonical = rollup.targets[0]
@@ -221,7 +221,7 @@ def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name:
     return sentence_on(outcome, is_dry=call.dry_run)
 
 
-def answered(work: Callable[[], str | None]) -> int:
+def exit_status_of(work: Callable[[], str | None]) -> int:
     """Does the work and returns its exit status; the last line on stderr says why, in the sentence of the work.
 
     A user's mistake leaves no stack trace; our own leaves a full one in the log.
@@ -257,7 +257,7 @@ def main_of(job: Job[W]) -> Callable[..., None]:
     def main(arguments: Sequence[str] | None = None) -> None:
         set_up_logs()
         given = sys.argv[1:] if arguments is None else arguments
-        status = answered(lambda: run_job(job, read_call(job, given)))
+        status = exit_status_of(lambda: run_job(job, read_call(job, given)))
         if status:
             raise SystemExit(status)
 

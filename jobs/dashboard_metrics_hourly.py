@@ -12,25 +12,25 @@ from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, 
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
 from jobs.rollup import Rollup, Usable
-from jobs.windows import hour_after, hour_window
+from jobs.windows import ceil_hour, hour_window
 from transforms.columns import hour_of
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow
 
 
-def _window_over(hours: Collection[datetime], followed: datetime, run_start: datetime) -> HourWindow | None:
-    """The touched hours, and those that began since the sources were followed last: open sessions reach into them."""
-    first, end = hour_after(followed), hour_after(run_start)
+def _window_covering(hours: Collection[datetime], since: datetime, run_start: datetime) -> HourWindow | None:
+    """The affected hours, and those that began since the last incremental run: open sessions reach into them."""
+    first, end = ceil_hour(since), ceil_hour(run_start)
     begun = {first + timedelta(hours=n) for n in range(max(0, (end - first) // timedelta(hours=1)))}
     touched = {hour for hour in hours if hour < end} | begun
     return HourWindow.of(touched) if touched else None
 
 
-def _is_near(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
+def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
     """A session or a stay reaches into an hour from as long before it as the longest one lasts."""
     longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
-    return window.may_hold(moment, hours_before=longest)
+    return window.may_contain(moment, hours_before=longest)
 
 
 def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:
@@ -60,9 +60,9 @@ ROLLUP: Rollup[HourWindow] = Rollup(
     window_column="metric_hour",
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
-    window_over=_window_over,
-    is_near=_is_near,
-    also_touched=_hours_of_recordings,
+    window_covering=_window_covering,
+    may_affect=_may_affect,
+    also_affected=_hours_of_recordings,
     ordered=(
         AtMost("ready_groups", "total_groups"),
         AtMost("total_errors", "total_alerts"),

@@ -244,7 +244,7 @@ def _own_tables(lake: Lake) -> Iterator[Finding]:
 
 def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) -> Finding | None:
     try:
-        lake.attach([table])
+        lake.register([table])
         lake.check(contract_of(table), exactly=exactly)
     except BrokenContractError as error:
         mend = "Change the source or its contract."
@@ -264,7 +264,7 @@ def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezon
     last = ""
     for table in tables:
         try:
-            lake.attach([table])
+            lake.register([table])
             at = lake.commits(table, 1)[0].at
         except Exception:
             continue  # told by the checks above

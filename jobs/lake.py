@@ -22,13 +22,13 @@ from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance
-from jobs.storage import Place, create_schema, location_clause
+from jobs.storage import Storage, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""
-COMMITS_LOOKED_AT = 1000
+MAX_COMMITS = 1000
 """How many commits back something is looked for: others than ours may have come since."""
-COMMITS_AT_ONCE = 100
+RECENT_COMMITS = 100
 """More do not come between a commit and the next look at its table."""
 KEEPS_ROWS = (
     "CREATE TABLE",
@@ -116,27 +116,27 @@ def _assignments(values: Mapping[str, str]) -> str:
 class Lake:
     """Reads, stages and publishes tables. Every read is of one version, every write is one commit."""
 
-    def __init__(self, spark: SparkSession, place: Place) -> None:
+    def __init__(self, spark: SparkSession, storage: Storage) -> None:
         self.spark = spark
-        self.place = place
+        self.storage = storage
         self._bytes: dict[tuple[str, int], int] = {}
 
-    def attach(self, tables: Iterable[str]) -> None:
+    def register(self, tables: Iterable[str]) -> None:
         """Makes the tables known by name; raises `BrokenContractError` for one that cannot be read."""
         for table in tables:
             try:
-                self.place.attach(self.spark, [table])
+                self.storage.register(self.spark, [table])
             except Exception as error:
                 raise BrokenContractError(f"The table {table} cannot be read: {reason_of(error)}") from error
 
     def exists(self, table: str) -> bool:
         """Whether the table is there."""
-        return self.place.exists(self.spark, table)
+        return self.storage.exists(self.spark, table)
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` where its log cannot be read."""
         try:
-            return self.place.latest_version(self.spark, table)
+            return self.storage.latest_version(self.spark, table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
 
@@ -144,15 +144,15 @@ class Lake:
         """About how many bytes the table's files have, asked once for a version: a catalog takes its time to answer."""
         known = self._bytes
         if (table, version) not in known:
-            known[table, version] = self.place.bytes_of(self.spark, table)
+            known[table, version] = self.storage.bytes_of(self.spark, table)
         return known[table, version]
 
-    def commits(self, table: str, most: int = COMMITS_LOOKED_AT) -> list[Commit]:
+    def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
         """The latest commits that what the table holds now was made by, the newest first.
 
         What a RESTORE undid does not count: after it come the commits up to the restored version.
         """
-        self.attach([table])  # another run may have made it since this one began
+        self.register([table])  # another run may have made it since this one began
         rows = (
             self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
             .select(
@@ -196,7 +196,7 @@ class Lake:
 
     def latest(self, table: str) -> DataFrame:
         """The table as of its latest version, also where another run has made it since this one began."""
-        self.attach([table])
+        self.register([table])
         return self.read(table, self.version(table))
 
     def readable(self, table: str, version: int, columns: Sequence[str]) -> DataFrame | None:
@@ -242,28 +242,28 @@ class Lake:
 
     def create_missing(self, contract: Contract) -> None:
         """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
-        self.attach([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
+        self.register([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
         if not self.exists(contract.table):
-            create_schema(self.spark, self.place, contract.table)
-            statement = contract.create_statement(self.place.location(contract.table))
-            self.insistently(contract.table, lambda: self._create(contract.table, statement))
+            create_schema(self.spark, self.storage, contract.table)
+            statement = contract.create_statement(self.storage.location(contract.table))
+            self.retry_on_conflict(contract.table, lambda: self._create(contract.table, statement))
         self.check(contract, exactly=True)
 
     def add_columns(self, contract: Contract) -> tuple[str, ...]:
         """Adds the contract's columns that a table of ours lacks, null in its rows, and returns their names."""
-        self.attach([contract.table])
+        self.register([contract.table])
         found = self.spark.table(contract.table).columns
         missing = tuple(name for name in contract.column_names if name not in found)
         if missing:
             definitions = ", ".join(contract.column_definition(name) for name in missing)
-            self.insistently(
+            self.retry_on_conflict(
                 contract.table, lambda: self._sql(f"ALTER TABLE {contract.table} ADD COLUMNS ({definitions})")
             )
         self.check(contract, exactly=True)
         return missing
 
     def _create(self, table: str, statement: str) -> None:
-        self.attach([table])  # another run may have made it in the meantime
+        self.register([table])  # another run may have made it in the meantime
         self.spark.sql(statement)
 
     def empty(self, schema: StructType) -> DataFrame:
@@ -272,16 +272,16 @@ class Lake:
 
     def stage(self, table: str, rows: DataFrame) -> DataFrame:
         """Writes rows to a new table that has no contract, and returns them as they were written."""
-        create_schema(self.spark, self.place, table)
+        create_schema(self.spark, self.storage, table)
         columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema)
-        where = location_clause(self.place, table)
-        self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.place.staged_as}{where}")
+        where = location_clause(self.storage, table)
+        self.spark.sql(f"CREATE TABLE {table} ({columns}) {self.storage.staging_clause}{where}")
         rows.write.insertInto(table)
         return self.spark.table(table).select(*rows.columns)
 
     def drop(self, table: str) -> None:
         """Drops a table of ours with its files."""
-        self.place.drop(self.spark, table)
+        self.storage.drop(self.spark, table)
 
     def overwrite(
         self, table: str, rows: DataFrame, condition: str, provenance: Provenance, on_top_of: Sequence[Commit]
@@ -299,12 +299,12 @@ class Lake:
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
         # Behind it another commit may have come already, such as an automatic compaction of files.
-        commits = self.commits(table, COMMITS_AT_ONCE)
+        commits = self.commits(table, RECENT_COMMITS)
         since = [commit.provenance for commit in commits if commit.version > on_top_of[0].version]
         if all(other is None or other.run_id != provenance.run_id for other in since):
             raise ConflictError(f"Another run wrote {table} at the same time.")
 
-    def insistently(self, table: str, write: Callable[[], None]) -> None:
+    def retry_on_conflict(self, table: str, write: Callable[[], None]) -> None:
         """Writes a table of ours, and again a few times where another run does so at the same time."""
         attempts = Retrying(
             retry=retry_if_exception_type(ConflictError),
@@ -313,7 +313,7 @@ class Lake:
             reraise=True,
         )
         for attempt in attempts:
-            with attempt, self.place.lock(table), _conflicts_named(table):
+            with attempt, self.storage.lock(table), _conflicts_named(table):
                 write()
 
     def size(self, table: str) -> tuple[int, int]:
@@ -323,11 +323,11 @@ class Lake:
 
     def delete(self, table: str, condition: str) -> None:
         """Deletes rows of a table of ours."""
-        self.insistently(table, lambda: self._sql(f"DELETE FROM {table} WHERE {condition}"))
+        self.retry_on_conflict(table, lambda: self._sql(f"DELETE FROM {table} WHERE {condition}"))
 
     def optimize(self, table: str) -> None:
         """Brings the table's rows together in few files, by its clustering."""
-        self.insistently(table, lambda: self._sql(f"OPTIMIZE {table}"))
+        self.retry_on_conflict(table, lambda: self._sql(f"OPTIMIZE {table}"))
 
     def keep_versions(self, table: str, hours: int) -> None:
         """Lets every version of a table of ours be read that is not older: without it, Delta keeps a week."""
@@ -340,18 +340,18 @@ class Lake:
         found = {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
         if not wanted.items() <= found.items():
             properties = ", ".join(f"'{name}' = '{value}'" for name, value in wanted.items())
-            self.insistently(table, lambda: self._sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({properties})"))
+            self.retry_on_conflict(table, lambda: self._sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({properties})"))
 
     def vacuum(self, table: str, retain_hours: int) -> None:
         """Deletes files that no version younger than that needs."""
-        self.insistently(table, lambda: self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS"))
+        self.retry_on_conflict(table, lambda: self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS"))
 
     def _sql(self, statement: str, **frames: Any) -> None:
         self.spark.sql(statement, **frames).collect()
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""
-        self.insistently(table, lambda: rows.select(*self.spark.table(table).columns).writeTo(table).append())
+        self.retry_on_conflict(table, lambda: rows.select(*self.spark.table(table).columns).writeTo(table).append())
 
     def overwrite_all(self, contract: Contract, rows: DataFrame) -> None:
         """Replaces the whole content of a table that may be missing: for sample data."""
@@ -361,7 +361,7 @@ class Lake:
     def replace(self, table: str, rows: DataFrame, condition: str) -> None:
         """Replaces the rows of a table of ours that satisfy the condition, in one commit."""
         own = rows.select(*self.spark.table(table).columns)
-        self.insistently(table, lambda: own.writeTo(table).overwrite(F.expr(condition)))
+        self.retry_on_conflict(table, lambda: own.writeTo(table).overwrite(F.expr(condition)))
 
     def merge(
         self,
@@ -392,4 +392,4 @@ class Lake:
             # In SQL: the Python interface of Delta needs a plug-in of its own where the session is a remote one.
             self._sql(f"MERGE INTO {table} t USING {{rows}} s ON {same_key} {' '.join(clauses)}", rows=merged)
 
-        self.insistently(table, write)
+        self.retry_on_conflict(table, write)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from expectations.contract import contract_of
-from expectations.literals import sql_moment
+from expectations.literals import sql_datetime
 from jobs.lake import Lake, instant_or_none
 from jobs.logs import log
 
@@ -142,4 +142,4 @@ class Ledger:
 
 
 def _is_row_of(entry: Entry) -> str:
-    return f"job_name = '{entry.job_name}' AND processing_period = {sql_moment(entry.processing_period)}"
+    return f"job_name = '{entry.job_name}' AND processing_period = {sql_datetime(entry.processing_period)}"

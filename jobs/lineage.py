@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from expectations.contract import CATALOG, Contract, contract_of, own_contracts
 from jobs.errors import JobError
 from jobs.logs import log
-from jobs.publish import OutrunError
+from jobs.publish import SupersededError
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Tells(Protocol):
 
 
 @contextmanager
-def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
+def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
     """Tells of the run that is carried out within: START, then COMPLETE, or FAIL with the sentence of the error.
 
     An attempt that another run has outrun ends with ABORT: the next one is a run of its own.
@@ -56,7 +56,7 @@ def told_of(execution: _Tells, settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        state = "ABORT" if isinstance(error, OutrunError) else "FAIL"
+        state = "ABORT" if isinstance(error, SupersededError) else "FAIL"
         messenger.tell(execution.progress, state, str(error) if isinstance(error, JobError) else type(error).__name__)
         raise
     messenger.tell(execution.progress, "COMPLETE")
@@ -158,14 +158,14 @@ class _Names:
     """What the run's tables are called: a folder's by their paths, a catalog's by their names."""
 
     def __init__(self, progress: Progress[Any]) -> None:
-        self._place = progress.lake.place
+        self._storage = progress.lake.storage
         self._catalog = ""
-        if self._place.location("a.b") is None:
+        if self._storage.location("a.b") is None:
             self._catalog = progress.lake.spark.catalog.currentCatalog()
 
     def of(self, table: str) -> tuple[str, str]:
         """Namespace and name of a table."""
-        location = self._place.location(table)
+        location = self._storage.location(table)
         return ("file", location) if location else (CATALOG, f"{self._catalog}.{table}")
 
 

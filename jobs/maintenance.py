@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from expectations.contract import own_contracts
-from expectations.literals import sql_moment, sql_text
+from expectations.literals import sql_datetime, sql_text
 from jobs import quarantine, run_log, verdicts
 from jobs.errors import JobError
 from jobs.failures import reason_of
@@ -46,7 +46,7 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     failed: Counter[str] = Counter()
     for table in (contract.table for contract in own_contracts()):
         if lake.exists(table):
-            lake.attach([table])
+            lake.register([table])
             operations = _operations(lake, table, settings, now)
             maintained = _maintain(lake, table, operations)
             tried.update(operations.keys())
@@ -61,9 +61,9 @@ def _operations(lake: Lake, table: str, settings: Settings, now: datetime) -> di
     oldest, hours = now - timedelta(days=settings.keep_checks_days), settings.vacuum_retain_hours
 
     def delete_old_rows() -> None:
-        kept = run_log.latest_automatic_ids(lake) if table == run_log.TABLE else []
+        kept = run_log.latest_incremental_ids(lake) if table == run_log.TABLE else []
         but_for = "".join(f" AND run_id <> {sql_text(run_id)}" for run_id in kept)
-        lake.delete(table, f"{AGES[table]} < {sql_moment(oldest)}{but_for}")
+        lake.delete(table, f"{AGES[table]} < {sql_datetime(oldest)}{but_for}")
 
     return {
         **({"DELETE": delete_old_rows} if table in AGES else {}),
@@ -87,7 +87,7 @@ def _maintain(lake: Lake, table: str, operations: dict[str, Callable[[], None]])
 
 
 def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
-    folder: Path | None = settings.data_docs_dir or lake.place.docs_folder()
+    folder: Path | None = settings.data_docs_dir or lake.storage.docs_folder()
     if folder is None:
         return
     oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()

@@ -17,20 +17,20 @@ from expectations.gate import Verdict, preload
 from jobs import quarantine, run_log, sources, verdicts
 from jobs.errors import GateRefusedError, JobError
 from jobs.failures import explained
-from jobs.incremental.affected_window import window_of_news
-from jobs.incremental.source_changes import Changed, changes_since
-from jobs.incremental.source_subset import LookedAt, rows_near
-from jobs.incremental.watermark import followed_by
+from jobs.incremental.affected_window import affected_window
+from jobs.incremental.source_changes import SourceChanges, read_source_changes
+from jobs.incremental.source_subset import SourceSubset, rows_for_window
+from jobs.incremental.watermark import read_watermark
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
-from jobs.provenance import Followed, Provenance
-from jobs.publish import Changes, OutrunError, Replacement, preview, publish
+from jobs.provenance import Provenance, Watermark
+from jobs.publish import Changes, Replacement, SupersededError, preview, publish
 from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
 from jobs.staging import Staging, begun_and_alive, drop_left_behind
 from transforms.identity import row_id
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 EMPTIED = "expect_table_row_count_to_be_between"
 """The check that a window which holds rows is not emptied."""
@@ -62,12 +62,12 @@ class Run:
 class Mode:
     """How a run is carried out.
 
-    `follow`: over what is new in the sources instead of the whole window. `allow_empty`: even if that empties a window
-    that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is written.
-    `attempt`, of `attempts`: a run that another has outrun starts again.
+    `is_incremental`: over what is new in the sources instead of the whole window. `allow_empty`: even if that empties a
+    window that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is
+    written. `attempt`, of `attempts`: a run that another has superseded starts again.
     """
 
-    follow: bool = False
+    is_incremental: bool = False
     allow_empty: bool = False
     dry_run: bool = False
     attempt: int = 1
@@ -108,7 +108,7 @@ def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
 
 def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
     """The staged rows in a target's own columns: all but the stamps, which publishing sets."""
-    return staged.select(*[name for name in contract.column_names if name not in STAMPS])
+    return staged.select(*[name for name in contract.column_names if name not in AUDIT_COLUMNS])
 
 
 def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
@@ -125,7 +125,7 @@ class _Pinned:
 
     sources: Mapping[str, int]
     targets: Mapping[str, int]
-    followed: Followed | None
+    watermark: Watermark | None
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Execution(Generic[W]):
         whatever else went wrong; ledger and log of runs say so in each case, once they exist.
         """
         # Until a run over what is new knows its window it has no row in the ledger.
-        entry = None if self._mode.follow else self._entry(window)
+        entry = None if self._mode.is_incremental else self._entry(window)
         pinned = _Pinned({}, {}, None)
         try:
             self._phase("pin")
@@ -182,9 +182,9 @@ class Execution(Generic[W]):
             with Staging(self._lake, self._run.run_id, self._run.run_start) as staging:
                 changed = self._changed(window, pinned, staging)
                 if changed is not None:
-                    covered = self._news(window, pinned, changed)
+                    covered = self._affected(window, pinned, changed)
                     if covered is None:
-                        self._outcome = self._nothing_new(pinned, changed, staging)
+                        self._outcome = self._unaffected(pinned, changed, staging)
                         return self._outcome
                     window = covered
                 entry = self._entry(window)
@@ -216,40 +216,40 @@ class Execution(Generic[W]):
         # that may be newer. The other way round this run would take it for known and write what is older over it.
         lake, rollup = self._lake, self._rollup
         present = [table for table in rollup.targets if lake.exists(table)]
-        lake.attach(present)
+        lake.register(present)
         for table in present:
             lake.check(contract_of(table), exactly=True)
         targets = {table: lake.version(table) for table in present}
-        followed = followed_by(lake, rollup, also_by_runs=self._mode.follow)
+        watermark = read_watermark(lake, rollup, also_by_runs=self._mode.is_incremental)
         versions = sources.pin(lake, rollup.sources)
-        for source in set(followed.versions if followed else ()) - set(versions):
+        for source in set(watermark.versions if watermark else ()) - set(versions):
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:
             drop_left_behind(lake, self._run.run_start)
             for table in OWN_TABLES:
                 lake.create_missing(contract_of(table))
-        return _Pinned(versions, targets, followed)
+        return _Pinned(versions, targets, watermark)
 
-    def _changed(self, window: W, pinned: _Pinned, staging: Staging) -> Changed | None:
+    def _changed(self, window: W, pinned: _Pinned, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since they were followed; None where the run makes its whole window."""
-        if not self._mode.follow:
+        if not self._mode.is_incremental:
             return None
         if self._ledger.exists and not self._mode.dry_run:
             self._ledger.prepare()
             alive = begun_and_alive(self._lake, self._run.run_start)
             self._ledger.repair(self._entry(window), alive, self._has_published)
-        if pinned.followed is None:
+        if pinned.watermark is None:
             if pinned.targets:
                 log.warning("it is not known any more how far the sources were followed: all history is made anew")
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return changes_since(self._lake, staging, pinned.followed, pinned.sources, hours)
+        return read_source_changes(self._lake, staging, pinned.watermark, pinned.sources, hours)
 
-    def _news(self, window: W, pinned: _Pinned, changed: Changed) -> W | None:
+    def _affected(self, window: W, pinned: _Pinned, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the time gone by touch; None where they touch none."""
         run = self._run
-        news = window_of_news(
+        news = affected_window(
             self._lake,
             self._rollup,
             window,
@@ -260,46 +260,46 @@ class Execution(Generic[W]):
             self._settings,
         )
         if news is not None:
-            log.info("what is new", start=str(news.start), end=str(news.end), picked=len(news.picked or ()))
+            log.info("what is new", start=str(news.start), end=str(news.end), selected=len(news.selected or ()))
         return news
 
-    def _nothing_new(self, pinned: _Pinned, changed: Changed, staging: Staging) -> Outcome:
+    def _unaffected(self, pinned: _Pinned, changed: SourceChanges, staging: Staging) -> Outcome:
         """The run has done its work, which who watches the schedule must see: over an empty window, at its start.
 
         Rows that changed can be such as take part in no metric, or no longer.
         """
         if not self._mode.dry_run:
-            if not changed.places.isEmpty():
+            if not changed.locations.isEmpty():
                 self._read(None, pinned, changed, staging)
             self._phase("record")
             self._log_success((self._run.run_start, self._run.run_start), pinned, Changes())
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
-    def _read(self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging) -> sources.Sources:
+    def _read(
+        self, window: W | None, pinned: _Pinned, changed: SourceChanges | None, staging: Staging
+    ) -> sources.Sources:
         """The sources as the window needs them, and what is wrong with their rows in the quarantine."""
         rollup, lake, run, metrics = self._rollup, self._lake, self._run, self._settings.metrics
         self._phase("read")
-        looked_at = self._looked_at(window, pinned, changed, staging)
-        read = sources.read(
-            lake, staging, rollup.sources, pinned.sources, metrics, looked_at.rows if looked_at else None
-        )
+        subset = self._subset(window, pinned, changed, staging)
+        read = sources.read(lake, staging, rollup.sources, pinned.sources, metrics, subset.rows if subset else None)
         if not self._mode.dry_run:
             self._phase("quarantine")
-            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, looked_at)
+            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, subset)
         return read
 
-    def _looked_at(
-        self, window: W | None, pinned: _Pinned, changed: Changed | None, staging: Staging
-    ) -> LookedAt | None:
+    def _subset(
+        self, window: W | None, pinned: _Pinned, changed: SourceChanges | None, staging: Staging
+    ) -> SourceSubset | None:
         """The rows that the window can need, where it is known what changed and all would be many; None for all."""
         if changed is None or not changed.is_complete:
             return None
         rollup, metrics = self._rollup, self._settings.metrics
 
-        def is_near(moment: Column) -> Column:
-            return F.lit(False) if window is None else rollup.is_near(moment, window, metrics)
+        def may_affect(moment: Column) -> Column:
+            return F.lit(False) if window is None else rollup.may_affect(moment, window, metrics)
 
-        return rows_near(self._lake, staging, pinned.sources, changed, is_near)
+        return rows_for_window(self._lake, staging, pinned.sources, changed, may_affect)
 
     def _has_published(self, run_start: datetime) -> bool:
         table = self._rollup.targets[-1]
@@ -308,7 +308,7 @@ class Execution(Generic[W]):
         own = (commit.made_by(self._rollup.job_name) for commit in self._lake.commits(table))
         return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
-    def _computed(self, window: W, pinned: _Pinned, changed: Changed | None, staging: Staging) -> Outcome:
+    def _computed(self, window: W, pinned: _Pinned, changed: SourceChanges | None, staging: Staging) -> Outcome:
         rollup, run = self._rollup, self._run
         Thread(target=preload).start()
         read = self._read(window, pinned, changed, staging)
@@ -366,8 +366,8 @@ class Execution(Generic[W]):
             self._phase(f"publish {table}")
             lake.create_missing(replacement.contract)
             since = pinned.targets.get(table, -1)
-            followed = pinned.followed if self._mode.follow else None
-            changes[table] = publish(lake, replacement, run_start, provenance, since, followed)
+            watermark = pinned.watermark if self._mode.is_incremental else None
+            changes[table] = publish(lake, replacement, run_start, provenance, since, watermark)
         return changes
 
     def _provenance(self, window: W, pinned: _Pinned, verdict: Verdict) -> Provenance:
@@ -378,7 +378,7 @@ class Execution(Generic[W]):
             self._run.run_start,
             (window.start.isoformat(), window.end.isoformat()),
             pinned.sources,
-            Followed(pinned.sources, self._run.run_start) if self._mode.follow else pinned.followed,
+            Watermark(pinned.sources, self._run.run_start) if self._mode.is_incremental else pinned.watermark,
             self._rollup.targets[0],
             len(verdict.checks),
             len(verdict.warnings),
@@ -407,7 +407,7 @@ class Execution(Generic[W]):
                 span,
                 self._run.run_start,
                 status,
-                self._mode.follow,
+                self._mode.is_incremental,
                 pinned.sources,
                 pinned.targets,
                 changes,
@@ -419,7 +419,7 @@ class Execution(Generic[W]):
 
     def _record_failure(self, error: Exception, entry: Entry | None, window: W, pinned: _Pinned) -> None:
         """Best effort: what went wrong may keep this from being written, and is what the user must hear of."""
-        if isinstance(error, OutrunError) and self._mode.attempt < self._mode.attempts:
+        if isinstance(error, SupersededError) and self._mode.attempt < self._mode.attempts:
             return  # no failure yet: the next attempt settles what this one has begun
         status: run_log.Status = "rejected" if isinstance(error, GateRefusedError) else "failed"
         message = str(error) if isinstance(error, JobError) else type(error).__name__
@@ -428,7 +428,7 @@ class Execution(Generic[W]):
                 self._ledger.prepare()
                 self._ledger.end(entry, status, error=message)
             if self._lake.exists(run_log.TABLE):
-                self._lake.attach([run_log.TABLE])
+                self._lake.register([run_log.TABLE])
                 self._log(span_of(window), pinned, status, message=message)
         except Exception as another:
             log.warning("the failure could not be recorded", reason=type(another).__name__)

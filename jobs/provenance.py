@@ -17,7 +17,7 @@ def is_newer(one: Versions, other: Versions) -> bool:
 
 
 @dataclass(frozen=True)
-class Followed:
+class Watermark:
     """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
 
     versions: Versions
@@ -28,7 +28,7 @@ class Followed:
 class Provenance:
     """The run and its job, the window that it covered (ISO 8601), what it read, and what the gate said.
 
-    `followed`: how far the rollup has followed its sources with this commit; None where a run with a window of its own
+    `watermark`: how far the rollup has followed its sources with this commit; None where a run with a window of its own
     had nothing to hand on.
     """
 
@@ -37,21 +37,22 @@ class Provenance:
     run_start: datetime
     window: tuple[str, str]
     source_versions: Versions
-    followed: Followed | None = None
+    watermark: Watermark | None = None
     suite: str | None = None
     checks: int = 0
     warnings: int = 0
 
     def as_json(self) -> str:
         """As the commit holds it."""
-        followed = self.followed
+        watermark = self.watermark
         fields = {
             "run_id": self.run_id,
             "job_name": self.job_name,
             "run_start": self.run_start.isoformat(),
             "window": list(self.window),
             "source_versions": dict(self.source_versions),
-            "followed": followed and {"versions": dict(followed.versions), "run_start": followed.run_start.isoformat()},
+            "watermark": watermark
+            and {"versions": dict(watermark.versions), "run_start": watermark.run_start.isoformat()},
             "suite": self.suite,
             "verdict": "passed",
             "checks": self.checks,
@@ -64,14 +65,14 @@ class Provenance:
         """From a commit's user metadata; None where it has none of ours: others may write anything there, JSON too."""
         try:
             fields = json.loads(text or "null")
-            followed, (start, end) = fields.get("followed"), fields["window"]
+            watermark, (start, end) = fields.get("watermark"), fields["window"]
             return cls(
                 fields["run_id"],
                 fields["job_name"],
                 datetime.fromisoformat(fields["run_start"]),
                 (start, end),
                 dict(fields["source_versions"]),
-                followed and Followed(dict(followed["versions"]), datetime.fromisoformat(followed["run_start"])),
+                watermark and Watermark(dict(watermark["versions"]), datetime.fromisoformat(watermark["run_start"])),
                 fields.get("suite"),
                 fields.get("checks", 0),
                 fields.get("warnings", 0),

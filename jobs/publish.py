@@ -13,11 +13,11 @@ from expectations.contract import Contract
 from jobs.errors import JobError
 from jobs.lake import Commit, Lake
 from jobs.logs import log
-from jobs.provenance import Followed, Provenance, is_newer
+from jobs.provenance import Provenance, Watermark, is_newer
 from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
-class OutrunError(JobError):
+class SupersededError(JobError):
     """The table was written since this run began, by who knew better or less: the whole run has to start again."""
 
 
@@ -98,12 +98,12 @@ def publish(
     run_start: datetime,
     provenance: Provenance,
     since: int,
-    followed: Followed | None = None,
+    watermark: Watermark | None = None,
 ) -> Changes:
     """Writes the rows in one commit; none where nothing changed.
 
-    `since` is the table's version when the run began; `followed`, of a run over what is new, where that begins. Raises
-    `OutrunError` where what was written since has to be known by whoever writes on top of it.
+    `since` is the table's version when the run began; `watermark`, of a run over what is new, where that begins. Raises
+    `SupersededError` where what was written since has to be known by whoever writes on top of it.
     """
     table = replacement.contract.table
     done = Changes()
@@ -112,7 +112,7 @@ def publish(
         nonlocal done
         commits = lake.commits(table)
         came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
-        _check_not_outrun(table, came_since, provenance, followed)
+        _check_not_outrun(table, came_since, provenance, watermark)
         current = lake.read(table, commits[0].version).where(replacement.covered)
         comparison = replacement.compared_with(current)
         done = _counted(comparison)
@@ -122,30 +122,30 @@ def publish(
         whole = content.unionByName(replacement.carried_over(current))
         lake.overwrite(table, whole, replacement.covered, provenance, commits)
 
-    lake.insistently(table, attempt)
+    lake.retry_on_conflict(table, attempt)
     if not done.is_empty:
         log.info("published", table=table, **done.counts)
     return done
 
 
 def _check_not_outrun(
-    table: str, came_since: Sequence[Commit], provenance: Provenance, followed: Followed | None
+    table: str, came_since: Sequence[Commit], provenance: Provenance, watermark: Watermark | None
 ) -> None:
     """Who read later versions of the sources was later. `came_since` are commits that changed rows since a run began.
 
-    What a hand or a run with sources older than those `followed` has written is not among what this run makes anew: on
+    What a hand or a run with sources older than those `watermark` has written is not among what this run makes anew: on
     top of it, nobody would look there again.
     """
     for commit in came_since:
         if commit.provenance is None:
-            raise OutrunError(f"The table {table} was written by hand in the meantime.")
+            raise SupersededError(f"The table {table} was written by hand in the meantime.")
         other = commit.made_by(provenance.job_name)
         if other is None:
             continue
         if _overlap(other.window, provenance.window) and is_newer(other.source_versions, provenance.source_versions):
-            raise OutrunError(f"Another run has published {table} from newer sources in the meantime.")
-        if followed and is_newer(followed.versions, other.source_versions):
-            raise OutrunError(f"Another run has published {table} from older sources in the meantime.")
+            raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
+        if watermark and is_newer(watermark.versions, other.source_versions):
+            raise SupersededError(f"Another run has published {table} from older sources in the meantime.")
 
 
 def _overlap(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from expectations.literals import sql_moment
-from jobs.incremental.source_subset import LookedAt
+from expectations.literals import sql_datetime
+from jobs.incremental.source_subset import SourceSubset
 from jobs.lake import Lake
 from transforms.columns import instant
 from transforms.usable_rows import key_hash
@@ -47,14 +47,14 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
 
 
 def _no_longer_rejected(
-    lake: Lake, rejected: DataFrame, looked_at: LookedAt, run_id: str, run_start: datetime
+    lake: Lake, rejected: DataFrame, subset: SourceSubset, run_id: str, run_start: datetime
 ) -> DataFrame:
     """The rows of the quarantine that stand for rows that were looked at and are not rejected, as resolved."""
     source = F.regexp_replace("source_table", "^classwaves\\.", "")
     still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source)
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
-    of_whole = hashes.where(F.col("source").isin(*looked_at.whole))
-    found = hashes.join(looked_at.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
+    of_whole = hashes.where(F.col("source").isin(*subset.whole))
+    found = hashes.join(subset.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
     return (
         found.join(rejected.select("id"), "id", how="left_anti")
         .withColumns({"resolved_run_id": F.lit(run_id), "resolved_at": instant(run_start)})
@@ -68,9 +68,9 @@ def record(
     sources: Iterable[str],
     run_id: str,
     run_start: datetime,
-    looked_at: LookedAt | None = None,
+    subset: SourceSubset | None = None,
 ) -> None:
-    """Brings the quarantine up to what a run found in these sources, or in what it `looked_at` of them.
+    """Brings the quarantine up to what a run found in these sources, or in the `subset` of them that it read.
 
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
     Of a row that stands here what a run that began later has said holds: runs of several jobs, and backfills, may
@@ -79,14 +79,14 @@ def record(
     rejected = rejected_rows(findings, run_id, run_start)
 
     def rows() -> DataFrame:
-        if looked_at is None:
+        if subset is None:
             return rejected
-        return rejected.unionByName(_no_longer_rejected(lake, rejected, looked_at, run_id, run_start))
+        return rejected.unionByName(_no_longer_rejected(lake, rejected, subset, run_id, run_start))
 
     names = ", ".join(f"'classwaves.{source}'" for source in sources)
     all_others = (
-        f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_moment(run_start)}",
-        {"resolved_run_id": f"'{run_id}'", "resolved_at": sql_moment(run_start)},
+        f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_datetime(run_start)}",
+        {"resolved_run_id": f"'{run_id}'", "resolved_at": sql_datetime(run_start)},
     )
     lake.merge(
         TABLE,
@@ -94,7 +94,7 @@ def record(
         key=["id"],
         updates={name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")},
         matched="coalesce(t.resolved_at, t.last_seen_at) <= coalesce(s.resolved_at, s.last_seen_at)",
-        unmatched=all_others if looked_at is None else None,
+        unmatched=all_others if subset is None else None,
     )
 
 

@@ -13,7 +13,7 @@ JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt
 """The jobs: each is the module of that name in this package."""
 
 
-def nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
+def unknown_name_error(name: str, names: tuple[str, ...], what: str) -> UsageError:
     """The error for a name that is none of the names, with the one that may be meant."""
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}."
@@ -23,6 +23,6 @@ def nearest(name: str, names: tuple[str, ...], what: str) -> UsageError:
 def job_named(name: str) -> Job[Any]:
     """The job of that name; raises `UsageError` where there is none."""
     if name not in JOBS:
-        raise nearest(name, JOBS, "job")
+        raise unknown_name_error(name, JOBS, "job")
     declared: Job[Any] = import_module(f"jobs.{name}").JOB
     return declared

@@ -40,10 +40,10 @@ class RunWindow(Protocol):
         """The first one after the window."""
 
     @property
-    def picked(self) -> Sequence[datetime | date] | None:
+    def selected(self) -> Sequence[datetime | date] | None:
         """Those that the window is of, where it is not of all in between."""
 
-    def holds(self, moment: Column, /) -> Column:
+    def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
 
     def before(self: Self, number: int) -> Self:
@@ -63,9 +63,9 @@ class Rollup(Generic[W]):
     (a condition in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of
     columns that must order.
 
-    For a run that looks for what is new: `window_over` gives the window of touched values of the `window_column` (with
-    the start of the run that was followed last, and of this one), `also_touched` further ones than the rows' own.
-    `is_near` says whether what happens at a moment can count in the window, or place a session that does.
+    For an incremental run: `window_covering` gives the window of the affected values of the `window_column` (with the
+    start of the last incremental run, and of this one), `also_affected` further ones than the rows' own.
+    `may_affect` says whether what happens at a moment can count in the window, or place a session that does.
     """
 
     job_name: str
@@ -75,9 +75,9 @@ class Rollup(Generic[W]):
     window_column: str
     source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
     staged_totals: Mapping[str, str]
-    window_over: Callable[[Collection[Any], datetime, datetime], W | None]
-    is_near: Callable[[Column, W, MetricSettings], Column]
-    also_touched: Callable[[DataFrame, Usable], DataFrame] | None = None
+    window_covering: Callable[[Collection[Any], datetime, datetime], W | None]
+    may_affect: Callable[[Column, W, MetricSettings], Column]
+    also_affected: Callable[[DataFrame, Usable], DataFrame] | None = None
     ordered: tuple[AtMost, ...] = ()
     among: str = "true"
 
@@ -88,7 +88,7 @@ class Rollup(Generic[W]):
 
     def covered(self, window: W) -> Range:
         """The range of the window's rows."""
-        return Range(self.window_column, window.start, window.end, window.picked)
+        return Range(self.window_column, window.start, window.end, window.selected)
 
     def condition(self, window: W) -> str:
         """Which rows of a target the window covers, in SQL."""

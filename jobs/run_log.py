@@ -13,7 +13,7 @@ from typing import Literal
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from expectations.literals import sql_moment
+from expectations.literals import sql_datetime
 from jobs.lake import Lake, instant_of
 from jobs.publish import Changes
 
@@ -22,7 +22,7 @@ TABLE = "quality.runs"
 Status = Literal["succeeded", "rejected", "failed"]
 
 # A row from before the table had its last column does not tell the targets.
-_CAN_BE_FOLLOWED = "status = 'succeeded' AND is_automatic AND target_versions IS NOT NULL"
+_IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
 
 
 def new_run_id(job_name: str, run_start: datetime) -> str:
@@ -44,7 +44,7 @@ class EndedRun:
     window: tuple[datetime, datetime]
     run_start: datetime
     status: Status
-    is_automatic: bool
+    is_incremental: bool
     source_versions: Mapping[str, int]
     target_versions: Mapping[str, int]
     changes: Changes | None = None
@@ -63,7 +63,7 @@ def record(lake: Lake, run: EndedRun) -> None:
         run.run_start,
         datetime.now(timezone.utc),
         run.status,
-        run.is_automatic,
+        run.is_incremental,
         _as_json(run.source_versions),
         _as_json(run.target_versions),
         *(changes.counts.values() if changes else (None,) * 4),
@@ -83,14 +83,14 @@ def has_succeeded(
 ) -> bool:
     """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`.
 
-    The window of an automatic run may have gaps.
+    The window of an incremental run may have gaps.
     """
     if not lake.exists(TABLE):
         return False
-    start, end, earliest = map(sql_moment, (*window, since))
+    start, end, earliest = map(sql_datetime, (*window, since))
     versions = _as_json(source_versions)
     found = lake.latest(TABLE).where(
-        f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_automatic AND source_versions = '{versions}' "
+        f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_incremental AND source_versions = '{versions}' "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()
@@ -106,7 +106,7 @@ class LastRun:
     target_versions: Mapping[str, int]
 
 
-def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
+def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
     """The last run of the job that looked for what was new and succeeded, whether it changed anything or not."""
     if not lake.exists(TABLE):
         return None
@@ -114,7 +114,7 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
     lake.check(contract_of(TABLE), exactly=True)
     moments = [f"unix_micros({name}) AS {name}" for name in ("run_start", "run_end")]
     columns = (*moments, "source_versions", "target_versions")
-    runs = latest.where(f"job_name = '{job_name}' AND {_CAN_BE_FOLLOWED}")
+    runs = latest.where(f"job_name = '{job_name}' AND {_IS_WATERMARK}")
     rows = runs.orderBy(F.desc("run_end")).limit(1).selectExpr(*columns).collect()
     if not rows:
         return None
@@ -122,9 +122,9 @@ def last_automatic(lake: Lake, job_name: str) -> LastRun | None:
     return LastRun(instant_of(rows[0]["run_start"]), instant_of(rows[0]["run_end"]), *versions)
 
 
-def latest_automatic_ids(lake: Lake) -> list[str]:
+def latest_incremental_ids(lake: Lake) -> list[str]:
     """The `run_id`s of each job's last run that looked for what was new and succeeded: the next one begins there."""
-    runs = lake.latest(TABLE).where(_CAN_BE_FOLLOWED)
+    runs = lake.latest(TABLE).where(_IS_WATERMARK)
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
 
 

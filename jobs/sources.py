@@ -13,7 +13,7 @@ from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.rollup import REQUIRED_SOURCES
 from jobs.staging import Staging
-from transforms.combine import together
+from transforms.combine import union_all
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
@@ -22,21 +22,21 @@ from transforms.usable_rows import (
     SESSIONS,
     Dimension,
     Measure,
-    classified,
     columns_read,
-    copied_keys,
+    deduplicated,
+    duplicate_keys,
     facts,
     findings,
-    settled,
     usable,
+    with_rejection_reasons,
 )
 
-LONG = 8_000_000
+LARGE = 8_000_000
 """Bytes from which on it pays to look for rows before they are read, and to stage a source in its own table.
 
 What is looked for are copied keys and, where a run follows its sources, the rows near its window.
 """
-MAX_COPIED = 200_000
+MAX_DUPLICATE_KEYS = 200_000
 """Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
 
 
@@ -63,7 +63,7 @@ def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     for source in sources:
         if source not in present and source in REQUIRED_SOURCES:
             raise BrokenContractError(f"The required table {source} is absent.")
-    lake.attach(present)
+    lake.register(present)
     versions = {source: lake.version(source) for source in present}
     for source in present:
         lake.check(contract_of(source), exactly=False)
@@ -94,17 +94,17 @@ def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
     return {source: lake.bytes_of(source, version) for source, version in versions.items()}
 
 
-def is_long(size: int) -> bool:
-    """Whether so many bytes of sources are more than `LONG`."""
-    return size > LONG
+def is_large(size: int) -> bool:
+    """Whether so many bytes of sources are more than `LARGE`."""
+    return size > LARGE
 
 
-def judged(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
+def facts_of_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
     """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
-    return settled(_unsettled(source, rows, sessions, also=also))
+    return deduplicated(_candidate_facts(source, rows, sessions, also=also))
 
 
-def _unsettled(
+def _candidate_facts(
     source: str,
     rows: DataFrame,
     sessions: DataFrame | None,
@@ -112,21 +112,21 @@ def _unsettled(
     also: Collection[str] = (),
 ) -> DataFrame:
     contract = contract_of(source)
-    with_reasons = classified(source, rows, sessions if RULES[source].in_session else None, copied)
+    with_reasons = with_rejection_reasons(source, rows, sessions if RULES[source].in_session else None, copied)
     return facts(source, with_reasons, contract.public_columns, _measures(contract), _dimensions(contract), also)
 
 
-def _copied(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
+def _duplicate_keys(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
     """Of each source the `key_hash` of the keys that stand more than once; without those that have too many."""
     hashes: dict[str, list[int]] = {source: [] for source in versions}
     ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
-    for row in copied_keys(ids, MAX_COPIED + 1).collect():
+    for row in duplicate_keys(ids, MAX_DUPLICATE_KEYS + 1).collect():
         hashes[row["source"]].append(row["key_hash"])
     # By Arrow, because that makes a local relation: what is looked up in it needs no shuffle.
     return {
         source: lake.spark.createDataFrame(pa.table({"key_hash": pa.array(found, pa.int64())}))
         for source, found in hashes.items()
-        if len(found) <= MAX_COPIED
+        if len(found) <= MAX_DUPLICATE_KEYS
     }
 
 
@@ -138,12 +138,12 @@ class _Facts:
 
     def usable(self, source: str) -> DataFrame:
         """The source's usable rows."""
-        return together(usable(source, frame) for frame in self.of_sources[source])
+        return union_all(usable(source, frame) for frame in self.of_sources[source])
 
     def findings(self) -> DataFrame:
         """What is wrong with any row."""
         frames = {id(frame): frame for frames in self.of_sources.values() for frame in frames}
-        return together(map(findings, frames.values()))
+        return union_all(map(findings, frames.values()))
 
 
 def _staged_facts(
@@ -161,24 +161,24 @@ def _staged_facts(
     """
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
-    are_long = is_long(sum(sizes.values()))
-    copied = _copied(lake, present) if are_long and some is None else {}
+    are_large = is_large(sum(sizes.values()))
+    copied = _duplicate_keys(lake, present) if are_large and some is None else {}
 
     def facts_of(source: str) -> DataFrame:
-        return _unsettled(source, _rows(lake, source, versions, some), sessions, copied.get(source))
+        return _candidate_facts(source, _rows(lake, source, versions, some), sessions, copied.get(source))
 
     # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
-    shared = [source for source in others if some is not None or not is_long(sizes.get(source, 0))]
+    shared = [source for source in others if some is not None or not is_large(sizes.get(source, 0))]
     groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
     tables = []
     for number, group in enumerate(groups):
         known, unknown = ([s for s in group if (s in copied) == is_known] for is_known in (True, False))
         parts = [facts_of(source) for source in known]
         if unknown:
-            parts.append(settled(together(map(facts_of, unknown))))
-        tables.append(staging.write(f"facts_{number}", together(parts)))
-    unsettled = [table.where("copy IS NOT NULL") for table in tables if "copy" in table.columns]
-    copies = (staging.write("copies", settled(together(unsettled))),) if unsettled else ()
+            parts.append(deduplicated(union_all(map(facts_of, unknown))))
+        tables.append(staging.write(f"facts_{number}", union_all(parts)))
+    candidates = [table.where("copy IS NOT NULL") for table in tables if "copy" in table.columns]
+    copies = (staging.write("copies", deduplicated(union_all(candidates))),) if candidates else ()
 
     def parts_of(table: DataFrame) -> tuple[DataFrame, ...]:
         return (table.where("copy IS NULL").drop("copy"), *copies) if "copy" in table.columns else (table,)
@@ -201,9 +201,9 @@ def read(
     these joins. A span takes the session's events: without them among the sources there is none. `some`: these rows of
     each source instead of all.
     """
-    lake.place.plan_for(lake.spark, are_many=is_long(sum(sizes_of(lake, versions).values())))
+    lake.storage.tune_planner(lake.spark, are_many=is_large(sum(sizes_of(lake, versions).values())))
     rows_of_sessions = _rows(lake, SESSIONS, versions, some)
-    of_sessions = staging.write("facts_of_sessions", judged(SESSIONS, rows_of_sessions, None))
+    of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     others = [source for source in sources if source != SESSIONS]

@@ -41,15 +41,15 @@ def this_process() -> str:
     return f"{_host()}_{os.getpid()}"
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """Where a lake's tables are: what differs between a folder and a catalog.
 
-    `staged_as`: the kind of a table that one run writes once, reads many times and drops.
+    `staging_clause`: the kind of a table that one run writes once, reads many times and drops.
     """
 
-    staged_as: str
+    staging_clause: str
 
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+    def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Makes the existing tables among these known by their two-part names."""
 
     def location(self, name: str) -> str | None:
@@ -64,7 +64,7 @@ class Place(Protocol):
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """About how many bytes the table's files have."""
 
-    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
+    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
         """Has Spark plan for many rows or for few, where that is ours to say."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
@@ -83,16 +83,16 @@ class Place(Protocol):
         """Whether the process that `owner` named has ended; None where this cannot be told."""
 
 
-def location_clause(place: Place, name: str) -> str:
+def location_clause(storage: Storage, name: str) -> str:
     """Where a new table or schema is created, as the end of its statement: nothing where the catalog chooses."""
-    location = place.location(name)
+    location = storage.location(name)
     return f" LOCATION {sql_text(location)}" if location else ""
 
 
-def create_schema(spark: SparkSession, place: Place, table: str) -> None:
+def create_schema(spark: SparkSession, storage: Storage, table: str) -> None:
     """Makes sure that the table's schema is there."""
     schema = table.split(".")[0]
-    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{location_clause(place, schema)}")
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{location_clause(storage, schema)}")
 
 
 class LocalFolder:
@@ -100,7 +100,7 @@ class LocalFolder:
 
     # No log: for a table of one commit Delta's would cost a few Spark jobs, and one more for each place in a plan that
     # reads it.
-    staged_as = "USING parquet"
+    staging_clause = "USING parquet"
 
     def __init__(self, folder: Path) -> None:
         """Raises `UsageError` where the folder is not there or not to be written."""
@@ -136,7 +136,7 @@ class LocalFolder:
         del spark
         return sum(path.stat().st_size for path in Path(self.location(table)).rglob("*.parquet"))
 
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+    def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Registers the folders of existing tables in the session's in-memory catalog."""
         self._detach_other_folder(spark)
         for table in tables:
@@ -156,7 +156,7 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
         spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
 
-    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
+    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
         """By settings for few rows, and for many by those that the session had at first, with adaptive planning."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
@@ -210,7 +210,7 @@ class Catalog:
     """A catalog of Unity Catalog, or any other that the session knows by name."""
 
     # Unity Catalog manages no other kind. Nothing is looked up: statistics of columns would be collected for nothing.
-    staged_as = "USING delta TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0')"
+    staging_clause = "USING delta TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0')"
 
     def __init__(self, spark: SparkSession, name: str) -> None:
         """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
@@ -227,7 +227,7 @@ class Catalog:
         """Whether the catalog has the table."""
         return bool(spark.catalog.tableExists(table))
 
-    def attach(self, spark: SparkSession, tables: Iterable[str]) -> None:
+    def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Nothing to do: a catalog knows its tables."""
         del spark, tables
 
@@ -239,7 +239,7 @@ class Catalog:
         """Asked of the table's detail."""
         return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
-    def plan_for(self, spark: SparkSession, are_many: bool) -> None:
+    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
         """Nothing to do: the platform knows better."""
         del spark, are_many
 

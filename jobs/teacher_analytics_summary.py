@@ -18,17 +18,17 @@ from transforms.trend import TREND_DAYS
 from transforms.windows import DateWindow
 
 
-def _window_over(dates: Collection[date], followed: datetime, run_start: datetime) -> DateWindow | None:
-    """The touched dates, and those after them whose trends look back on them."""
-    del followed, run_start
+def _window_covering(dates: Collection[date], since: datetime, run_start: datetime) -> DateWindow | None:
+    """The affected dates, and those after them whose trends look back on them."""
+    del since, run_start
     touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
     return DateWindow.of(touched) if touched else None
 
 
-def _is_near(moment: Column, window: DateWindow, settings: MetricSettings) -> Column:
+def _may_affect(moment: Column, window: DateWindow, settings: MetricSettings) -> Column:
     """What happened on a date, or on one that its trend looks back on, in any zone."""
     del settings
-    return window.with_days_before(TREND_DAYS - 1).may_hold(moment)
+    return window.with_days_before(TREND_DAYS - 1).may_contain(moment)
 
 
 ROLLUP: Rollup[DateWindow] = Rollup(
@@ -47,8 +47,8 @@ ROLLUP: Rollup[DateWindow] = Rollup(
     window_column="summary_date",
     source_totals=source_totals,
     staged_totals=STAGED_TOTALS,
-    window_over=_window_over,
-    is_near=_is_near,
+    window_covering=_window_covering,
+    may_affect=_may_affect,
     ordered=(
         AtMost("total_prompts_used", "total_prompts_shown"),
         AtMost("total_prompts_dismissed", "total_prompts_shown"),

@@ -17,17 +17,17 @@ from transforms.teacher_prompt_effectiveness import teacher_prompt_effectiveness
 from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
 
 
-def _is_near(moment: Column, window: PeriodWindow, settings: MetricSettings) -> Column:
+def _may_affect(moment: Column, window: PeriodWindow, settings: MetricSettings) -> Column:
     """What happened in one of the periods: no session reaches from one into another."""
     del settings
-    return window.holds(moment)
+    return window.contains(moment)
 
 
 def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
     """The rollup of one period length. The table holds the rows of all lengths; each rollup replaces its own."""
 
-    def window_over(starts: Collection[datetime], followed: datetime, run_start: datetime) -> PeriodWindow | None:
-        del followed, run_start
+    def window_covering(starts: Collection[datetime], since: datetime, run_start: datetime) -> PeriodWindow | None:
+        del since, run_start
         return PeriodWindow.of(starts, length) if starts else None
 
     return Rollup(
@@ -39,8 +39,8 @@ def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
         among=f"calculation_period_end = calculation_period_start + INTERVAL 1 {length.upper()}",
         source_totals=source_totals,
         staged_totals=STAGED_TOTALS,
-        window_over=window_over,
-        is_near=_is_near,
+        window_covering=window_covering,
+        may_affect=_may_affect,
         ordered=(
             AtMost("total_acknowledged", "total_generated"),
             AtMost("total_used", "total_generated"),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
-from jobs.command import answered
+from jobs.command import exit_status_of
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
 OWN_SCHEMA = "quality"
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     given = vars(parser.parse_args(arguments))
     statements = STATEMENTS[given.pop("what")](Names(**given))
-    status = answered(lambda: sys.stdout.writelines(f"{statement};\n" for statement in statements))
+    status = exit_status_of(lambda: sys.stdout.writelines(f"{statement};\n" for statement in statements))
     if status:
         raise SystemExit(status)
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
-from expectations.reconciliation.mirror_tables import rows_unlike
+from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.reconciliation.totals import totals_of
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
 from jobs.lake import Lake
@@ -21,7 +21,7 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 
 TABLE = "quality.validation_results"
-WINDOWS_OF_THE_PAST = 4
+BASELINE_WINDOWS = 4
 """How many windows before this one say what volume is usual."""
 
 
@@ -30,12 +30,12 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
     if not lake.exists(canonical):
         return Volume(0)
     counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
-    for number in range(1, WINDOWS_OF_THE_PAST + 1):
+    for number in range(1, BASELINE_WINDOWS + 1):
         counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
     row = lake.latest(canonical).agg(*counts).collect()[0]
-    past = [row[f"before_{number}"] for number in range(1, WINDOWS_OF_THE_PAST + 1)]
+    past = [row[f"before_{number}"] for number in range(1, BASELINE_WINDOWS + 1)]
     # Picked hours are not comparable with all hours before them.
-    is_comparable = window.picked is None and all(past)
+    is_comparable = window.selected is None and all(past)
     return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
 
 
@@ -77,7 +77,7 @@ def verdict_on(
     canonical, *twins = targets
     of_staged, of_sources = _totals(rollup, window, run_start, staged, read, settings)
     unlike = {
-        f"rows_unlike_{twin.table}": float(rows_unlike(targets[canonical], targets[twin], canonical.key))
+        f"rows_unlike_{twin.table}": float(count_mismatched_rows(targets[canonical], targets[twin], canonical.key))
         for twin in twins
     }
     differences = {**relative_differences(of_staged, of_sources), **unlike}
@@ -138,7 +138,7 @@ def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdic
 
     Where they cannot be written a warning says so: the verdict stands, and so does what follows from it.
     """
-    folder = settings.data_docs_dir or lake.place.docs_folder()
+    folder = settings.data_docs_dir or lake.storage.docs_folder()
     try:
         return write_data_docs(verdict, folder / job_name / run_id) if folder else None
     except OSError as error:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 from jobs.command import Call
 from jobs.errors import UsageError
 from transforms.windows import EARLIEST, LATEST, DateWindow, HourWindow, PeriodLength, PeriodWindow
-from transforms.windows import period_after as after
-from transforms.windows import period_before as before
+from transforms.windows import ceil_period as after
+from transforms.windows import floor_period as before
 
 
 def read_instant(text: str, option: str) -> datetime:
@@ -31,14 +31,14 @@ def _in_time(moment: datetime, text: str, option: str) -> datetime:
     return moment.astimezone(timezone.utc)
 
 
-def hour_before(moment: datetime) -> datetime:
+def floor_hour(moment: datetime) -> datetime:
     """The start of the hour that holds the moment."""
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def hour_after(moment: datetime) -> datetime:
+def ceil_hour(moment: datetime) -> datetime:
     """The moment, or the start of the next hour where it is not on the hour."""
-    return hour_before(moment) if moment == hour_before(moment) else hour_before(moment) + timedelta(hours=1)
+    return floor_hour(moment) if moment == floor_hour(moment) else floor_hour(moment) + timedelta(hours=1)
 
 
 def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
@@ -58,8 +58,8 @@ def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
 
 def hour_window(call: Call, run_start: datetime) -> HourWindow:
     """The whole hours that a call names, by default until the hour in which the run starts. Raises `UsageError`."""
-    start, end = _asked(call, hour_after(run_start))
-    return HourWindow(hour_before(start), hour_after(end))
+    start, end = _asked(call, ceil_hour(run_start))
+    return HourWindow(floor_hour(start), ceil_hour(end))
 
 
 def date_window(call: Call, run_start: datetime) -> DateWindow:

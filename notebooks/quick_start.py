@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from expectations.contract import contract_of
-from jobs.command import Call, carry_out, sentence_on
+from jobs.command import Call, run_with_retries, sentence_on
 from jobs.lake import Lake
 from jobs.pipeline import Run
 from jobs.sample.lakehouse import sample_tables
@@ -50,7 +50,7 @@ for source in rollup.sources:
 
 # %%
 table = rollup.targets[0]
-outcome = carry_out(JOB, call, lake, Run.begin(rollup.job_name), Settings())
+outcome = run_with_retries(JOB, call, lake, Run.begin(rollup.job_name), Settings())
 print(sentence_on(outcome))
 print(f"{len(outcome.verdict.checks)} checks, {len(outcome.verdict.failures)} of them failed")
 
@@ -82,5 +82,5 @@ rejected.groupBy("source_table", "reason").count().show(truncate=False)
 # The sources are as they were, so nothing is new and nothing is written.
 
 # %%
-again = carry_out(JOB, call, lake, Run.begin(rollup.job_name), Settings())
+again = run_with_retries(JOB, call, lake, Run.begin(rollup.job_name), Settings())
 print(sentence_on(again))

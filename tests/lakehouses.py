@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
-from expectations.literals import sql_moment
+from expectations.literals import sql_datetime
 from jobs import quarantine, sources
 from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
@@ -27,7 +27,7 @@ from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 from transforms.windows import PeriodLength
 
 HOURLY = "analytics.dashboard_metrics_hourly"
@@ -43,8 +43,8 @@ TARGETS = {job.name: job.rollup_of(read_call(job, [])).targets for job in map(jo
 def long_sources() -> Iterator[None]:
     """All sources count as long, and what a run looks at as few of their rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "LONG", 0)
-        patch.setattr(source_subset, "MOST_OF", 0)
+        patch.setattr(sources, "LARGE", 0)
+        patch.setattr(source_subset, "MAX_SHARE", 2)
         yield
 
 
@@ -62,10 +62,10 @@ def rows_of(lakehouse: Path, table: str) -> list[dict[str, Any]]:
 def week_of_prompts(spark: SparkSession, start: datetime, **values: object) -> Replacement:
     """One row of prompt effectiveness, in place of all that the week from `start` has."""
     contract = contract_of(PROMPTS)
-    own = StructType([field for field in contract.spark_schema if field.name not in STAMPS])
+    own = StructType([field for field in contract.spark_schema if field.name not in AUDIT_COLUMNS])
     row = {"calculation_period_start": start, "calculation_period_end": start + timedelta(weeks=1), **values}
     rows = spark.createDataFrame([tuple(row.get(field.name) for field in own)], own)
-    return Replacement(contract, rows, f"calculation_period_start = {sql_moment(start)}", "true")
+    return Replacement(contract, rows, f"calculation_period_start = {sql_datetime(start)}", "true")
 
 
 def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start: datetime) -> None:
@@ -100,7 +100,7 @@ def run(
     rollup = job.rollup_of(call)
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))
-    mode = Mode(follow=not call.names_a_window, allow_empty=allow_empty, dry_run=dry_run)
+    mode = Mode(is_incremental=not call.names_a_window, allow_empty=allow_empty, dry_run=dry_run)
     return Execution(rollup, lake, begun, Settings(), mode, phase).over(job.window_of(call, begun.run_start))
 
 
@@ -133,5 +133,5 @@ def unlike(
     table: str, found: list[dict[str, Any]], wanted: list[dict[str, Any]], but_for: tuple[str, ...] = ()
 ) -> list[str]:
     """Where rows of a table differ from what an oracle wants, but for stamps, the sources' JSON text and `but_for`."""
-    left_out = {*STAMPS, "source_tables", *but_for}
+    left_out = {*AUDIT_COLUMNS, "source_tables", *but_for}
     return differences(found, wanted, [name for name in contract_of(table).column_names if name not in left_out])

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 
-def together(frames: Iterable[DataFrame]) -> DataFrame:
+def union_all(frames: Iterable[DataFrame]) -> DataFrame:
     """All rows of the frames, null where a frame lacks a column that another has."""
     return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
 
@@ -20,7 +20,7 @@ def one_row_per_key(parts: Iterable[DataFrame], key: Sequence[str], summed: Sequ
     A column that several parts have must be equal in them, but for the `summed` ones. A union, because a chain of full
     joins shuffles once per part.
     """
-    rows = together(parts)
+    rows = union_all(parts)
     # No part has two rows of one key: the greatest value is the only one.
     values = [F.max(name).alias(name) for name in rows.columns if name not in (*key, *summed)]
     return rows.groupBy(*key).agg(*values, *[F.sum(name).alias(name) for name in summed])

@@ -32,14 +32,14 @@ def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:
 
 def at_hour(facts: DataFrame, moment: str, window: HourWindow) -> DataFrame:
     """The facts whose moment is in the window, with the `metric_hour` that holds it."""
-    return facts.where(window.holds(F.col(moment))).withColumn("metric_hour", hour_of(F.col(moment)))
+    return facts.where(window.contains(F.col(moment))).withColumn("metric_hour", hour_of(F.col(moment)))
 
 
 def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) -> DataFrame:
     """What the sessions active or completed in the hour, and the groups of the active ones, amount to."""
     totals = group_totals(groups)
     active_hours = F.coalesce(window.overlapped_hours(F.col("start"), F.col("end")), F.array().cast("array<timestamp>"))
-    completed_hour = F.when(window.holds(F.col("recorded_end")), hour_of(F.col("recorded_end")))
+    completed_hour = F.when(window.contains(F.col("recorded_end")), hour_of(F.col("recorded_end")))
     hours_touched = F.array_union("active_hours", F.array_compact(F.array("completed_hour")))
     is_active = F.array_contains("active_hours", F.col("metric_hour"))
 
@@ -174,7 +174,7 @@ def prompts_by_hour(prompts: DataFrame, spans: DataFrame, window: HourWindow) ->
     return (
         in_schools(prompts, spans)
         .withColumn("metric_hour", F.explode(F.array_distinct(F.array_compact(F.array(generated_hour, used_hour)))))
-        .where(window.holds(F.col("metric_hour")))
+        .where(window.contains(F.col("metric_hour")))
         .groupBy(*KEY)
         .agg(
             F.count(F.when(generated_hour == F.col("metric_hour"), 1)).alias("total_prompts_generated"),
@@ -298,7 +298,7 @@ _AVERAGES_AND_RATES = (
 )
 
 
-def brought_together(parts: list[DataFrame], window: HourWindow, settings: MetricSettings) -> DataFrame:
+def assembled_rows(parts: list[DataFrame], window: HourWindow, settings: MetricSettings) -> DataFrame:
     """One row per school and hour of the window with at least one fact, from at most one row of each part."""
     so_far = Window.partitionBy("school_id").orderBy("metric_hour").rowsBetween(Window.unboundedPreceding, 0)
     minutes = F.coalesce("total_transcription_minutes", F.lit(0.0))
@@ -311,7 +311,7 @@ def brought_together(parts: list[DataFrame], window: HourWindow, settings: Metri
         one_row_per_key(parts, KEY, summed=("facts",))
         .withColumnRenamed("facts", "data_sources_count")
         .withColumn("total_storage_gb", F.coalesce(F.sum("bytes_stored").over(so_far), F.lit(0.0)) / 1e9)
-        .where((F.col("data_sources_count") > 0) & window.holds(F.col("metric_hour")))
+        .where((F.col("data_sources_count") > 0) & window.contains(F.col("metric_hour")))
         .withColumn("total_transcription_minutes", minutes)
         .withColumn("estimated_compute_cost", cost)
         .select(
@@ -357,4 +357,4 @@ def dashboard_metrics_hourly(
         session_analyses_by_hour(usable["analytics.session_analytics"], spans, begun),
         bytes_stored_by_hour(usable["audio.recordings"], spans, begun),
     ]
-    return brought_together(parts, begun, settings)
+    return assembled_rows(parts, begun, settings)

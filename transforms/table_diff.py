@@ -12,7 +12,7 @@ from pyspark.sql.types import DoubleType, StructType
 
 from transforms.columns import instant
 
-STAMPS = ("calculated_at", "last_calculated", "created_at", "updated_at", "last_updated")
+AUDIT_COLUMNS = ("calculated_at", "last_calculated", "created_at", "updated_at", "last_updated")
 """The columns that say when a row was written, not what it says."""
 
 TOLERANCE = 1e-9
@@ -28,8 +28,8 @@ def _differs(name: str, is_double: bool) -> Column:
     allowed = F.lit(TOLERANCE) * F.greatest(F.lit(1.0), F.abs(old), F.abs(new))
     distance = F.abs(old - new)
     # Infinity would allow an infinite distance, and Spark's NaN one of NaN.
-    is_near = (distance <= allowed) & (distance < float("inf"))
-    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(is_near)
+    may_affect = (distance <= allowed) & (distance < float("inf"))
+    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(may_affect)
     # NaN equals NaN in Spark, and infinity itself, but their distance is not small.
     return ~(is_close | old.eqNullSafe(new))
 
@@ -86,7 +86,7 @@ def content_after(changes: DataFrame, columns: Sequence[str], run_start: datetim
     def value(name: str) -> Column:
         if name == "created_at":
             return F.when(is_unchanged, F.col("old.created_at")).otherwise(F.coalesce("old.created_at", stamp))
-        if name in STAMPS:
+        if name in AUDIT_COLUMNS:
             return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(stamp)
         return F.when(is_unchanged, F.col(f"old.{name}")).otherwise(F.col(f"new.{name}"))
 

@@ -66,10 +66,10 @@ def at_local_date(facts: DataFrame, moment: str, profiles: DataFrame, window: Da
     """
     zone = F.coalesce("zone", F.lit(UTC))
     return (
-        facts.where(F.col("teacher_id").isNotNull() & window.may_hold(F.col(moment)))
+        facts.where(F.col("teacher_id").isNotNull() & window.may_contain(F.col(moment)))
         .join(profiles, "teacher_id", how="left")
         .withColumn("summary_date", local_date(F.col(moment), zone))
-        .where(window.holds(F.col("summary_date")))
+        .where(window.contains(F.col("summary_date")))
     )
 
 
@@ -225,7 +225,7 @@ def teacher_analytics_summary(
     data_points = F.col("total_sessions") + F.col("total_prompts_shown")
     present = F.size(F.array_compact(F.array(*AVERAGES)))
     return (
-        with_peer_comparison(with_improvement_trend(rows).where(window.holds(F.col("summary_date"))))
+        with_peer_comparison(with_improvement_trend(rows).where(window.contains(F.col("summary_date"))))
         .withColumns(
             {
                 "prompt_usage_rate": percentage(F.col("total_prompts_used"), F.col("total_prompts_shown")),

@@ -28,7 +28,7 @@ def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
     start = window.first_of(F.col("generated_at"))
     score = F.col("effectiveness_score").cast("double")
     return (
-        prompts.where(window.holds(F.col("generated_at")))
+        prompts.where(window.contains(F.col("generated_at")))
         .withColumns({name: F.coalesce(name, F.lit("unknown")) for name in DIMENSIONS})
         .withColumn("calculation_period_start", start)
         .withColumn("calculation_period_end", window.end_of(F.col("calculation_period_start")))

@@ -1,8 +1,8 @@
 """Which rows of a source take part in the metrics, and why the others do not.
 
-`RULES` is the one table of rules. `classified` judges each row of a source by itself, `facts` takes from it what
-metrics read and what is wrong with it, in one pass; `settled` finds the newest of the copies among these narrow rows.
-`usable` and `findings` are two views of the facts.
+`RULES` is the one table of rules. `with_rejection_reasons` judges each row of a source by itself, `facts` takes from it
+what metrics read and what is wrong with it, in one pass; `deduplicated` finds the newest of the copies among these
+narrow rows. `usable` and `findings` are two views of the facts.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def key_hash(source: Column, key: Column) -> Column:
     return F.xxhash64(source, blank_to_null(key))
 
 
-def copied_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
+def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     """One row per source and hash of an `id` that stands in it more than once; at most `most` rows of each source.
 
     Reads nothing but the `id`s. Two keys may share a hash: a hash says where to look, not what is a copy.
@@ -223,7 +223,7 @@ def _copy(source: str, columns: Collection[str]) -> Column:
     )
 
 
-def with_copies_rejected(rows: DataFrame, reason: str) -> DataFrame:
+def with_duplicates_rejected(rows: DataFrame, reason: str) -> DataFrame:
     """The rows without their `copy`, where another row of the same key is newer with `duplicate_key` as their reason.
 
     Newest is the latest `updated_at`, then the latest `created_at` (null is earliest).
@@ -241,12 +241,14 @@ def _is_unusable_duration() -> Column:
     return F.when(F.col("duration_seconds").isNotNull(), F.col("duration_seconds") < 0).otherwise(is_backwards)
 
 
-def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied: DataFrame | None = None) -> DataFrame:
+def with_rejection_reasons(
+    source: str, rows: DataFrame, sessions: DataFrame | None, copied: DataFrame | None = None
+) -> DataFrame:
     """The source's rows with `rejected_because`: the first reason that fits, but for newer copies; else null.
 
-    And with `copy` for `with_copies_rejected`: null for a row whose key stands alone for certain. `rows` holds the
+    And with `copy` for `with_duplicates_rejected`: null for a row whose key stands alone for certain. `rows` holds the
     source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the sources whose rules say
-    `in_session`; `copied` the `key_hash` of each of its `copied_keys`, None where they are unknown.
+    `in_session`; `copied` the `key_hash` of each of its `duplicate_keys`, None where they are unknown.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))
@@ -256,21 +258,21 @@ def classified(source: str, rows: DataFrame, sessions: DataFrame | None, copied:
     if rules.event_types:
         is_known = normalised(F.col("event_type")).isin(*rules.event_types)
         reasons.append(F.when(~F.coalesce(is_known, F.lit(False)), "unknown_event_type"))
-    judged = keyed
+    joined = keyed
     if rules.in_session:
         if sessions is None:
             raise ValueError(f"{source} is judged by its sessions")
         known = sessions.select("session_id", F.lit(True).alias("is_in_session"))
-        judged = judged.join(known, "session_id", how="left")
+        joined = joined.join(known, "session_id", how="left")
         reasons.append(F.when(F.col("is_in_session").isNull(), "orphan_session"))
     if rules.has_duration:
         reasons.append(F.when(_is_unusable_duration(), "negative_duration"))
     may_be_copied = F.col("id").isNotNull()
     if copied is not None:
         few = F.broadcast(copied.select("key_hash", F.lit(True).alias("is_copied")))
-        judged = judged.withColumn("key_hash", key_hash(F.lit(source), F.col("id"))).join(few, "key_hash", how="left")
+        joined = joined.withColumn("key_hash", key_hash(F.lit(source), F.col("id"))).join(few, "key_hash", how="left")
         may_be_copied &= F.col("is_copied").isNotNull()
-    return judged.select(
+    return joined.select(
         *keyed.columns,
         F.coalesce(*reasons).alias("rejected_because"),
         F.when(may_be_copied, _copy(source, keyed.columns)).alias("copy"),
@@ -332,8 +334,8 @@ def facts(
 
     `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
     the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,
-    null where there are none); `copy` (see `classified`). Of a row that may be a copy there is all of it: `settled`
-    says what holds.
+    null where there are none); `copy` (see `with_rejection_reasons`). Of a row that may be a copy there is all of it:
+    `deduplicated` says what holds.
     """
     if "payload" in rows.columns:
         rows = with_payload_object(rows)
@@ -355,9 +357,9 @@ def facts(
     )
 
 
-def settled(facts: DataFrame) -> DataFrame:
+def deduplicated(facts: DataFrame) -> DataFrame:
     """The facts without their `copy`: of several copies of a row the newest counts, the others are rejected."""
-    ranked = with_copies_rejected(facts, "reason")
+    ranked = with_duplicates_rejected(facts, "reason")
     is_rejected = F.col("reason").isNotNull()
     return ranked.withColumns(
         {name: F.when(is_rejected, F.col(name)) for name in ("row_key", "row_json")}

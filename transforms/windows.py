@@ -27,7 +27,7 @@ _WIDEST_OFFSET = timedelta(days=1)
 """No zone's clock is further from UTC, not even those of the nineteenth century."""
 
 
-MAX_PICKED = 5000
+MAX_SELECTED = 5000
 """A window that picks more hours, dates or periods than this takes all between the first and the last.
 
 Those in between are made anew, of what their sources still hold; each picked one costs a run about 16 ms.
@@ -39,11 +39,11 @@ MAX_STRETCHES = 20
 K = TypeVar("K", datetime, date)
 
 
-def _picked(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K, ...] | None]:
+def _selected(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K, ...] | None]:
     """The first key, the end of the last one, and the keys themselves unless they are all between the two."""
     found = sorted(set(keys))
     has_gaps = any(step(key) < following for key, following in pairwise(found))
-    return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_PICKED else None
+    return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_SELECTED else None
 
 
 def _midnight(day: date) -> datetime:
@@ -61,16 +61,16 @@ def _months_earlier(first: datetime, months: int) -> datetime:
 
 @dataclass(frozen=True)
 class HourWindow:
-    """The hours `[start, end)`, both UTC instants on the hour; only the `picked` ones where there are any."""
+    """The hours `[start, end)`, both UTC instants on the hour; only the `selected` ones where there are any."""
 
     start: datetime
     end: datetime
-    picked: tuple[datetime, ...] | None = None
+    selected: tuple[datetime, ...] | None = None
 
     @classmethod
     def of(cls, hours: Iterable[datetime]) -> HourWindow:
         """The window of these hours."""
-        return cls(*_picked(hours, lambda hour: hour + timedelta(hours=1)))
+        return cls(*_selected(hours, lambda hour: hour + timedelta(hours=1)))
 
     def before(self, number: int) -> HourWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
@@ -83,14 +83,14 @@ class HourWindow:
         first_unbegun = hour if hour == run_start else hour + timedelta(hours=1)
         return replace(self, end=max(self.start, min(self.end, first_unbegun)))
 
-    def holds(self, moment: Column) -> Column:
+    def contains(self, moment: Column) -> Column:
         """Whether the moment is in the window."""
         is_between = (moment >= instant(self.start)) & (moment < instant(self.end))
-        if self.picked is None:
+        if self.selected is None:
             return is_between
-        return is_between & hour_of(moment).isin(*map(instant, self.picked))
+        return is_between & hour_of(moment).isin(*map(instant, self.selected))
 
-    def may_hold(self, moment: Column, hours_before: int) -> Column:
+    def may_contain(self, moment: Column, hours_before: int) -> Column:
         """Whether the moment is in one of the hours, or at most so many hours before it."""
         stretches = self._stretches(timedelta(hours=hours_before))
         return reduce(
@@ -101,7 +101,7 @@ class HourWindow:
     def _stretches(self, before: timedelta) -> list[tuple[datetime, datetime]]:
         """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
         stretches: list[tuple[datetime, datetime]] = []
-        for hour in self.picked or ():
+        for hour in self.selected or ():
             start = hour - before
             if stretches and start <= stretches[-1][1]:
                 start, _ = stretches.pop()
@@ -115,23 +115,23 @@ class HourWindow:
         last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
         # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
         overlapped = F.sequence(first, last, F.expr("INTERVAL 1 HOUR"))
-        if self.picked is not None:
-            overlapped = F.filter(overlapped, self.holds)
+        if self.selected is not None:
+            overlapped = F.filter(overlapped, self.contains)
         return F.when(start.isNotNull() & (first <= last), overlapped)
 
 
 @dataclass(frozen=True)
 class DateWindow:
-    """The dates `[start, end)` of whatever time zone a row goes by; only the `picked` ones where there are any."""
+    """The dates `[start, end)` of whatever time zone a row goes by; only the `selected` ones where there are any."""
 
     start: date
     end: date
-    picked: tuple[date, ...] | None = None
+    selected: tuple[date, ...] | None = None
 
     @classmethod
     def of(cls, dates: Iterable[date]) -> DateWindow:
         """The window of these dates."""
-        return cls(*_picked(dates, lambda day: day + timedelta(days=1)))
+        return cls(*_selected(dates, lambda day: day + timedelta(days=1)))
 
     def before(self, number: int) -> DateWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
@@ -143,12 +143,12 @@ class DateWindow:
         """All dates from so many before the window to its end."""
         return DateWindow(self.start - timedelta(days=days), self.end)
 
-    def holds(self, day: Column) -> Column:
+    def contains(self, day: Column) -> Column:
         """Whether the date is in the window."""
         is_between = (day >= F.lit(self.start)) & (day < F.lit(self.end))
-        return is_between if self.picked is None else is_between & day.isin(*self.picked)
+        return is_between if self.selected is None else is_between & day.isin(*self.selected)
 
-    def may_hold(self, moment: Column) -> Column:
+    def may_contain(self, moment: Column) -> Column:
         """Whether the moment can be on one of the dates in any time zone: cheap, to pass over most rows early."""
         first, end = _midnight(self.start) - _WIDEST_OFFSET, _midnight(self.end) + _WIDEST_OFFSET
         return (moment >= instant(first)) & (moment < instant(end))
@@ -156,18 +156,18 @@ class DateWindow:
 
 @dataclass(frozen=True)
 class PeriodWindow:
-    """The periods of one length in `[start, end)`, both 00:00 UTC of a first day; only the `picked` ones, if any."""
+    """The periods of one length in `[start, end)`, both 00:00 UTC of a first day; only the `selected` ones, if any."""
 
     start: datetime
     end: datetime
     length: PeriodLength
-    picked: tuple[datetime, ...] | None = None
+    selected: tuple[datetime, ...] | None = None
 
     @classmethod
     def of(cls, starts: Iterable[datetime], length: PeriodLength) -> PeriodWindow:
         """The window of the periods that begin there."""
-        start, end, picked = _picked(starts, lambda first: period_after(first + timedelta(microseconds=1), length))
-        return cls(start, end, length, picked)
+        start, end, selected = _selected(starts, lambda first: ceil_period(first + timedelta(microseconds=1), length))
+        return cls(start, end, length, selected)
 
     def before(self, number: int) -> PeriodWindow:
         """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
@@ -179,12 +179,12 @@ class PeriodWindow:
             start, end = _earlier(self.start, shift), _earlier(self.end, shift)
         return PeriodWindow(start, end, self.length)
 
-    def holds(self, moment: Column) -> Column:
+    def contains(self, moment: Column) -> Column:
         """Whether the moment is in one of the periods."""
         is_between = (moment >= instant(self.start)) & (moment < instant(self.end))
-        if self.picked is None:
+        if self.selected is None:
             return is_between
-        return is_between & self.first_of(moment).isin(*map(instant, self.picked))
+        return is_between & self.first_of(moment).isin(*map(instant, self.selected))
 
     def first_of(self, moment: Column) -> Column:
         """The start of the period that holds the moment: the day, its Monday or the first of its month, 00:00 UTC."""
@@ -195,7 +195,7 @@ class PeriodWindow:
         return start + F.expr(f"INTERVAL 1 {self.length.upper()}")
 
 
-def period_before(moment: datetime, length: PeriodLength) -> datetime:
+def floor_period(moment: datetime, length: PeriodLength) -> datetime:
     """The start of the period that holds the moment."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if length == "week":
@@ -203,9 +203,9 @@ def period_before(moment: datetime, length: PeriodLength) -> datetime:
     return midnight.replace(day=1) if length == "month" else midnight
 
 
-def period_after(moment: datetime, length: PeriodLength) -> datetime:
+def ceil_period(moment: datetime, length: PeriodLength) -> datetime:
     """The moment, or the start of the next period where it is not the start of one."""
-    start = period_before(moment, length)
+    start = floor_period(moment, length)
     if start == moment:
         return start
-    return period_before(start + timedelta(days={"day": 1, "week": 7, "month": 31}[length]), length)
+    return floor_period(start + timedelta(days={"day": 1, "week": 7, "month": 31}[length]), length)

@@ -38,8 +38,8 @@ def _hours_overlapped(window: HourWindow) -> Column:
     first_of_window, end_of_window = _number_of(window.start), _number_of(window.end)
     first = F.floor(F.col("start") / HOUR_IN_MICROS)
     last = F.when(F.col("end") > F.col("start"), F.floor((F.col("end") - 1) / HOUR_IN_MICROS)).otherwise(first)
-    if window.picked is not None:
-        hours = F.array(*[F.lit(_number_of(hour)) for hour in window.picked if hour < window.end])
+    if window.selected is not None:
+        hours = F.array(*[F.lit(_number_of(hour)) for hour in window.selected if hour < window.end])
         return F.size(F.filter(hours, lambda hour: (hour >= first) & (hour <= last)))
     return F.greatest(F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1)
 
@@ -59,11 +59,11 @@ def source_totals(
     def of_schools(source: str) -> DataFrame:
         return usable[source].join(in_school, "session_id", how="left_semi")
 
-    picked = None if begun.picked is None else [_number_of(hour) for hour in begun.picked]
+    selected = None if begun.selected is None else [_number_of(hour) for hour in begun.selected]
 
     def in_window(moment: Column) -> Column:
         is_between = moment.between(first, last - 1)
-        return is_between if picked is None else is_between & F.floor(moment / HOUR_IN_MICROS).isin(picked)
+        return is_between if selected is None else is_between & F.floor(moment / HOUR_IN_MICROS).isin(selected)
 
     def count_at(moment: str) -> Column:
         return F.count_if(in_window(F.unix_micros(F.col(moment))))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def rows_unlike(canonical: DataFrame, twin: DataFrame, key: Sequence[str]) -> int:
+def count_mismatched_rows(canonical: DataFrame, twin: DataFrame, key: Sequence[str]) -> int:
     """How many keys only one of them has, or both with another value in a column that both have.
 
     Both are rows to be published: without the stamps. Doubles are compared as publishing does.

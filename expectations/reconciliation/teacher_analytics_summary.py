@@ -43,7 +43,7 @@ def source_totals(
     def in_window(rows: DataFrame, moment: Column) -> DataFrame:
         day = local_date(moment, F.coalesce("zone", F.lit("UTC")))
         zoned = rows.where(F.col("teacher_id").isNotNull()).join(zones, "teacher_id", how="left")
-        return zoned.where(window.holds(day))
+        return zoned.where(window.contains(day))
 
     spans = session_ends(sessions, events, settings.max_session_hours, settings.open_session_hours)
     of_dates = in_window(spans, F.timestamp_micros("start"))

@@ -29,7 +29,7 @@ def source_totals(
     del run_start, settings
     prompts = usable["ai_insights.teacher_guidance_metrics"]
     return totals_of(
-        prompts.where(window.holds(F.col("generated_at"))),
+        prompts.where(window.contains(F.col("generated_at"))),
         {
             "total_generated": F.count("*"),
             "total_acknowledged": F.count("acknowledged_at"),

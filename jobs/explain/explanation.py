@@ -25,13 +25,13 @@ from jobs.lake import Commit, Lake, instant_or_none
 from jobs.logs import log
 from jobs.pipeline import identified, span_of
 from jobs.settings import Settings
-from jobs.sources import judged, raw_rows
+from jobs.sources import facts_of_rows, raw_rows
 from transforms.columns import blank_to_null, instant
-from transforms.combine import together
+from transforms.combine import union_all
 from transforms.evidence.parts import LISTED_TIMES, PLACES
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.table_diff import STAMPS, TOLERANCE
+from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
 
 STEPS_LOOKED_BACK = 20
@@ -73,7 +73,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Made:
+class Recomputed:
     """What the sources give at some versions: the row, None where they give none, and what took part in it."""
 
     row: Values | None
@@ -92,7 +92,7 @@ class Explanation:
     contract: Contract
     subject: Subject
     changes: tuple[Change, ...]
-    made: Made
+    made: Recomputed
     notes: tuple[str, ...]
 
     @property
@@ -104,7 +104,7 @@ class Explanation:
     def differing(self) -> tuple[str, ...]:
         """The columns whose published values are not what the sources give."""
         row = self.made.row
-        names = [name for name in self.contract.column_names if name not in STAMPS]
+        names = [name for name in self.contract.column_names if name not in AUDIT_COLUMNS]
         return tuple(name for name in names if row is None or not same(self.values[name], row[name]))
 
     def listed_for(self, column: str) -> tuple[Listed, ...]:
@@ -112,11 +112,11 @@ class Explanation:
 
         For a column that is no fact of its own they place the row.
         """
-        if column in STAMPS:
+        if column in AUDIT_COLUMNS:
             return ()
         like = self.subject.facts if self._is_of_row(column) else column
         found = [row for row in self.made.listed if like in row.columns]
-        if column in self.subject.stocks:
+        if column in self.subject.cumulative:
             known = {(row.source, row.id) for row in found}
             of_row = (row for row in self.made.listed if self.subject.facts in row.columns)
             found += [replace(row, role=PLACES) for row in of_row if (row.source, row.id) not in known]
@@ -164,7 +164,7 @@ def _values(row: Row, schema: StructType) -> Values:
     return {name: instant_or_none(row[name]) if name in instants else row[name] for name in row.asDict()}
 
 
-def gathered(rows: DataFrame) -> DataFrame:
+def collected_locally(rows: DataFrame) -> DataFrame:
     """The few rows, computed once and held here: what reads them again does not read the lake again.
 
     By Arrow, because that makes a local relation, whose size Spark knows: joins with it need no shuffle.
@@ -172,9 +172,9 @@ def gathered(rows: DataFrame) -> DataFrame:
     return rows.sparkSession.createDataFrame(rows.toArrow())
 
 
-def _with_copies(rows: DataFrame, narrowed: DataFrame) -> DataFrame:
+def _with_copies(rows: DataFrame, candidate_rows: DataFrame) -> DataFrame:
     """All rows of the keys among the narrowed ones: a copy may lie elsewhere, and be the one that counts."""
-    keys = narrowed.where(blank_to_null(F.col("id")).isNotNull()).select("id").distinct()
+    keys = candidate_rows.where(blank_to_null(F.col("id")).isNotNull()).select("id").distinct()
     return rows.join(keys, "id", how="left_semi")
 
 
@@ -199,24 +199,24 @@ def _read(lake: Lake, subject: Subject, versions: Mapping[str, int], settings: M
             raws[source] = raw_rows(lake, source, versions)
         return raws[source]
 
-    touched = gathered(subject.sessions(raw, settings))
+    touched = collected_locally(subject.sessions(raw, settings))
 
     def facts_of(source: str, known: DataFrame | None) -> DataFrame:
-        rows = _with_copies(raw(source), subject.narrowed(source, raw(source), touched))
-        return judged(source, rows, known, also=_also(source)).select(
+        rows = _with_copies(raw(source), subject.candidate_rows(source, raw(source), touched))
+        return facts_of_rows(source, rows, known, also=_also(source)).select(
             "source", "reason", *with_columns(source, _also(source))
         )
 
-    of_sessions = gathered(facts_of(SESSIONS, None))
+    of_sessions = collected_locally(facts_of(SESSIONS, None))
     clean = usable(SESSIONS, of_sessions, _also(SESSIONS))
     known = clean.select(F.col("id").alias("session_id"))
     others = [facts_of(source, known) for source in sources if source != SESSIONS]
-    facts = gathered(together(others))
+    facts = collected_locally(union_all(others))
     rows = {source: usable(source, facts, _also(source)) for source in sources if source != SESSIONS}
     rows[SESSIONS] = clean
     spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     if EVENTS in sources:
-        spans = gathered(session_spans(clean, rows[EVENTS], settings))
+        spans = collected_locally(session_spans(clean, rows[EVENTS], settings))
     return _Read(touched, spans, rows)
 
 
@@ -231,7 +231,7 @@ def _literal(value: str | date) -> Column:
 
 def made_of(
     lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
-) -> Made:
+) -> Recomputed:
     """What the sources give at these versions for the key."""
     read = _read(lake, subject, versions, settings)
     row = recomputed(subject, read.spans, read.usable, run_start, settings)
@@ -241,7 +241,7 @@ def made_of(
         for r in found.select(*_columns_for_driver(found.schema)).collect()
     ]
     listed.sort(key=lambda r: (r.role, r.source, r.at or datetime.min.replace(tzinfo=timezone.utc), r.id))
-    return Made(row, tuple(listed), _rejected(lake, subject, read, run_start))
+    return Recomputed(row, tuple(listed), _rejected(lake, subject, read, run_start))
 
 
 def recomputed(
@@ -258,7 +258,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     """What the quarantine holds near the row: as it is now, and as it was when the run started."""
     if not lake.exists(quarantine.TABLE):
         return ()
-    lake.attach([quarantine.TABLE])
+    lake.register([quarantine.TABLE])
     sources = list(subject.rollup.sources)
     since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
     source = F.regexp_replace("source_table", r"^classwaves\.", "")
@@ -303,12 +303,12 @@ def explain(
 ) -> list[Explanation]:
     """Explains the row in each of these tables of its rollup; raises `UsageError` where there is none."""
     found = []
-    known: dict[datetime, tuple[Made, tuple[str, ...]]] = {}
+    known: dict[datetime, tuple[Recomputed, tuple[str, ...]]] = {}
     for table in tables:
         contract = contract_of(table)
         if not lake.exists(table):
             raise UsageError(f"There is no table {table} yet: run its job first.")
-        lake.attach([table])
+        lake.register([table])
         phase(f"look for the row in {table}")
         version = lake.version(table)
         try:
@@ -342,7 +342,7 @@ class _GoneError(Exception):
 
 def _stamp(contract: Contract, values: Values) -> datetime:
     """The start of the run that last changed the row."""
-    name = next(name for name in STAMPS if name in contract.column_names and name != "created_at")
+    name = next(name for name in AUDIT_COLUMNS if name in contract.column_names and name != "created_at")
     stamp: datetime = values[name]
     return stamp
 
@@ -402,11 +402,13 @@ def _may_have_written(commit: Commit, subject: Subject) -> bool:
     return first < end and start < last
 
 
-def _made_again(lake: Lake, subject: Subject, change: Change, settings: MetricSettings) -> tuple[Made, tuple[str, ...]]:
+def _made_again(
+    lake: Lake, subject: Subject, change: Change, settings: MetricSettings
+) -> tuple[Recomputed, tuple[str, ...]]:
     """What the sources give at the versions that the commit recorded or, where these are gone, as they are now."""
     sources = subject.rollup.sources
     present = [source for source in sources if lake.exists(source)]
-    lake.attach(present)
+    lake.register(present)
     latest = {source: lake.version(source) for source in present}
     recorded = change.commit.provenance if change.commit else None
     if recorded:

@@ -15,7 +15,7 @@ from jobs import dashboard_metrics_hourly, teacher_analytics_summary
 from jobs.errors import UsageError
 from jobs.rollup import Rollup, Usable
 from jobs.teacher_prompt_effectiveness import rollup_by
-from jobs.windows import hour_before, read_instant
+from jobs.windows import floor_hour, read_instant
 from transforms.columns import blank_to_null, instant, normalised
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
 from transforms.evidence.days import FACTS as FACTS_OF_DAYS
@@ -28,7 +28,7 @@ from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
 from transforms.usable_rows import EVENTS, PARTICIPANTS, PROMPTS, RULES, SESSIONS, TEACHERS
-from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, period_before
+from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, floor_period
 
 MISSING = ("-", "null")
 """What a part of a key that is missing is written as."""
@@ -57,13 +57,13 @@ class Subject(Protocol):
         """The column that counts what the row exists for."""
 
     @property
-    def stocks(self) -> Sequence[str]:
+    def cumulative(self) -> Sequence[str]:
         """The columns for whose source rows alone no row would exist."""
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
         """The sessions that can take part, `session_id`; `is_close`: not only by placing a fact."""
 
-    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+    def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
         """The rows of a source that can take part."""
 
     def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
@@ -89,7 +89,7 @@ class HourOfSchool:
     school_id: str
     metric_hour: datetime
     facts: str = FACTS_OF_HOURS
-    stocks: Sequence[str] = ("total_storage_gb",)
+    cumulative: Sequence[str] = ("total_storage_gb",)
 
     @property
     def rollup(self) -> Rollup[Any]:
@@ -127,7 +127,7 @@ class HourOfSchool:
             .select("session_id", F.coalesce("is_close", F.lit(False)).alias("is_close"))
         )
 
-    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+    def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
         """Of the school, by the times that place a row in the hour; of close sessions what their spans need."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
@@ -143,10 +143,10 @@ class HourOfSchool:
             return _of(rows.where(F.col("created_at") < instant(end)), sessions)
         if source == PARTICIPANTS:
             return _of(rows.where(_between("join_time", start - timedelta(hours=MAX_STAY_HOURS), end)), sessions)
-        is_near = F.lit(False)
+        may_affect = F.lit(False)
         for moment in times:
-            is_near = is_near | F.coalesce(_between(moment, start, end), F.lit(False))
-        near = rows.where(is_near)
+            may_affect = may_affect | F.coalesce(_between(moment, start, end), F.lit(False))
+        near = rows.where(may_affect)
         if "school_id" in rows.columns:
             own = near.where(F.col("school_id") == self.school_id)
             return own.unionByName(_of(near, sessions)) if "session_id" in rows.columns else own
@@ -160,7 +160,7 @@ class HourOfSchool:
         """Of the school or its sessions, in the hour."""
         del usable
         is_own = F.coalesce(F.col("school_id") == self.school_id, F.lit(False)) | F.col("is_of_session")
-        return rejected.where(is_own & self.window.holds(F.col("at")))
+        return rejected.where(is_own & self.window.contains(F.col("at")))
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class DayOfTeacher:
     teacher_id: str
     summary_date: date
     facts: str = FACTS_OF_DAYS
-    stocks: Sequence[str] = ()
+    cumulative: Sequence[str] = ()
 
     @property
     def rollup(self) -> Rollup[Any]:
@@ -195,28 +195,28 @@ class DayOfTeacher:
         rows, events, prompts = raw(SESSIONS), raw(EVENTS), raw(PROMPTS)
         own_sessions = rows.where(own).select(F.col("id").alias("session_id")).distinct()
         found = [
-            rows.where(day.may_hold(F.col("actual_start"))).select(F.col("id").alias("session_id")),
-            rows.where(own & month.may_hold(F.col("actual_start"))).select(F.col("id").alias("session_id")),
-            events.where(day.may_hold(F.col("event_time"))).select("session_id"),
-            events.where(month.may_hold(F.col("event_time")))
+            rows.where(day.may_contain(F.col("actual_start"))).select(F.col("id").alias("session_id")),
+            rows.where(own & month.may_contain(F.col("actual_start"))).select(F.col("id").alias("session_id")),
+            events.where(day.may_contain(F.col("event_time"))).select("session_id"),
+            events.where(month.may_contain(F.col("event_time")))
             .join(own_sessions, "session_id", how="left_semi")
             .select("session_id"),
-            prompts.where(own & day.may_hold(F.col("generated_at"))).select("session_id"),
-            prompts.where(day.may_hold(F.col("generated_at")))
+            prompts.where(own & day.may_contain(F.col("generated_at"))).select("session_id"),
+            prompts.where(day.may_contain(F.col("generated_at")))
             .join(own_sessions, "session_id", how="left_semi")
             .select("session_id"),
         ]
-        together = found[0]
+        union_all = found[0]
         for sessions in found[1:]:
-            together = together.unionByName(sessions)
+            union_all = union_all.unionByName(sessions)
         return (
-            together.where(F.col("session_id").isNotNull())
+            union_all.where(F.col("session_id").isNotNull())
             .distinct()
             .join(own_sessions.withColumn("is_close", F.lit(True)), "session_id", how="left")
             .select("session_id", F.coalesce("is_close", F.lit(False)).alias("is_close"))
         )
 
-    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+    def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
         """Everybody's scores and starts; of all else only what the teacher's sessions hold."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
@@ -224,7 +224,7 @@ class DayOfTeacher:
             return rows
         if source == PROMPTS:
             own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
-            near = rows.where(self.window.may_hold(F.col("generated_at")))
+            near = rows.where(self.window.may_contain(F.col("generated_at")))
             return near.where(own).unionByName(_of(near, sessions, only_close=True))
         return _of(rows, sessions, only_close=source not in (EVENTS, "sessions.student_groups"))
 
@@ -247,7 +247,7 @@ class PeriodOfPrompts:
     dimensions: Mapping[str, str]
     window: PeriodWindow
     facts: str = "total_generated"
-    stocks: Sequence[str] = ()
+    cumulative: Sequence[str] = ()
 
     @property
     def rollup(self) -> Rollup[Any]:
@@ -267,7 +267,7 @@ class PeriodOfPrompts:
         """Those of the period's prompts."""
         del settings
         prompts = raw(PROMPTS)
-        near = prompts.where(self.window.holds(F.col("generated_at"))).where(self._is_alike())
+        near = prompts.where(self.window.contains(F.col("generated_at"))).where(self._is_alike())
         return (
             near.where(F.col("session_id").isNotNull()).select("session_id", F.lit(True).alias("is_close")).distinct()
         )
@@ -280,11 +280,11 @@ class PeriodOfPrompts:
                 alike = alike & F.coalesce(normalised(blank_to_null(F.col(name))) == value, F.lit(False))
         return alike
 
-    def narrowed(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
+    def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
         """Prompts of these dimensions in the period."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
-        return rows.where(self.window.holds(F.col("generated_at"))).where(self._is_alike())
+        return rows.where(self.window.contains(F.col("generated_at"))).where(self._is_alike())
 
     def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
         """Of these prompts of the period."""
@@ -294,7 +294,7 @@ class PeriodOfPrompts:
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
         """Prompts of these dimensions in the period."""
         del usable
-        prompts = rejected.where((F.col("source") == PROMPTS) & self.window.holds(F.col("at")))
+        prompts = rejected.where((F.col("source") == PROMPTS) & self.window.contains(F.col("at")))
         return prompts.where(self._is_alike())
 
 
@@ -317,7 +317,7 @@ def subject_of(name: str, parts: Sequence[str]) -> Subject:
         if given[part] in MISSING:
             raise UsageError(f"{part} is never missing in {name}: it cannot be {given[part]!r}.")
     if name == "dashboard_metrics_hourly":
-        return HourOfSchool(given["school_id"], hour_before(read_instant(given["metric_hour"], "metric_hour")))
+        return HourOfSchool(given["school_id"], floor_hour(read_instant(given["metric_hour"], "metric_hour")))
     return DayOfTeacher(given["teacher_id"], read_instant(given["summary_date"], "summary_date").date())
 
 
@@ -333,7 +333,7 @@ def _prompts(given: Mapping[str, str]) -> Subject:
         lengths, end = PERIOD_LENGTHS, read_instant(end_or_length, "calculation_period_end")
     for length in lengths:
         window = PeriodWindow.of([start], length)
-        if period_before(start, length) == start and end in (None, window.end):
+        if floor_period(start, length) == start and end in (None, window.end):
             dimensions = {name: "unknown" if given[name] in MISSING else given[name] for name in DIMENSIONS}
             return PeriodOfPrompts(dimensions, window)
     raise UsageError(

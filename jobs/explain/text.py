@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from jobs.explain.explanation import Change, Explanation, Listed, Rejected, text_of
 from transforms.evidence.parts import COUNTS
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 SHOWN = 20
 """How many rows of a list are shown unless all are asked for."""
@@ -58,7 +58,7 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
     yield f"  null: {column.null_when or 'never'}"
     if column.proxy:
         yield f"  a proxy: {column.proxy}"
-    if name in STAMPS:
+    if name in AUDIT_COLUMNS:
         yield "  no source row says so: it is the start of a run"
     listed = explanation.listed_for(name)
     for role, title in ((COUNTS, "Counted"), ("places", "What places these rows")):
@@ -90,7 +90,7 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
 
 def _reproduced(explanation: Explanation, column: str | None) -> str:
     row = explanation.made.row
-    if column in STAMPS:
+    if column in AUDIT_COLUMNS:
         return "Its commit says so."
     if column is None:
         if explanation.differing:
@@ -155,8 +155,8 @@ def _column_object(explanation: Explanation, name: str) -> dict[str, object]:
         "definition": column.definition or column.description,
         "unit": column.unit,
         "null_when": column.null_when,
-        "is_reproduced": None if name in STAMPS else name not in explanation.differing,
-        "recomputed": None if name in STAMPS or row is None else _plain(row[name]),
+        "is_reproduced": None if name in AUDIT_COLUMNS else name not in explanation.differing,
+        "recomputed": None if name in AUDIT_COLUMNS or row is None else _plain(row[name]),
         "rows": [
             {"source": r.source, "id": r.id, "at": text_of(r.at) if r.at else None, "role": r.role}
             for r in explanation.listed_for(name)

@@ -17,15 +17,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from jobs import sources
-from jobs.incremental.source_changes import Changed, session_of, then_and_now
-from jobs.incremental.source_subset import rows_touched
+from jobs.incremental.source_changes import SourceChanges, before_and_after, session_of
+from jobs.incremental.source_subset import rows_for_changes
 from jobs.lake import CHANGE_TYPE, Lake, instant_of
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
 
 
-def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFrame]:
+def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
     """Per source its changes, without the deletion of rows that nothing else touches: a purge is not followed.
 
     `sessions` are those that are touched: where they were before is told by their deleted rows, too.
@@ -36,17 +36,17 @@ def _followed_changes(changed: Changed, sessions: DataFrame) -> dict[str, DataFr
     )
     purged = {row["source"] for row in not_followed.select("source").distinct().collect()}
 
-    def followed(source: str, changes: DataFrame) -> DataFrame:
+    def relevant(source: str, changes: DataFrame) -> DataFrame:
         ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_followed"))
         placed = changes.withColumn("placed_in", session_of(source, changes.columns)).join(ids, "id", how="left")
-        of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_touched"))
+        of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_affected"))
         return (
             placed.join(of_sessions, "placed_in", how="left")
-            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_followed") | F.col("is_touched"))
+            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_followed") | F.col("is_affected"))
             .select(*changes.columns)
         )
 
-    return {s: followed(s, changes) if s in purged else changes for s, changes in changed.rows.items()}
+    return {s: relevant(s, changes) if s in purged else changes for s, changes in changed.rows.items()}
 
 
 def _keys(rows: DataFrame, column: str) -> set[Any]:
@@ -57,11 +57,11 @@ def _keys(rows: DataFrame, column: str) -> set[Any]:
     return {instant_of(row[column]) for row in micros}
 
 
-def window_of_news(
+def affected_window(
     lake: Lake,
     rollup: Rollup[W],
     everything: W,
-    changed: Changed,
+    changed: SourceChanges,
     versions: Mapping[str, int],
     run_id: str,
     run_start: datetime,
@@ -74,13 +74,13 @@ def window_of_news(
     keys: set[Any] = set()
     if changed.rows:
         with Staging(lake, f"{run_id}.news", run_start) as staging:
-            touched, sessions = rows_touched(lake, staging, versions, changed)
-            changes = _followed_changes(changed, sessions)
-            rows = {source: then_and_now(found, changes.get(source)) for source, found in touched.rows.items()}
+            touched, sessions = rows_for_changes(lake, staging, versions, changed)
+            changes = _without_purges(changed, sessions)
+            rows = {source: before_and_after(found, changes.get(source)) for source, found in touched.rows.items()}
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
             keys |= _keys(made, rollup.window_column)
-            if rollup.also_touched:
-                others = rollup.also_touched(read.sessions, read.usable)
-                keys |= _keys(others.where(everything.holds(F.col(rollup.window_column))), rollup.window_column)
-    return rollup.window_over(keys, changed.followed.run_start, run_start)
+            if rollup.also_affected:
+                others = rollup.also_affected(read.sessions, read.usable)
+                keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
+    return rollup.window_covering(keys, changed.watermark.run_start, run_start)

@@ -14,40 +14,40 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from expectations.contract import contract_of
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
-from jobs.provenance import Followed
+from jobs.provenance import Watermark
 from jobs.staging import Staging
 from transforms.columns import blank_to_null, instant
-from transforms.combine import together
+from transforms.combine import union_all
 from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
 
-_PLACES = StructType(
+_LOCATIONS = StructType(
     [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
     + [StructField("made", LongType())]
 )
 
 
 @dataclass(frozen=True)
-class Changed:
-    """What changed in the sources since they were `followed`.
+class SourceChanges:
+    """What changed in the sources since the `watermark`.
 
-    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`). `places`,
-    staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made` (microseconds),
-    and its `_change_type`. `is_complete`: whether that is all that changed, which is not known of a source whose
-    earlier version is gone.
+    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`).
+    `locations`, staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made`
+    (microseconds), and its `_change_type`. `is_complete`: whether that is all that changed, which is
+    not known of a source whose earlier version is gone.
     """
 
-    followed: Followed
+    watermark: Watermark
     rows: Mapping[str, DataFrame]
-    places: DataFrame
+    locations: DataFrame
     is_complete: bool
 
     @property
     def keyed(self) -> DataFrame:
-        """The places of rows with a key."""
-        return self.places.where(F.col("id").isNotNull())
+        """The locations of rows with a key."""
+        return self.locations.where(F.col("id").isNotNull())
 
     @property
     def ids(self) -> DataFrame:
@@ -55,7 +55,7 @@ class Changed:
         return self.keyed.where(F.col(CHANGE_TYPE) != "delete").select("source", "id").distinct()
 
 
-def _by_stamps(rows: DataFrame, source: str, since: datetime) -> DataFrame:
+def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     """The rows that say that they are as young, where no feed tells."""
     names = ("created_at", "updated_at", RULES[source].placed_by)
     is_young = [F.coalesce(F.col(n) >= instant(since), F.lit(False)) for n in rows.columns if n in names]
@@ -66,15 +66,15 @@ def _as(change: str, rows: DataFrame) -> DataFrame:
     return rows.withColumn(CHANGE_TYPE, F.lit(change))
 
 
-def _changed_rows(
-    lake: Lake, source: str, followed: Followed, version: int, look_back_hours: int
+def _changes_of(
+    lake: Lake, source: str, watermark: Watermark, version: int, look_back_hours: int
 ) -> tuple[DataFrame, bool] | None:
     """What was added to a source and removed, and whether that is all; None where nothing can have been.
 
     By the Change Data Feed; without one by comparing with the version that was followed; where that is gone, by a
     look-back over the rows' own stamps. All rows of a source that was not there.
     """
-    before = followed.versions.get(source)
+    before = watermark.versions.get(source)
     if version == before:
         return None
     columns = columns_read(source, contract_of(source).public_columns)
@@ -87,10 +87,10 @@ def _changed_rows(
     if (then := lake.readable(source, before, columns)) is not None:
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
-    since = followed.run_start - timedelta(hours=look_back_hours)
+    since = watermark.run_start - timedelta(hours=look_back_hours)
     log.warning("no change data feed: looking back by stamps", source=source, since=since.isoformat())
     log.warning("what moved away stays where it was until a run with a window", source=source)
-    return _as("insert", _by_stamps(rows, source, since)), False
+    return _as("insert", _modified_since(rows, source, since)), False
 
 
 def session_of(source: str, columns: Collection[str]) -> Column:
@@ -109,7 +109,7 @@ def _keys_and_references(columns: Collection[str]) -> list[str]:
     return [name for name in columns if name == "id" or name.endswith("_id")]
 
 
-def then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
+def before_and_after(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
     """The rows as they were before the changes and as they are, side by side: as of two lakehouses in one.
 
     Every key and reference says which of the two it is of (`then:…`, `now:…`), so that nothing in one meets anything in
@@ -132,23 +132,23 @@ def then_and_now(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
     return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
 
 
-def of_either(rows: DataFrame) -> DataFrame:
-    """What was made of `then_and_now`, with keys and references that no longer say of which."""
+def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
+    """What was made of `before_and_after`, with keys and references that no longer say of which."""
     plain = {name: F.regexp_replace(name, "^(then|now):", "") for name in _keys_and_references(rows.columns)}
     return rows.withColumns(plain)
 
 
-def changes_since(
-    lake: Lake, staging: Staging, followed: Followed, versions: Mapping[str, int], look_back_hours: int
-) -> Changed:
+def read_source_changes(
+    lake: Lake, staging: Staging, watermark: Watermark, versions: Mapping[str, int], look_back_hours: int
+) -> SourceChanges:
     """What changed in the sources between the versions followed and these."""
     changes = {
         source: found
         for source, version in versions.items()
-        if (found := _changed_rows(lake, source, followed, version, look_back_hours)) is not None
+        if (found := _changes_of(lake, source, watermark, version, look_back_hours)) is not None
     }
     rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in changes.items()}
-    places = [
+    locations = [
         changed.select(
             F.lit(source).alias("source"),
             blank_to_null(F.col("id")).alias("id"),
@@ -158,5 +158,5 @@ def changes_since(
         )
         for source, (changed, _) in changes.items()
     ]
-    staged = staging.write("changed", together([lake.empty(_PLACES), *places]))
-    return Changed(followed, rows, staged, all(is_all for _, is_all in changes.values()))
+    staged = staging.write("changed", union_all([lake.empty(_LOCATIONS), *locations]))
+    return SourceChanges(watermark, rows, staged, all(is_all for _, is_all in changes.values()))

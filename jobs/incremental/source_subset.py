@@ -16,26 +16,33 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from expectations.contract import contract_of
-from jobs.incremental.source_changes import REMOVED, Changed, made_at, of_either, session_of, then_and_now
+from jobs.incremental.source_changes import (
+    REMOVED,
+    SourceChanges,
+    before_and_after,
+    made_at,
+    session_of,
+    without_snapshot_prefix,
+)
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import is_long, judged, raw_rows, sizes_of
+from jobs.sources import facts_of_rows, is_large, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.columns import blank_to_null
-from transforms.combine import together
+from transforms.combine import union_all
 from transforms.usable_rows import PROMPTS, RULES, SESSIONS, TEACHERS, key_hash, usable
 
 OF_TEACHERS = (SESSIONS, PROMPTS)
 """The sources with a `teacher_id`."""
 
-MOST_OF = 2
-"""Where one in so many sessions is looked at, all rows are read instead: once, and without a search for them."""
+MAX_SHARE = 0.5
+"""Where a greater share of the sessions is needed, all rows are read instead: once, and without a search for them."""
 
-IsNear = Callable[[Column], Column]
+WindowFilter = Callable[[Column], Column]
 """Whether a moment is near a window: what happens then can count in it, or place a session that does."""
 
 
 @dataclass(frozen=True)
-class LookedAt:
+class SourceSubset:
     """Some rows of the sources with all other rows of their keys.
 
     `rows`: of each source its rows, as `raw_rows` has them. `keys`, staged: `source` and `key_hash` of the rows, but
@@ -47,10 +54,10 @@ class LookedAt:
     whole: Collection[str]
 
 
-def _is_near(rows: DataFrame, source: str, is_near: IsNear) -> Column:
+def _may_affect(rows: DataFrame, source: str, may_affect: WindowFilter) -> Column:
     """Whether any time that metrics read of the row is near."""
     moments = [f.name for f in rows.schema if f.name in RULES[source].metric_columns and f.dataType == TimestampType()]
-    return reduce(lambda a, b: a | b, (is_near(F.col(name)) for name in moments), F.lit(False))
+    return reduce(lambda a, b: a | b, (may_affect(F.col(name)) for name in moments), F.lit(False))
 
 
 def _keys_in(
@@ -59,22 +66,24 @@ def _keys_in(
     sources: Collection[str],
     sessions: DataFrame,
     ids: DataFrame,
-    is_near: IsNear | None = None,
+    may_affect: WindowFilter | None = None,
 ) -> DataFrame:
     """`source` and `key_hash`, each once, of the sources' rows in these sessions, and of these `ids` (with `source`).
 
-    `is_near` adds rows that need no session and are near. Rows without a key are not among them.
+    `may_affect` adds rows that need no session and are near. Rows without a key are not among them.
     """
     found = [ids.select("source", "id")]
     for source in sources:
         rows = lake.read(source, versions[source])
-        some = [rows.where(_is_near(rows, source, is_near))] if is_near and not RULES[source].in_session else []
+        some = (
+            [rows.where(_may_affect(rows, source, may_affect))] if may_affect and not RULES[source].in_session else []
+        )
         if source == SESSIONS or "session_id" in rows.columns:
             placed = rows.withColumn("session_id", session_of(source, rows.columns))
             some.append(placed.join(sessions, "session_id", how="left_semi"))
         keyed = [each.where(blank_to_null(F.col("id")).isNotNull()) for each in some]
         found += [each.select(F.lit(source).alias("source"), "id") for each in keyed]
-    return together(found).select("source", key_hash(F.col("source"), F.col("id")).alias("key_hash")).distinct()
+    return union_all(found).select("source", key_hash(F.col("source"), F.col("id")).alias("key_hash")).distinct()
 
 
 def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
@@ -83,12 +92,12 @@ def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
     return hashed.join(known, "key_hash", how="left_semi").drop("key_hash")
 
 
-def _places(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
+def _locations(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
     """`source`, `id`, `session_id` and when it was `made` (microseconds) of each row of the source with these keys."""
     rows = lake.read(source, versions[source])
     session, made = session_of(source, rows.columns), F.unix_micros(made_at(source, rows.columns))
-    places = rows.select(F.lit(source).alias("source"), "id", session.alias("session_id"), made.alias("made"))
-    return _with_keys(places, source, keys)
+    locations = rows.select(F.lit(source).alias("source"), "id", session.alias("session_id"), made.alias("made"))
+    return _with_keys(locations, source, keys)
 
 
 def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
@@ -97,22 +106,22 @@ def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
     return named.select("source", key_hash(F.col("source"), F.lit(None).cast("string")).alias("key_hash"))
 
 
-def _looked_at(
+def _subset(
     lake: Lake,
     versions: Mapping[str, int],
     keys: DataFrame,
-    places: DataFrame,
+    locations: DataFrame,
     placed: Collection[str],
     whole: Collection[str],
     keyless: Collection[str] = (),
-) -> LookedAt:
+) -> SourceSubset:
     """The rows with these keys, of the `keyless` sources also rows without a key.
 
-    `places` tell of the `placed` sources when all these rows were made: few files hold such rows.
+    `locations` tell of the `placed` sources when all these rows were made: few files hold such rows.
     """
     is_possible = dict.fromkeys(placed, F.lit(False))
     figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
-    for source, rows_found, dated, first, last in places.groupBy("source").agg(*figures).collect():
+    for source, rows_found, dated, first, last in locations.groupBy("source").agg(*figures).collect():
         stretch = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
         made = made_at(source, contract_of(source).column_names)
         is_possible[source] = made.between(*stretch) if dated == rows_found else F.lit(True)
@@ -124,32 +133,32 @@ def _looked_at(
             return rows
         return _with_keys(rows.where(is_possible.get(source, F.lit(True))), source, all_keys)
 
-    return LookedAt({source: rows_of(source) for source in versions}, keys, whole)
+    return SourceSubset({source: rows_of(source) for source in versions}, keys, whole)
 
 
-def _that_are(lake: Lake, versions: Mapping[str, int], changed: Changed, found: Sequence[DataFrame]) -> DataFrame:
+def _that_are(lake: Lake, versions: Mapping[str, int], changed: SourceChanges, found: Sequence[DataFrame]) -> DataFrame:
     """The `session_id`s among these that are sessions or were: rows of others count nowhere, and can be anywhere."""
     of_now = lake.read(SESSIONS, versions[SESSIONS]).select(F.col("id").alias("session_id"))
     of_then = changed.keyed.where(F.col("source") == SESSIONS).select("session_id")
-    return together(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
+    return union_all(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
 
 
-def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: Changed) -> DataFrame:
+def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceChanges) -> DataFrame:
     """The `teacher_id`s of new and changed teachers of whom metrics read something else than before.
 
     Each login changes a teacher's row, but nothing that is read of it: all dates of the teacher would be made anew.
     """
-    rows = then_and_now(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS])
-    both = of_either(usable(TEACHERS, judged(TEACHERS, rows, None)))
+    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS])
+    both = without_snapshot_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
     counted = both.groupBy(*both.columns).agg(F.count("*").alias("lakehouses"))
     differing = counted.where("lakehouses = 1").select("id").distinct()
     ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
     return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
 
 
-def rows_touched(
-    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: Changed
-) -> tuple[LookedAt, DataFrame]:
+def rows_for_changes(
+    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges
+) -> tuple[SourceSubset, DataFrame]:
     """New and changed rows, and all rows of the sessions that these belong to, now or before; all teachers.
 
     Also of the sessions of other rows of the same key, which a new row can take the place of, and of all sessions of a
@@ -163,52 +172,52 @@ def rows_touched(
             found.append(rows.select(session_of(source, rows.columns).alias("session_id")))
     some = [source for source in versions if source != TEACHERS]
 
-    def keys_and_places(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
+    def keys_and_locations(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
         keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
-        return keys, staging.write(f"places{name}", together(_places(lake, versions, s, keys) for s in some))
+        return keys, staging.write(f"locations{name}", union_all(_locations(lake, versions, s, keys) for s in some))
 
     sessions = staging.write("touched", _that_are(lake, versions, changed, found))
-    keys, places = keys_and_places(sessions, "")
-    of_same_key = places.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
+    keys, locations = keys_and_locations(sessions, "")
+    of_same_key = locations.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
     if not (too := _that_are(lake, versions, changed, [others])).isEmpty():
         sessions = staging.write("touched_too", sessions.unionByName(too))
-        keys, places = keys_and_places(sessions, "_too")
-    return _looked_at(lake, versions, keys, places, some, (TEACHERS,)), sessions
+        keys, locations = keys_and_locations(sessions, "_too")
+    return _subset(lake, versions, keys, locations, some, (TEACHERS,)), sessions
 
 
-def rows_near(
-    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: Changed, is_near: IsNear
-) -> LookedAt | None:
+def rows_for_window(
+    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges, may_affect: WindowFilter
+) -> SourceSubset | None:
     """All rows that can count in a window or place what does, and all whose usability a change can have changed.
 
     These are the rows of the sessions with a time near, changed rows, and rows of changed sessions; of some sources
     all. None for all rows: where they are few, or where that is most of the sessions.
     """
     sizes = sizes_of(lake, versions)
-    if not is_long(sum(sizes.values())):
+    if not is_large(sum(sizes.values())):
         return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
     of_sessions = [source for source in versions if source == SESSIONS or RULES[source].in_session]
     for source in of_sessions:
         rows = lake.read(source, versions[source])
-        near = rows.where(_is_near(rows, source, is_near))
+        near = rows.where(_may_affect(rows, source, may_affect))
         found.append(near.select(session_of(source, rows.columns).alias("session_id")))
     sessions = staging.write("near", _that_are(lake, versions, changed, found))
-    if sessions.count() * MOST_OF > lake.read(SESSIONS, versions[SESSIONS]).count():
+    if sessions.count() > MAX_SHARE * lake.read(SESSIONS, versions[SESSIONS]).count():
         return None
     whole = [source for source in versions if RULES[source].is_read_whole]
     some = [source for source in versions if source not in whole]
     # A row without a key that is gone is missed among all of them; one that is new has its equals where it stands: what
     # is equal was made at the same time.
-    without_key = changed.places.where(F.col("id").isNull() & F.col("source").isin(some))
+    without_key = changed.locations.where(F.col("id").isNull() & F.col("source").isin(some))
     is_removed = F.max(F.col(CHANGE_TYPE).isin(*REMOVED)).alias("is_removed")
     keyless = {row["source"]: row["is_removed"] for row in without_key.groupBy("source").agg(is_removed).collect()}
-    keys = _keys_in(lake, versions, some, sessions, changed.keyed.where(F.col("source").isin(some)), is_near)
+    keys = _keys_in(lake, versions, some, sessions, changed.keyed.where(F.col("source").isin(some)), may_affect)
     gone = [source for source, is_gone in keyless.items() if is_gone]
     staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
     # Of a short source all rows are read sooner than it is known which.
-    long = [source for source in some if is_long(sizes[source])]
-    of_long = [_places(lake, versions, source, staged) for source in long]
-    places = staging.write("places", together([without_key.where(F.col("source").isin(long)), *of_long]))
-    return _looked_at(lake, versions, staged, places, long, whole, keyless)
+    long = [source for source in some if is_large(sizes[source])]
+    of_long = [_locations(lake, versions, source, staged) for source in long]
+    locations = staging.write("locations", union_all([without_key.where(F.col("source").isin(long)), *of_long]))
+    return _subset(lake, versions, staged, locations, long, whole, keyless)

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from jobs import run_log
 from jobs.lake import Commit, Lake
-from jobs.provenance import Followed, is_newer
+from jobs.provenance import Watermark, is_newer
 from jobs.rollup import Rollup, W
 
 
-def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Followed | None:
+def read_watermark(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Watermark | None:
     """How far the rollup has followed its sources: as far as all of its targets have.
 
     One that was dropped or restored alone is made whole with the others. Only the rollup's own commits count: those of
@@ -20,24 +20,24 @@ def followed_by(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> 
     if not all(map(lake.exists, rollup.targets)):
         return None
     commits = {table: lake.commits(table) for table in rollup.targets}
-    by_commits = [_followed_in(own, rollup.job_name) for own in commits.values()]
-    last = run_log.last_automatic(lake, rollup.job_name) if also_by_runs else None
+    by_commits = [_watermark_in(own, rollup.job_name) for own in commits.values()]
+    last = run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_distance))
     if last and all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
         # Where nothing changed for longer than Delta keeps a table's log, that is all that is known.
-        known.append(Followed(last.source_versions, last.run_start))
+        known.append(Watermark(last.source_versions, last.run_start))
     return max(known, key=_distance, default=None)
 
 
-def _distance(followed: Followed) -> tuple[int, datetime]:
+def _distance(watermark: Watermark) -> tuple[int, datetime]:
     """By versions first, which only grow, while a clock may go back."""
-    return sum(followed.versions.values()), followed.run_start
+    return sum(watermark.versions.values()), watermark.run_start
 
 
-def _followed_in(commits: Sequence[Commit], job_name: str) -> Followed | None:
-    return next((own.followed for commit in commits if (own := commit.made_by(job_name)) and own.followed), None)
+def _watermark_in(commits: Sequence[Commit], job_name: str) -> Watermark | None:
+    return next((own.watermark for commit in commits if (own := commit.made_by(job_name)) and own.watermark), None)
 
 
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:

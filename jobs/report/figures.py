@@ -218,8 +218,8 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
     """
     n, own_mean = F.col("data_points"), F.col("avg_effectiveness_score")
     within = (n - 1) * F.pow(F.coalesce("std_dev_effectiveness", F.lit(0.0)), 2)
-    together = Window.partitionBy(*by)
-    mean = F.sum(n * own_mean).over(together) / F.nullif(F.sum(n).over(together).cast("double"), F.lit(0.0))
+    union_all = Window.partitionBy(*by)
+    mean = F.sum(n * own_mean).over(union_all) / F.nullif(F.sum(n).over(union_all).cast("double"), F.lit(0.0))
     spread = F.sqrt(F.sum("within") + F.sum("between")) / F.sqrt(F.nullif(F.sum(n) - 1, F.lit(0)))
     half = student_t_95(F.col("n") - 1) * F.col("spread") / F.sqrt("n")
     is_enough = F.col("n") >= MIN_DATA_POINTS
@@ -327,7 +327,7 @@ class Reader:
             raise UsageError(
                 f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
             )
-        lake.attach(TABLES)
+        lake.register(TABLES)
         self.versions = {table: lake.version(table) for table in TABLES}
 
     def rows(self, table: str) -> DataFrame:
@@ -422,7 +422,7 @@ class Reader:
         """Per source: its newest row that is not in the future, its last commit, and how far the jobs have read it."""
         read = self._versions_read()
         sources = sorted(source for source in RULES if self.lake.exists(source))
-        self.lake.attach(sources)
+        self.lake.register(sources)
         versions = {source: self.lake.version(source) for source in sources}
         newest = self._newest(versions)
         rows = []

@@ -566,9 +566,11 @@ def _value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _by_column(rows: Rows, picked: Sequence[tuple[Any, ...]], without: int = 0) -> dict[str, list[Any]]:
+def _by_column(rows: Rows, selected: Sequence[tuple[Any, ...]], without: int = 0) -> dict[str, list[Any]]:
     """Rows as one list per column, which takes a third of the space; the first columns left out."""
-    return {name: [_value(row[index]) for row in picked] for index, name in enumerate(rows.columns) if index >= without}
+    return {
+        name: [_value(row[index]) for row in selected] for index, name in enumerate(rows.columns) if index >= without
+    }
 
 
 def _grouped(rows: Rows) -> dict[Any, list[tuple[Any, ...]]]:

@@ -18,7 +18,7 @@ from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.logs import log
 from jobs.options import JobArgument, JsonOption
-from jobs.registry import job_named, nearest
+from jobs.registry import job_named, unknown_name_error
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -159,7 +159,7 @@ def runs(
 
     declared = read_bundle(_bundle_folder(bundle))
     if job is not None and job not in declared:
-        raise nearest(job, tuple(declared), "job in the bundle named")
+        raise unknown_name_error(job, tuple(declared), "job in the bundle named")
     names = [declared[key]["name"] for key in ([job] if job else declared)]
     with _asked(profile) as client:
         jobs = find_jobs(client, names, target)

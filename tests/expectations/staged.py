@@ -15,7 +15,7 @@ from expectations.contract import Column, Contract, contract_of
 from expectations.suites import ROWS_OF_THE_ID, ROWS_OF_THE_KEY, Range, Volume, prepared, rollup_suite
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.rollup import Rollup
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -82,7 +82,7 @@ class Staged:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         by_name = {column.name: column for contract in reversed(self.contracts) for column in contract.columns}
-        return tuple(column for column in by_name.values() if column.name not in STAMPS)
+        return tuple(column for column in by_name.values() if column.name not in AUDIT_COLUMNS)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -167,10 +167,10 @@ def test_the_totals_of_picked_hours_are_those_of_the_hours(spark: SparkSession, 
     usable = usable_of(spark, USABLE)
     hour = timedelta(hours=1)
     first, middle, last = (HourWindow(START + n * hour, START + (n + 1) * hour) for n in range(3))
-    picked = totals_of(usable, HourWindow.of([first.start, last.start]))
+    selected = totals_of(usable, HourWindow.of([first.start, last.start]))
     of_middle = totals_of(usable, middle)
-    assert picked == pytest.approx({name: totals[name] - of_middle[name] for name in totals})
-    assert picked["sessions_active"] not in (0.0, totals["sessions_active"])
+    assert selected == pytest.approx({name: totals[name] - of_middle[name] for name in totals})
+    assert selected["sessions_active"] not in (0.0, totals["sessions_active"])
 
 
 def test_nothing_adds_up_to_zero(spark: SparkSession) -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.gate import judge, relative_differences
 from expectations.reconciliation import teacher_analytics_summary, teacher_prompt_effectiveness
-from expectations.reconciliation.mirror_tables import rows_unlike
+from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.suites import reconciliation_suite
 from tests.conftest import Table, read_table
 from tests.expectations.staged import BETWEEN, DAILY
@@ -163,12 +163,12 @@ def test_two_tables_agree_on_what_both_have(table: Table) -> None:
         bo                | 2025-09-01        | null             | 2                  | improving
     """)
     key = ("teacher_id", "summary_date")
-    assert rows_unlike(canonical, twin, key) == 0
+    assert count_mismatched_rows(canonical, twin, key) == 0
     is_ada = F.col("teacher_id") == "ada"
-    assert rows_unlike(canonical, twin.withColumn("total_sessions", F.when(is_ada, 3).otherwise(2)), key) == 1
-    assert rows_unlike(canonical, twin.withColumn("school_id", F.lit(None).cast("string")), key) == 1
-    assert rows_unlike(canonical, twin.where(is_ada), key) == 1
-    assert rows_unlike(canonical.where(is_ada), twin, key) == 1
+    assert count_mismatched_rows(canonical, twin.withColumn("total_sessions", F.when(is_ada, 3).otherwise(2)), key) == 1
+    assert count_mismatched_rows(canonical, twin.withColumn("school_id", F.lit(None).cast("string")), key) == 1
+    assert count_mismatched_rows(canonical, twin.where(is_ada), key) == 1
+    assert count_mismatched_rows(canonical.where(is_ada), twin, key) == 1
 
 
 def test_tables_that_disagree_are_refused(spark: SparkSession) -> None:

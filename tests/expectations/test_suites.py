@@ -19,7 +19,7 @@ from expectations.suites import (
     rollup_suite,
 )
 from tests.expectations.staged import BETWEEN, HOURLY, NOT_NULL_CHECK, ROW_COUNT
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -126,7 +126,9 @@ def test_all_but_the_drift_is_critical() -> None:
 )
 def test_the_columns_of_every_target_are_asked_about(tables: tuple[str, ...], window: Range) -> None:
     contracts = [contract_of(table) for table in tables]
-    columns = {column.name: column for table in contracts for column in table.columns if column.name not in STAMPS}
+    columns = {
+        column.name: column for table in contracts for column in table.columns if column.name not in AUDIT_COLUMNS
+    }
     made = rollup_suite(contracts, columns, window, (), Volume(0), allow_empty=False, drift_tolerance=0.5)
     assert columns_of(made, NOT_NULL_CHECK) == sorted(name for name, column in columns.items() if column.not_null)
     assert {c.name for c in columns.values() if c.is_measure or c.type == "double"} <= set(columns_of(made, BETWEEN))

@@ -13,11 +13,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.explain.explanation import Explanation, Listed, explain, gathered, recomputed
+from jobs.explain.explanation import Explanation, Listed, collected_locally, explain, recomputed
 from jobs.explain.subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
 from jobs.lake import Lake
 from jobs.settings import Settings
-from jobs.sources import judged, raw_rows
+from jobs.sources import facts_of_rows, raw_rows
 from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
@@ -82,7 +82,7 @@ def spark_row(
     """The subject's row as the rollup's transform makes it of no source rows but those listed."""
     lake, settings = Lake(spark, LocalFolder(folder)), Settings().metrics
     rollup = subject.rollup
-    lake.attach(rollup.sources)
+    lake.register(rollup.sources)
     versions = {source: lake.version(source) for source in rollup.sources}
     ids: dict[str, list[str]] = {source: [] for source in rollup.sources}
     for row in listed:
@@ -90,12 +90,12 @@ def spark_row(
 
     def clean(source: str, sessions: DataFrame | None) -> DataFrame:
         rows = raw_rows(lake, source, versions).where(F.col("id").isin(ids[source]))
-        return gathered(usable(source, judged(source, rows, sessions)))
+        return collected_locally(usable(source, facts_of_rows(source, rows, sessions)))
 
     sessions = clean(SESSIONS, None)
     known = sessions.select(F.col("id").alias("session_id"))
     rows = {source: clean(source, known) for source in rollup.sources if source != SESSIONS} | {SESSIONS: sessions}
-    spans = gathered(session_spans(sessions, rows[EVENTS], settings)) if EVENTS in rows else known
+    spans = collected_locally(session_spans(sessions, rows[EVENTS], settings)) if EVENTS in rows else known
     return recomputed(subject, spans, rows, RUN_START, settings)
 
 

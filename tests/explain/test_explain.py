@@ -16,7 +16,7 @@ from tests.explain.published import DAYS, HOURS, PERIODS, RUN_START, Oracle, Pub
 from tests.lakehouses import HOURLY, rows_of, run, version_of
 from tests.messy_lakehouse import messy_tables
 from transforms.evidence.parts import COUNTS
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 COUNTED = {
     HOURS: (
@@ -61,7 +61,7 @@ def unlike(explanation: Explanation, oracle: Oracle) -> list[str]:
     """The columns whose listed rows do not give what is published."""
     found = []
     for column in explanation.contract.column_names:
-        if column in STAMPS:
+        if column in AUDIT_COLUMNS:
             continue
         row = oracle.row(explanation.listed_for(column))
         if row is not None and column not in row:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from jobs import spark_session
-from jobs.command import answered, read_call, run_job
+from jobs.command import exit_status_of, read_call, run_job
 from jobs.logs import set_up_logs
 from jobs.registry import job_named
 from tests.conftest import ROOT, combined_properties
@@ -48,7 +48,7 @@ def main() -> None:
             os.killpg(os.getpgrp(), signal.SIGKILL)
 
     call = read_call(declared, ["--lakehouse", lakehouse, "--start", first, "--end", end])
-    status = answered(lambda: run_job(declared, call, phase))
+    status = exit_status_of(lambda: run_job(declared, call, phase))
     print("ended", flush=True)
     raise SystemExit(status)
 

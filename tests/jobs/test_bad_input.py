@@ -19,7 +19,7 @@ from jobs import (
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
 )
-from jobs.command import Call, answered
+from jobs.command import Call, exit_status_of
 from jobs.errors import UsageError
 from jobs.settings import load_settings
 from tests.delta_io import load_schemas, read_table, write_table
@@ -172,7 +172,7 @@ def test_an_error_of_ours_ends_with_1_and_shows_no_data(capsys: Captured) -> Non
     def broken() -> str:
         raise ValueError("Ada Lovelace said hello")
 
-    assert answered(broken) == 1
+    assert exit_status_of(broken) == 1
     last_line = capsys.readouterr().err.strip().splitlines()[-1]
     assert last_line == "The run failed unexpectedly: ValueError; the log above has the details."
 

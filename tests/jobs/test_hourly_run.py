@@ -17,7 +17,7 @@ from expectations.contract import contract_of
 from jobs import cli
 from jobs import dashboard_metrics_hourly as job
 from jobs.errors import GateRefusedError
-from jobs.lake import COMMITS_LOOKED_AT, Commit, ConflictError, Lake
+from jobs.lake import MAX_COMMITS, Commit, ConflictError, Lake
 from jobs.pipeline import Outcome
 from jobs.provenance import Provenance
 from jobs.publish import Replacement, publish
@@ -29,9 +29,9 @@ from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, hourly
 
 WINDOW = ("2025-10-20", "2025-11-17")
-STAMPS = ("calculated_at", "created_at")
-VALUES = [name for name in contract_of(HOURLY).column_names if name not in STAMPS]
-VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in STAMPS]
+AUDIT_COLUMNS = ("calculated_at", "created_at")
+VALUES = [name for name in contract_of(HOURLY).column_names if name not in AUDIT_COLUMNS]
+VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in AUDIT_COLUMNS]
 
 
 def expected_rows() -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
     """Two runs compare with the same version; Delta skips the second commit silently, the fence tells."""
     lakehouse, _ = first_run
     lake = Lake(spark, LocalFolder(lakehouse))
-    lake.attach([HOURLY])
+    lake.register([HOURLY])
     contract, condition = contract_of(HOURLY), "metric_hour < TIMESTAMP '2025-10-28 00:00:00+00:00'"
     version = lake.version(HOURLY)
     staged = lake.read(HOURLY, version).where(condition)
@@ -169,11 +169,11 @@ def test_a_commit_on_top_of_anothers_is_noticed(
 
         looks = 0
 
-        def commits(self, table: str, most: int = COMMITS_LOOKED_AT) -> list[Commit]:
+        def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
             self.looks += 1
             return [c for c in super().commits(table, most) if c.version < version or self.looks > 1]
 
-        def insistently(self, table: str, write: Callable[[], None]) -> None:
+        def retry_on_conflict(self, table: str, write: Callable[[], None]) -> None:
             write()
 
     now = datetime.now(timezone.utc)
@@ -181,7 +181,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
     with pytest.raises(ConflictError, match="Another run wrote analytics"):
         publish(
             behind,
-            Replacement(contract, stale.drop(*STAMPS), condition, "true"),
+            Replacement(contract, stale.drop(*AUDIT_COLUMNS), condition, "true"),
             now,
             late,
             version,
@@ -254,13 +254,13 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
 ) -> None:
     lakehouse, _ = first_run
     lake = Lake(spark, LocalFolder(lakehouse))
-    lake.attach([HOURLY])
+    lake.register([HOURLY])
     contract = contract_of(HOURLY)
     inside = (
         "metric_hour >= TIMESTAMP '2025-10-30 00:00:00+00:00' AND metric_hour < TIMESTAMP '2025-10-31 00:00:00+00:00'"
     )
     kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
-    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*STAMPS)
+    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*AUDIT_COLUMNS)
     now = datetime.now(timezone.utc)
     emptied = Replacement(contract, nothing, inside, "true")
     changes = publish(lake, emptied, now, Provenance("emptied", "x", now, ("2025", "2026"), {}), lake.version(HOURLY))

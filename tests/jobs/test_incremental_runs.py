@@ -21,7 +21,7 @@ from jobs import (
 )
 from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
-from jobs.incremental.watermark import followed_by
+from jobs.incremental.watermark import read_watermark
 from jobs.lake import Lake
 from jobs.pipeline import Outcome
 from jobs.storage import LocalFolder
@@ -39,7 +39,7 @@ from tests.lakehouses import (
 )
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, daily, hourly, prompts
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
@@ -103,7 +103,7 @@ def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSess
 
 
 @pytest.fixture(scope="module")
-def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Outcome]:
+def incremental(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Outcome]:
     """A lakehouse after its first run by day, one late prompt, and a second run."""
     lakehouse, tables = tmp_path_factory.mktemp("the pupils' school"), messy_tables(7, sessions=60)
     write_lake(lakehouse, tables, with_feed=True)
@@ -116,21 +116,21 @@ def followed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def test_one_late_row_makes_a_run_compute_only_what_its_session_touches(
-    followed: tuple[Path, list[Row], Outcome],
+    incremental: tuple[Path, list[Row], Outcome],
 ) -> None:
-    lakehouse, before, outcome = followed
+    lakehouse, before, outcome = incremental
     changes = outcome.changes[PROMPTS]
     assert (changes.new + changes.changed, changes.gone) == (1, 0)
     assert 1 <= changes.rows < len(before) / 2
     now = {table: rows for table, rows in read_lake(lakehouse).items() if not table.startswith("quality.")}
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
     assert differences(rows_of(lakehouse, PROMPTS), prompts.rows(now, FIRST, LAST, "day"), columns) == []
 
 
 def test_where_nothing_is_new_nothing_is_computed(
-    spark: SparkSession, followed: tuple[Path, list[Row], Outcome]
+    spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
 ) -> None:
-    lakehouse, _, _ = followed
+    lakehouse, _, _ = incremental
     version = version_of(lakehouse, PROMPTS)
     outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     assert outcome.changes[PROMPTS].rows == 0
@@ -142,10 +142,10 @@ def test_where_nothing_is_new_nothing_is_computed(
 
 
 def test_what_touches_nothing_is_quarantined_and_followed(
-    spark: SparkSession, followed: tuple[Path, list[Row], Outcome]
+    spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
 ) -> None:
     """Else its source's versions must be kept until something changes a row: in holidays that may take long."""
-    lakehouse, lake = followed[0], Lake(spark, LocalFolder(followed[0]))
+    lakehouse, lake = incremental[0], Lake(spark, LocalFolder(incremental[0]))
     rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse, None, None, None, period="day"))
     version, without_key = version_of(lakehouse, PROMPTS), {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)}
     write_table(lakehouse, GUIDANCE, [without_key], mode="append")
@@ -153,14 +153,16 @@ def test_what_touches_nothing_is_quarantined_and_followed(
     assert (outcome.window, version_of(lakehouse, PROMPTS)) == (None, version)
     (row,) = [row for row in rows_of(lakehouse, "quality.quarantine") if "2030-01-01" in row["row_json"]]
     assert (row["reason"], row["last_run_id"]) == ("missing_key", outcome.run.run_id)
-    followed_now = followed_by(lake, rollup)
+    followed_now = read_watermark(lake, rollup)
     assert followed_now is not None
     assert followed_now.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
 
 
-def test_each_period_length_follows_on_its_own(spark: SparkSession, followed: tuple[Path, list[Row], Outcome]) -> None:
+def test_each_period_length_has_its_own_watermark(
+    spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
+) -> None:
     """The first run by week covers all history, although the runs by day have followed the sources to their end."""
-    lakehouse, _, _ = followed
+    lakehouse, _, _ = incremental
     days = rows_of(lakehouse, PROMPTS)
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="week")
     kept = {row["id"] for row in days}
@@ -263,7 +265,7 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
     )
     lake = Lake(spark, LocalFolder(lakehouse))
     changed = ("sessions.student_groups", "sessions.participants", "users.teachers", "analytics.session_events")
-    lake.attach(changed)
+    lake.register(changed)
     group, joined, teacher = (good[table][0]["id"] for table in changed[:3])
     for statement in (
         f"UPDATE sessions.student_groups SET collaboration_score = 1 WHERE id = '{group}'",
@@ -286,13 +288,13 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     late_changes(spark, tmp_path, tables)
     found: list[int] = []
 
-    def rows_near(*arguments: Any) -> source_subset.LookedAt | None:
-        near = source_subset.rows_near(*arguments)
+    def rows_for_window(*arguments: Any) -> source_subset.SourceSubset | None:
+        near = source_subset.rows_for_window(*arguments)
         assert near is not None
         found.append(near.rows[GUIDANCE].count())
         return near
 
-    monkeypatch.setattr(pipeline, "rows_near", rows_near)
+    monkeypatch.setattr(pipeline, "rows_for_window", rows_for_window)
     with long_sources():
         run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}

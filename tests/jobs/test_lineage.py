@@ -17,10 +17,10 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from expectations.gate import Check, Verdict
 from jobs import logs, teacher_prompt_effectiveness
-from jobs.command import Call, carry_out
+from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError
 from jobs.lake import Lake
-from jobs.lineage import columns_read, run_uuid, told_of
+from jobs.lineage import columns_read, lineage_events, run_uuid
 from jobs.pipeline import Progress, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
@@ -98,7 +98,7 @@ def test_a_run_tells_of_its_start_and_its_end(
     job = teacher_prompt_effectiveness.JOB
     call = Call(lakehouse, None, None, None, period="week")
     this = Run.begin(job.rollup_of(call).job_name)
-    outcome = carry_out(job, call, Lake(spark, LocalFolder(lakehouse)), this, settings)
+    outcome = run_with_retries(job, call, Lake(spark, LocalFolder(lakehouse)), this, settings)
     events = [event for _, event in receiver.requests]
     assert {path for path, _ in receiver.requests} == {"/api/v1/lineage"}
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == events
@@ -135,7 +135,7 @@ def test_a_run_tells_of_its_start_and_its_end(
 @pytest.mark.parametrize("is_dry", [True, False])
 def test_without_a_setting_and_in_a_dry_run_nothing_is_told(is_dry: bool, stub: Stub, receiver: Receiver) -> None:
     stub.progress = replace(stub.progress, is_dry=is_dry)
-    with told_of(stub, Settings(openlineage_url=receiver.url if is_dry else None)):
+    with lineage_events(stub, Settings(openlineage_url=receiver.url if is_dry else None)):
         pass
     assert receiver.requests == []
 
@@ -144,7 +144,7 @@ def test_a_refused_run_tells_why(stub: Stub, receiver: Receiver) -> None:
     check = Check("expectation", "expect_something", "usage_rate", "critical", False, 3.0)
 
     def refused() -> None:
-        with told_of(stub, Settings(openlineage_url=receiver.url)):
+        with lineage_events(stub, Settings(openlineage_url=receiver.url)):
             stub.progress = replace(stub.progress, verdict=Verdict((check,)))
             raise GateRefusedError("The gate refused the rows.")
 
@@ -158,7 +158,7 @@ def test_a_refused_run_tells_why(stub: Stub, receiver: Receiver) -> None:
 
 
 def test_of_an_error_that_is_not_ours_only_the_kind_is_told(stub: Stub, receiver: Receiver) -> None:
-    with pytest.raises(RuntimeError), told_of(stub, Settings(openlineage_url=receiver.url)):
+    with pytest.raises(RuntimeError), lineage_events(stub, Settings(openlineage_url=receiver.url)):
         raise RuntimeError("a row: Ada, 11")
     assert receiver.requests[-1][1]["run"]["facets"]["errorMessage"]["message"] == "RuntimeError"
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_told_is_one_warning_and_the_run_goes_on(
         settings = Settings(openlineage_file=tmp_path / "nowhere" / "events")
     else:
         monkeypatch.setitem(sys.modules, "openlineage.client.serde", None)
-    with told_of(stub, settings):
+    with lineage_events(stub, settings):
         warned.append("the run")
     assert len(warned) == 2
     assert warned[0].startswith("lineage cannot be told, the run goes on")

@@ -141,8 +141,8 @@ def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stay
         lake.create_missing(contract_of(table))
     for number, keys in enumerate(("ab", "b")):
         reject(lake, SOURCE, keys, f"run-{number}", now + timedelta(minutes=number))
-    for name, is_automatic in (("first", True), ("latest", True), ("window", False)):
-        run = run_log.EndedRun(name, "job", (NOW, NOW), now, "succeeded", is_automatic, {}, {}, Changes())
+    for name, is_incremental in (("first", True), ("latest", True), ("window", False)):
+        run = run_log.EndedRun(name, "job", (NOW, NOW), now, "succeeded", is_incremental, {}, {}, Changes())
         run_log.record(lake, run)
     list(maintain(lake, Settings(), now + timedelta(days=89)))
     assert {row["row_key"] for row in rows_of(tmp_path, quarantine.TABLE)} == {"a", "b"}

@@ -12,13 +12,13 @@ from expectations.contract import contract_of
 from jobs import quarantine
 from jobs.lake import Commit, ConflictError, Lake
 from jobs.ledger import Entry, Ledger
-from jobs.provenance import Followed, Provenance
-from jobs.publish import Changes, OutrunError, publish
+from jobs.provenance import Provenance, Watermark
+from jobs.publish import Changes, SupersededError, publish
 from jobs.staging import Staging, begun_and_alive
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts
 from transforms.columns import instant
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 SOURCE = "ai_insights.teacher_guidance_metrics"
 EARLY = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -30,24 +30,24 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
     lake.create_missing(contract_of(PROMPTS))
     since = lake.version(PROMPTS)
 
-    def write(week: int, version: int, followed: int | None = None) -> Changes:
+    def write(week: int, version: int, watermark: int | None = None) -> Changes:
         start, end = (datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=week + n) for n in (0, 1))
         rows = week_of_prompts(spark, start, id=f"{week} {version}")
         span = (start.isoformat(), end.isoformat())
         made_from = Provenance(f"run {week} {version}", "job", EARLY, span, {SOURCE: version})
-        from_there = None if followed is None else Followed({SOURCE: followed}, EARLY)
+        from_there = None if watermark is None else Watermark({SOURCE: watermark}, EARLY)
         return publish(lake, rows, EARLY, made_from, since, from_there)
 
     assert write(week=1, version=5).new == 1
     spark.sql(f"OPTIMIZE {PROMPTS}")
-    with pytest.raises(OutrunError, match="from newer sources in the meantime"):
+    with pytest.raises(SupersededError, match="from newer sources in the meantime"):
         write(week=1, version=4)
     assert write(week=2, version=4).new == 1
-    assert write(week=3, version=7, followed=4).new == 1
-    with pytest.raises(OutrunError, match="from older sources in the meantime"):
-        write(week=4, version=7, followed=5)  # which may have found the second week as it was before it was written
+    assert write(week=3, version=7, watermark=4).new == 1
+    with pytest.raises(SupersededError, match="from older sources in the meantime"):
+        write(week=4, version=7, watermark=5)  # which may have found the second week as it was before it was written
     spark.sql(f"DELETE FROM {PROMPTS} WHERE id = '1 5'")
-    with pytest.raises(OutrunError, match="was written by hand in the meantime"):
+    with pytest.raises(SupersededError, match="was written by hand in the meantime"):
         write(week=4, version=9)
 
 
@@ -59,7 +59,7 @@ def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: Sp
     def overwrite(name: str, on_top_of: list[Commit]) -> None:
         replacement = week_of_prompts(spark, week, id=name)
         columns = contract_of(PROMPTS).column_names
-        stamped = {name: instant(EARLY) for name in columns if name in STAMPS}
+        stamped = {name: instant(EARLY) for name in columns if name in AUDIT_COLUMNS}
         rows = replacement.rows.withColumns(stamped).select(*columns)
         made_from = Provenance(name, "job", EARLY, (week.isoformat(), week.isoformat()), {})
         lake.overwrite(PROMPTS, rows, replacement.covered, made_from, on_top_of)

@@ -17,14 +17,14 @@ from expectations.contract import contract_of
 from jobs import sources
 from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.incremental import source_subset
-from jobs.incremental.source_changes import changes_since
+from jobs.incremental.source_changes import read_source_changes
 from jobs.lake import Lake
-from jobs.provenance import Followed
+from jobs.provenance import Watermark
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources
 from transforms.metric_settings import MetricSettings
-from transforms.usable_rows import EVENTS, SESSIONS, columns_read, copied_keys
+from transforms.usable_rows import EVENTS, SESSIONS, columns_read, duplicate_keys
 from transforms.windows import HourWindow
 
 TRANSCRIPTIONS = "sessions.transcriptions"
@@ -95,7 +95,7 @@ def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
     staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
     with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
-        patch.setattr(sources, "LONG", bytes_of_long)
+        patch.setattr(sources, "LARGE", bytes_of_long)
         read = sources.read(lake, staging, READ, sources.pin(lake, READ), MetricSettings())
         rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
         amounts = [
@@ -138,7 +138,7 @@ def test_each_source_is_scanned_once_for_the_columns_that_are_needed(of_few: Rea
 
 
 def test_of_many_rows_the_keys_alone_are_looked_through(lake: Lake) -> None:
-    keys = copied_keys({source: lake.latest(source).select("id") for source in READ}, 10)
+    keys = duplicate_keys({source: lake.latest(source).select("id") for source in READ}, 10)
     assert {source: scans_of(plan_of(keys), source) for source in READ} == {source: [{"id"}] for source in READ}
 
 
@@ -155,31 +155,31 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 
 
 @pytest.fixture(scope="module")
-def near(lake: Lake) -> Iterator[tuple[source_subset.LookedAt, dict[str, str]]]:
+def near(lake: Lake) -> Iterator[tuple[source_subset.SourceSubset, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
     staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
     with long_sources(), staging, whole_plans(lake):
-        nothing = changes_since(lake, staging, Followed(versions, RUN_START), versions, 0)
+        nothing = read_source_changes(lake, staging, Watermark(versions, RUN_START), versions, 0)
         assert nothing.rows == {}
-        found = source_subset.rows_near(
-            lake, staging, versions, nothing, lambda moment: ROLLUP.is_near(moment, DAY, MetricSettings())
+        found = source_subset.rows_for_window(
+            lake, staging, versions, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())
         )
         assert found is not None
         yield found, staging.plans
 
 
-def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[source_subset.LookedAt, dict[str, str]]) -> None:
+def test_what_is_near_is_told_by_keys_and_times_alone(near: tuple[source_subset.SourceSubset, dict[str, str]]) -> None:
     _, plans = near
-    scans = {name: scans_of(plans[name], TRANSCRIPTIONS) for name in ("near", "keys", "places")}
+    scans = {name: scans_of(plans[name], TRANSCRIPTIONS) for name in ("near", "keys", "locations")}
     assert scans == {
         "near": [{"session_id", "start_time"}],
         "keys": [{"id", "session_id"}],
-        "places": [{"id", "session_id", "created_at"}],
+        "locations": [{"id", "session_id", "created_at"}],
     }
 
 
 def test_rows_near_are_read_from_files_of_their_time(
-    lake: Lake, near: tuple[source_subset.LookedAt, dict[str, str]]
+    lake: Lake, near: tuple[source_subset.SourceSubset, dict[str, str]]
 ) -> None:
     found = near[0].rows[TRANSCRIPTIONS]
     plan = plan_of(found)
@@ -187,6 +187,6 @@ def test_rows_near_are_read_from_files_of_their_time(
     assert len(scans_of(plan, TRANSCRIPTIONS)) == 1
     everything = lake.latest(TRANSCRIPTIONS)
     sessions = lake.latest(SESSIONS).select(F.col("id").alias("session_id"))
-    of_day = everything.where(DAY.holds(F.col("start_time"))).join(sessions, "session_id", how="left_semi")
+    of_day = everything.where(DAY.contains(F.col("start_time"))).join(sessions, "session_id", how="left_semi")
     assert of_day.select("id").exceptAll(found.select("id")).isEmpty()
     assert 0 < of_day.count() < found.count() < everything.count()

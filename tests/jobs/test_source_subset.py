@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.incremental.source_changes import changes_since
+from jobs.incremental.source_changes import read_source_changes
 from jobs.incremental.source_subset import changed_teachers
 from jobs.lake import Lake
-from jobs.provenance import Followed
+from jobs.provenance import Watermark
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
@@ -25,7 +25,7 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
     teachers = {name: {"id": name, "school_id": "a", "timezone": "UTC", "created_at": NOW} for name in names}
     write_table(tmp_path, TEACHERS, list(teachers.values()), with_feed=True)
     lake, before = Lake(spark, LocalFolder(tmp_path)), version_of(tmp_path, TEACHERS)
-    lake.attach([TEACHERS])
+    lake.register([TEACHERS])
     spark.sql(f"UPDATE {TEACHERS} SET last_login = '2026-01-02', updated_at = '2026-01-02' WHERE id = 'logs-in'")
     spark.sql(f"UPDATE {TEACHERS} SET timezone = 'Asia/Tokyo' WHERE id = 'moves'")
     spark.sql(f"UPDATE {TEACHERS} SET school_id = 'b' WHERE id = 'changes-school'")
@@ -39,6 +39,6 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
     write_table(tmp_path, TEACHERS, added, mode="append")
     now = {TEACHERS: version_of(tmp_path, TEACHERS)}
     with Staging(lake, "test", NOW) as staging:
-        changed = changes_since(lake, staging, Followed({TEACHERS: before}, NOW), now, look_back_hours=1)
+        changed = read_source_changes(lake, staging, Watermark({TEACHERS: before}, NOW), now, look_back_hours=1)
         found = {row["teacher_id"] for row in changed_teachers(lake, now, changed).collect()}
     assert found == {"moves", "changes-school", "new"}

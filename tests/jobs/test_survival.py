@@ -16,7 +16,7 @@ from expectations.contract import contract_of
 from expectations.gate import Verdict
 from jobs import sources, teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk
-from jobs.command import Call, carry_out
+from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError, UsageError
 from jobs.failures import OutsideError, says_gone
 from jobs.lake import Lake
@@ -29,7 +29,7 @@ from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import prompts
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 JOB = teacher_prompt_effectiveness.JOB
 SOURCE = "ai_insights.teacher_guidance_metrics"
@@ -62,7 +62,7 @@ def lakehouse(pristine: tuple[Path, Tables], tmp_path: Path) -> Path:
 def wrong(lakehouse: Path, tables: Tables, start: str, end: str) -> list[str]:
     """Where the weeks of the window differ from what the oracle makes of the sources."""
     first, last = (datetime.fromisoformat(text).date() for text in (start, end))
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
     return differences(rows_of(lakehouse, PROMPTS), prompts.rows(tables, first, last, "week"), columns)
 
 
@@ -243,7 +243,7 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
     spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF {good}")
     assert rows_of(lakehouse, PROMPTS) != published
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in STAMPS]
+    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
     assert differences(rows_of(lakehouse, PROMPTS), published, columns) == []
 
 
@@ -263,7 +263,7 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
     monkeypatch.setattr(sources, "pin", pin_and_be_outrun)
     call = Call(lakehouse, None, *WINDOW, period="week")
     begun = Run.begin(JOB.rollup_of(call).job_name)
-    assert carry_out(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged
+    assert run_with_retries(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged
     assert wrong(lakehouse, pristine[1] | {SOURCE: changed}, *WINDOW) == []
     assert [row["status"] for row in rows_of(lakehouse, "users.analytics_job_metadata")] == ["succeeded"]
     assert [row["status"] for row in rows_of(lakehouse, "quality.runs")] == ["succeeded"] * 2

@@ -19,7 +19,7 @@ from tests.delta_io import write_lake
 from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, copy_of_example, differences, rows_of, run, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
-from transforms.table_diff import STAMPS
+from transforms.table_diff import AUDIT_COLUMNS
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ WINDOW = ("2025-10-20", "2025-11-17")
 
 def values_of(table: str) -> list[str]:
     """The columns that say something: all but the stamps."""
-    return [name for name in contract_of(table).column_names if name not in STAMPS]
+    return [name for name in contract_of(table).column_names if name not in AUDIT_COLUMNS]
 
 
 def instant(text: str) -> datetime:
@@ -72,7 +72,7 @@ def test_each_table_equals_the_example(example: tuple[Path, dict[str, Outcome]],
 def test_all_stamps_are_the_start_of_the_run(example: tuple[Path, dict[str, Outcome]]) -> None:
     lakehouse, outcomes = example
     for table, job in ((DAILY, SUMMARIES), (DAILY_OF_USERS, SUMMARIES), (PROMPTS, EFFECTIVENESS)):
-        stamps = [name for name in contract_of(table).column_names if name in STAMPS]
+        stamps = [name for name in contract_of(table).column_names if name in AUDIT_COLUMNS]
         assert len(stamps) >= 2
         assert {row[name] for row in rows_of(lakehouse, table) for name in stamps} == {outcomes[job.name].run.run_start}
 

@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.incremental.watermark import followed_by
+from jobs.incremental.watermark import read_watermark
 from jobs.lake import Lake
-from jobs.provenance import Followed, Provenance
+from jobs.provenance import Provenance, Watermark
 from jobs.publish import Changes
 from jobs.storage import LocalFolder
 
@@ -23,9 +23,9 @@ TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
 BEGUN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def followed(number: int) -> Followed:
+def watermark(number: int) -> Watermark:
     """Further by later versions, though of an earlier run by the clock."""
-    return Followed({"a source": number}, BEGUN - timedelta(hours=number))
+    return Watermark({"a source": number}, BEGUN - timedelta(hours=number))
 
 
 def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> None:
@@ -35,7 +35,7 @@ def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> N
 
 def provenance(number: int, *, follows: bool = True) -> str:
     """Of a run over what is new, or over a window with nothing to hand on."""
-    told = followed(number)
+    told = watermark(number)
     run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
     return Provenance(*run, told.versions, told if follows else None).as_json()
 
@@ -54,12 +54,12 @@ def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_what_others_write_into_commits_is_passed_over(spark: SparkSession, lakehouse: Path) -> None:
     one = replace(ROLLUP, targets=("analytics.one",))
-    assert followed_by(Lake(spark, LocalFolder(lakehouse)), one) == followed(2)
+    assert read_watermark(Lake(spark, LocalFolder(lakehouse)), one) == watermark(2)
 
 
 def test_of_two_targets_the_one_that_is_behind_counts(spark: SparkSession, lakehouse: Path) -> None:
     lake = Lake(spark, LocalFolder(lakehouse))
-    assert followed_by(lake, TWO) == followed_by(lake, replace(TWO, targets=TWO.targets[::-1])) == followed(1)
+    assert read_watermark(lake, TWO) == read_watermark(lake, replace(TWO, targets=TWO.targets[::-1])) == watermark(1)
 
 
 @pytest.mark.parametrize("dropped", TWO.targets)
@@ -68,15 +68,23 @@ def test_where_a_target_is_gone_nothing_is_known(
 ) -> None:
     shutil.copytree(lakehouse, tmp_path / "lake")
     shutil.rmtree(tmp_path.joinpath("lake", *dropped.split(".")))
-    assert followed_by(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
+    assert read_watermark(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
 
 
-def log_run(lake: Lake, job_name: str, number: int, *, is_automatic: bool = True, **targets: int) -> None:
+def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, **targets: int) -> None:
     """A run that ended well and changed nothing, with the versions of the targets when it began."""
-    told, versions = followed(number), {f"analytics.{name}": version for name, version in targets.items()}
+    told, versions = watermark(number), {f"analytics.{name}": version for name, version in targets.items()}
     window = (BEGUN, BEGUN)
     entry = run_log.EndedRun(
-        f"log-{number}", job_name, window, told.run_start, "succeeded", is_automatic, told.versions, versions, Changes()
+        f"log-{number}",
+        job_name,
+        window,
+        told.run_start,
+        "succeeded",
+        is_incremental,
+        told.versions,
+        versions,
+        Changes(),
     )
     lake.create_missing(contract_of(run_log.TABLE))
     run_log.record(lake, entry)
@@ -93,12 +101,12 @@ def after(spark: SparkSession, lakehouse: Path, tmp_path: Path, **run: object) -
 def test_a_run_that_changed_nothing_counts(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
     lake, folder = after(spark, lakehouse, tmp_path)
     log_run(lake, "another", 9, one=4, other=0)
-    log_run(lake, ROLLUP.job_name, 8, is_automatic=False, one=4, other=0)
-    assert followed_by(lake, TWO) == followed(5)
-    assert followed_by(lake, TWO, also_by_runs=False) == followed(1)
+    log_run(lake, ROLLUP.job_name, 8, is_incremental=False, one=4, other=0)
+    assert read_watermark(lake, TWO) == watermark(5)
+    assert read_watermark(lake, TWO, also_by_runs=False) == watermark(1)
     commit(spark, folder, "analytics.other", provenance(6))  # newer sources: what the run left still stands
     spark.sql("OPTIMIZE analytics.one")
-    assert followed_by(lake, TWO) == followed(5)
+    assert read_watermark(lake, TWO) == watermark(5)
 
 
 def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
@@ -112,7 +120,7 @@ def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
     for old in (path / "_delta_log").glob("*.json"):
         if int(old.stem) < 5:
             old.unlink()
-    assert followed_by(Lake(spark, LocalFolder(folder)), TWO) == followed(6)
+    assert read_watermark(Lake(spark, LocalFolder(folder)), TWO) == watermark(6)
 
 
 def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
@@ -122,7 +130,7 @@ def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakeh
         shutil.rmtree(folder / "analytics" / name)
         for _ in range(5):
             commit(spark, folder, f"analytics.{name}", provenance(7, follows=False))
-    assert followed_by(lake, TWO) is None
+    assert read_watermark(lake, TWO) is None
 
 
 @pytest.mark.parametrize("metadata", ["by hand", '{"job_name": "another"}', provenance(4)])
@@ -131,7 +139,7 @@ def test_it_does_not_count_where_a_hand_or_older_sources_came_after_it(
 ) -> None:
     lake, folder = after(spark, lakehouse, tmp_path)
     commit(spark, folder, "analytics.other", metadata)
-    assert followed_by(lake, TWO) == (followed(2) if "run-4" in metadata else followed(1))
+    assert read_watermark(lake, TWO) == (watermark(2) if "run-4" in metadata else watermark(1))
 
 
 def test_it_does_not_count_where_the_table_has_another_history(
@@ -139,7 +147,7 @@ def test_it_does_not_count_where_the_table_has_another_history(
 ) -> None:
     """A folder that was copied back from a backup: the version that the run saw is not there."""
     lake, _ = after(spark, lakehouse, tmp_path, one=7)
-    assert followed_by(lake, TWO) == followed(1)
+    assert read_watermark(lake, TWO) == watermark(1)
 
 
 def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
@@ -147,13 +155,13 @@ def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
 ) -> None:
     lake, _ = after(spark, lakehouse, tmp_path)
     spark.sql(f"UPDATE {run_log.TABLE} SET target_versions = NULL")
-    assert followed_by(lake, TWO) == followed(1)
+    assert read_watermark(lake, TWO) == watermark(1)
 
 
 def test_it_does_not_count_where_what_it_left_was_restored(
     spark: SparkSession, lakehouse: Path, tmp_path: Path
 ) -> None:
     lake, _ = after(spark, lakehouse, tmp_path)
-    lake.attach(["analytics.one"])
+    lake.register(["analytics.one"])
     spark.sql("RESTORE analytics.one TO VERSION AS OF 0")
-    assert followed_by(lake, TWO) == followed(1)
+    assert read_watermark(lake, TWO) == watermark(1)

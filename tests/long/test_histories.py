@@ -19,7 +19,7 @@ from tests.messy_lakehouse import SCHOOLS, messy_tables
 from transforms.usable_rows import RULES, SESSIONS, TEACHERS
 
 ROUNDS = 4
-STAMPS = ("updated_at", "created_at")
+AUDIT_COLUMNS = ("updated_at", "created_at")
 OLDEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 
 
@@ -65,7 +65,7 @@ class Changes:
         return {column[0] for column in self.schemas[table]}
 
     def stamps_of(self, table: str) -> list[str]:
-        return [name for name in STAMPS if name in self.columns_of(table)]
+        return [name for name in AUDIT_COLUMNS if name in self.columns_of(table)]
 
     def append(self, table: str, row: Row, *, is_newer: bool = True) -> None:
         self.stamp += timedelta(microseconds=1)
@@ -105,7 +105,7 @@ class Changes:
             self.change(table, f"DELETE FROM {table} WHERE id = '{key}' AND {' AND '.join(same)}")
 
     def change(self, table: str, statement: str) -> None:
-        Lake(self.spark, LocalFolder(self.lakehouse)).attach([table])
+        Lake(self.spark, LocalFolder(self.lakehouse)).register([table])
         self.spark.sql(statement)
 
 

@@ -76,8 +76,8 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def folder_of(lake: Lake) -> Path:
-    assert isinstance(lake.place, LocalFolder)
-    return lake.place.folder
+    assert isinstance(lake.storage, LocalFolder)
+    return lake.storage.folder
 
 
 def test_a_report_ends_with_the_last_date_that_has_an_hour_and_begins_with_the_first(lake):

@@ -31,9 +31,9 @@ def found_by(spark: SparkSession, alert: str, runs: list[dict[str, object]]) -> 
     return int(row[0])
 
 
-def a_run(job: str, hours_ago: float, status: str = "succeeded", is_automatic: bool = True) -> dict[str, object]:
+def a_run(job: str, hours_ago: float, status: str = "succeeded", is_incremental: bool = True) -> dict[str, object]:
     ended = datetime.now(timezone.utc) - timedelta(hours=hours_ago)
-    told = {"job_name": job, "status": status, "is_automatic": is_automatic, "run_end": ended}
+    told = {"job_name": job, "status": status, "is_incremental": is_incremental, "run_end": ended}
     needed = {field.name: "x" for field in contract_of(run_log.TABLE).spark_schema if not field.nullable}
     return {**needed, **told}
 
@@ -44,7 +44,7 @@ def test_a_backfill_does_not_hide_what_the_schedule_does(spark: SparkSession, al
     assert found_by(spark, alert, scheduled) == 0
     broken = [a_run(JOBS[0], 30, status), *scheduled[1:]]
     assert found_by(spark, alert, broken) == 1
-    assert found_by(spark, alert, [*broken, a_run(JOBS[0], 0, is_automatic=False)]) == 1
+    assert found_by(spark, alert, [*broken, a_run(JOBS[0], 0, is_incremental=False)]) == 1
     assert found_by(spark, alert, [*broken, a_run(JOBS[0], 0)]) == 0
 
 

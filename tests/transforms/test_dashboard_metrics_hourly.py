@@ -15,7 +15,7 @@ from transforms.dashboard_metrics_hourly import (
     KEY,
     analysis_results_by_hour,
     api_requests_by_hour,
-    brought_together,
+    assembled_rows,
     bytes_stored_by_hour,
     connection_stability,
     connections_by_hour,
@@ -682,7 +682,7 @@ def test_storage_adds_up_over_the_hours_of_a_school_and_makes_no_row_by_itself(t
         ash              | 2025-09-01 09:00:00   | 8000000000.0
     """)
     assert_rows(
-        brought_together([facts, stored], WINDOW, MetricSettings()).select(
+        assembled_rows([facts, stored], WINDOW, MetricSettings()).select(
             "school_id", "metric_hour", "total_storage_gb"
         ),
         table("""
@@ -703,7 +703,7 @@ def test_over_nothing_counts_and_sums_are_0_and_averages_and_rates_null(table: T
         oak              | 2025-09-01 08:00:00   | 1
     """)
     )
-    (row,) = brought_together([facts], WINDOW, MetricSettings()).drop("school_id", "metric_hour").collect()
+    (row,) = assembled_rows([facts], WINDOW, MetricSettings()).drop("school_id", "metric_hour").collect()
     values = row.asDict()
     assert {name for name, value in values.items() if value is None} == set(AVERAGES_AND_RATES)
     assert {name: value for name, value in values.items() if value} == {
@@ -723,7 +723,7 @@ def test_the_settings_price_minutes_of_speech_and_seconds_of_analysis(table: Tab
     )
     prices = MetricSettings(transcription_usd_per_minute=0.5, analysis_usd_per_second=2.0)
     assert_rows(
-        brought_together([facts], WINDOW, prices).select("school_id", "estimated_compute_cost"),
+        assembled_rows([facts], WINDOW, prices).select("school_id", "estimated_compute_cost"),
         table("""
             school_id string | estimated_compute_cost double
             both             | 11.0

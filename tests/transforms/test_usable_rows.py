@@ -23,15 +23,15 @@ from transforms.usable_rows import (
     Dimension,
     Measure,
     SourceRules,
-    classified,
     columns_read,
-    copied_keys,
+    deduplicated,
+    duplicate_keys,
     facts,
     findings,
-    settled,
     usable,
     values_hash,
-    with_copies_rejected,
+    with_duplicates_rejected,
+    with_rejection_reasons,
 )
 
 TRANSCRIPTIONS = "sessions.transcriptions"
@@ -65,7 +65,7 @@ def sessions(table: Table) -> DataFrame:
 
 def judged(source: str, rows: DataFrame, known: DataFrame | None = None, copied: DataFrame | None = None) -> DataFrame:
     """The rows with `rejected_because`."""
-    return with_copies_rejected(classified(source, rows, known, copied), "rejected_because")
+    return with_duplicates_rejected(with_rejection_reasons(source, rows, known, copied), "rejected_because")
 
 
 def assert_reasons(source: str, cases: DataFrame, known: DataFrame | None = None) -> None:
@@ -260,7 +260,9 @@ def test_a_reference_to_a_session_is_compared_exactly(table: Table) -> None:
 
 def test_a_source_of_facts_cannot_be_judged_without_its_sessions(table: Table) -> None:
     with pytest.raises(ValueError, match=r"sessions\.student_groups is judged by its sessions"):
-        classified("sessions.student_groups", sessions(table).selectExpr("session_id AS id", "session_id"), None)
+        with_rejection_reasons(
+            "sessions.student_groups", sessions(table).selectExpr("session_id AS id", "session_id"), None
+        )
 
 
 def test_a_transcription_needs_a_duration_of_at_least_0_final_or_not(table: Table) -> None:
@@ -365,8 +367,10 @@ def test_the_seconds_of_a_transcription_are_its_duration_else_from_its_start_to_
 
 def test_only_keys_that_stand_more_than_once_are_copied_at_most_so_many_of_each_source(table: Table) -> None:
     once, twice = table("id string\na\nb\nnull\nnull"), table("id string\na\na\nb\nb\nb\nc")
-    assert copied_keys({"x.once": once, "x.twice": twice}, 10).groupBy("source").count().collect() == [("x.twice", 2)]
-    assert copied_keys({"x.once": once, "x.twice": twice}, 1).count() == 1
+    assert duplicate_keys({"x.once": once, "x.twice": twice}, 10).groupBy("source").count().collect() == [
+        ("x.twice", 2)
+    ]
+    assert duplicate_keys({"x.once": once, "x.twice": twice}, 1).count() == 1
 
 
 @pytest.mark.parametrize("known", ["all of them", "not known", "of other sources"])
@@ -379,7 +383,7 @@ def test_copies_are_found_out_however_much_is_known_of_the_keys(table: Table, kn
         ' '       | null                 | null                 | missing_key
         null      | null                 | null                 | missing_key
     """)
-    copied = copied_keys({SESSIONS: cases}, 10).select("key_hash")
+    copied = duplicate_keys({SESSIONS: cases}, 10).select("key_hash")
     others = cases.sparkSession.range(3).withColumnRenamed("id", "key_hash")
     hashes = {"all of them": copied, "not known": None, "of other sources": copied.unionByName(others)}[known]
     assert_values(judged(SESSIONS, cases, None, hashes), F.col("rejected_because"))
@@ -395,7 +399,9 @@ def test_of_a_copy_only_what_holds_is_told(table: Table) -> None:
         broken    | s9                | 2025-09-01 09:00:00  | 5
     """)
     with rules_of(SourceRules(("id", "rating"), in_session=True)):
-        told = settled(facts(SOURCE, classified(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ()))
+        told = deduplicated(
+            facts(SOURCE, with_rejection_reasons(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ())
+        )
         assert_rows(
             told.select("id", "reason", "row_key", "row_json", "violations"),
             table("""
@@ -419,7 +425,7 @@ def test_the_json_of_a_row_has_all_digits_of_its_times(table: Table) -> None:
     hashes = cases.select(values_hash(cases.columns).alias("hash"))
     assert hashes.distinct().count() == 2
     with rules_of(SourceRules(("id",))):
-        found = settled(facts(SOURCE, classified(SOURCE, cases, None), ("id", "generated_at"), (), ()))
+        found = deduplicated(facts(SOURCE, with_rejection_reasons(SOURCE, cases, None), ("id", "generated_at"), (), ()))
         (told,) = found.where("reason IS NOT NULL").select("row_json").collect()
     assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', told["row_json"])
 

@@ -12,15 +12,15 @@ from tests.transforms.assertions import assert_values
 from transforms.windows import (
     EARLIEST,
     LATEST,
-    MAX_PICKED,
+    MAX_SELECTED,
     MAX_STRETCHES,
     PERIOD_LENGTHS,
     DateWindow,
     HourWindow,
     PeriodLength,
     PeriodWindow,
-    period_after,
-    period_before,
+    ceil_period,
+    floor_period,
 )
 
 
@@ -88,7 +88,7 @@ def test_a_date_window_holds_its_dates_and_may_hold_what_is_one_of_them_somewher
         2025-09-02 | true
         2025-09-03 | false
     """)
-    assert_values(dates, window.holds(F.col("day")))
+    assert_values(dates, window.contains(F.col("day")))
     moments = table("""
         moment timestamp    | expected boolean
         2025-08-31 10:00:00 | true
@@ -96,7 +96,7 @@ def test_a_date_window_holds_its_dates_and_may_hold_what_is_one_of_them_somewher
         2025-08-30 23:59:59 | false
         2025-09-04 00:00:00 | false
     """)
-    assert_values(moments, window.may_hold(F.col("moment")))
+    assert_values(moments, window.may_contain(F.col("moment")))
     assert window.with_days_before(27) == DateWindow(date(2025, 8, 5), date(2025, 9, 3))
 
 
@@ -124,9 +124,9 @@ def test_a_period_is_a_day_an_iso_week_or_a_month(
     """)
     assert_values(cases, window.end_of(F.col("start")))
     inside = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc)
-    assert (period_before(inside, length), period_before(day(first), length)) == (day(first), day(first))
-    assert period_after(day(first), length) == day(first)
-    assert period_after(day(first) + timedelta(microseconds=1), length) == day(after)
+    assert (floor_period(inside, length), floor_period(day(first), length)) == (day(first), day(first))
+    assert ceil_period(day(first), length) == day(first)
+    assert ceil_period(day(first) + timedelta(microseconds=1), length) == day(after)
 
 
 def test_the_windows_before_have_the_same_length_and_end_where_history_begins() -> None:
@@ -141,7 +141,7 @@ def test_the_windows_before_have_the_same_length_and_end_where_history_begins() 
     assert DateWindow(date(2025, 9, 1), LATEST.date()).before(4) == DateWindow(first, first)
     assert HourWindow(EARLIEST, at(8)).before(1) == HourWindow(EARLIEST, EARLIEST)
     for length in PERIOD_LENGTHS:
-        assert PeriodWindow(EARLIEST, LATEST, length).before(1).end == EARLIEST == period_before(EARLIEST, length)
+        assert PeriodWindow(EARLIEST, LATEST, length).before(1).end == EARLIEST == floor_period(EARLIEST, length)
 
 
 def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
@@ -156,7 +156,7 @@ def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
         2025-09-01 11:30:00 | true
         2025-09-01 12:00:00 | false
     """)
-    assert_values(moments, window.holds(F.col("moment")))
+    assert_values(moments, window.contains(F.col("moment")))
     intervals = table("""
         start timestamp     | end timestamp       | expected array<timestamp>
         2025-09-01 07:30:00 | 2025-09-01 13:00:00 | ["2025-09-01 08:00:00", "2025-09-01 11:00:00"]
@@ -181,7 +181,7 @@ def test_what_reaches_into_hours_begins_at_most_so_long_before_each(table: Table
     window = HourWindow.of([at(8), at(14)])
     for name, told in (("two_hours_before", window), ("of_all", HourWindow(at(8), at(15)))):
         cases = moments.select("moment", F.col(name).alias("expected"))
-        assert_values(cases, told.may_hold(F.col("moment"), hours_before=2))
+        assert_values(cases, told.may_contain(F.col("moment"), hours_before=2))
 
 
 def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:
@@ -190,9 +190,9 @@ def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:
         2025-09-01 04:00:00 | false
     """)
     hours = [at(0) + timedelta(hours=6 * n) for n in range(MAX_STRETCHES + 1)]
-    assert_values(between, HourWindow.of(hours[:-1]).may_hold(F.col("moment"), hours_before=1))
+    assert_values(between, HourWindow.of(hours[:-1]).may_contain(F.col("moment"), hours_before=1))
     assert_values(
-        between.withColumn("expected", F.lit(True)), HourWindow.of(hours).may_hold(F.col("moment"), hours_before=1)
+        between.withColumn("expected", F.lit(True)), HourWindow.of(hours).may_contain(F.col("moment"), hours_before=1)
     )
 
 
@@ -204,7 +204,7 @@ def test_a_window_of_dates_or_periods_with_gaps_holds_only_these(table: Table) -
         2025-09-02 | false
         2025-09-03 | true
     """)
-    assert_values(dates, window.holds(F.col("day")))
+    assert_values(dates, window.contains(F.col("day")))
     assert window.with_days_before(1) == DateWindow(date(2025, 8, 31), date(2025, 9, 4))
     months = PeriodWindow.of([day("2025-12-01"), day("2025-09-01")], "month")
     assert (months.start, months.end) == (day("2025-09-01"), day("2026-01-01"))
@@ -214,12 +214,12 @@ def test_a_window_of_dates_or_periods_with_gaps_holds_only_these(table: Table) -
         2025-10-01 00:00:00 | false
         2025-12-31 12:00:00 | true
     """)
-    assert_values(moments, months.holds(F.col("moment")))
+    assert_values(moments, months.contains(F.col("moment")))
     weeks = PeriodWindow.of([day("2025-09-01"), day("2025-09-08")], "week")
     assert weeks == PeriodWindow(day("2025-09-01"), day("2025-09-15"), "week")
 
 
 def test_a_window_of_very_many_hours_holds_all_between_them() -> None:
-    hours = [EARLIEST + timedelta(hours=2 * n) for n in range(MAX_PICKED + 1)]
-    assert HourWindow.of(hours[:-1]).picked == tuple(hours[:-1])
+    hours = [EARLIEST + timedelta(hours=2 * n) for n in range(MAX_SELECTED + 1)]
+    assert HourWindow.of(hours[:-1]).selected == tuple(hours[:-1])
     assert HourWindow.of(hours) == HourWindow(EARLIEST, hours[-1] + timedelta(hours=1))

@@ -92,7 +92,7 @@ def _sessions(
     with_past = window.with_days_before(TREND_DAYS - 1)
     groups = group_readiness(usable[GROUPS], usable[EVENTS])
     starts = usable[SESSIONS].select(F.col("id").alias("session_id"), "actual_start")
-    of_teacher, on_date = F.col("teacher_id") == teacher, window.holds(F.col("summary_date"))
+    of_teacher, on_date = F.col("teacher_id") == teacher, window.contains(F.col("summary_date"))
     school_of_row = F.coalesce("teacher_school_id", F.min("school_id").over(Window.partitionBy(*KEY)))
     own_school = F.max(F.when(F.col("is_own"), F.col("school_of_row"))).over(Window.partitionBy("summary_date"))
     # A teacher without a school of one's own has that of the sessions, scored or not.

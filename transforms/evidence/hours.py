@@ -25,7 +25,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
     `usable` has the rows' `id` and their `LISTED_TIMES` besides.
     """
     own = spans.where(F.col("school_id") == school)
-    in_hour = window.holds
+    in_hour = window.contains
 
     def facts(source: str) -> DataFrame:
         return in_schools(usable[source], own)
@@ -93,7 +93,7 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
     source = "sessions.student_groups"
     readiness = group_readiness(usable[source], usable[EVENTS])
     is_active = F.coalesce(F.size(window.overlapped_hours(F.col("start"), F.col("end"))) > 0, F.lit(False))
-    is_completed = F.coalesce(window.holds(F.col("recorded_end")), F.lit(False))
+    is_completed = F.coalesce(window.contains(F.col("recorded_end")), F.lit(False))
     starts = usable[SESSIONS].select(F.col("id").alias("session_id"), "actual_start")
     sessions = (
         own.where(F.col("start").isNotNull())
@@ -169,8 +169,8 @@ def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow
 
 
 def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
-    generated = F.coalesce(window.holds(F.col("generated_at")), F.lit(False))
-    used = F.coalesce(window.holds(F.col("used_at")), F.lit(False))
+    generated = F.coalesce(window.contains(F.col("generated_at")), F.lit(False))
+    used = F.coalesce(window.contains(F.col("used_at")), F.lit(False))
     return part(
         "ai_insights.teacher_guidance_metrics",
         prompts,
@@ -183,7 +183,7 @@ def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: Ho
     sessions = own.select("session_id", F.lit(True).alias("is_own"))
     severity = normalised(F.col("severity"))
     placed = (
-        events.where(window.holds(F.col("created_at")))
+        events.where(window.contains(F.col("created_at")))
         .join(sessions, "session_id", how="left")
         .where((F.col("school_id") == school) | (F.col("school_id").isNull() & F.col("is_own")))
         .withColumn("session_id", F.when(F.col("school_id").isNull(), F.col("session_id")))
@@ -200,4 +200,4 @@ def _of_session_analyses(analyses: DataFrame, window: HourWindow) -> DataFrame:
     status = normalised(F.col("status"))
     ended_at = F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
     labels: Labels = {"ai_analysis_success_rate": True, FACTS: True}
-    return part("analytics.session_analytics", analyses.where(window.holds(ended_at)), columns_of(labels))
+    return part("analytics.session_analytics", analyses.where(window.contains(ended_at)), columns_of(labels))

@@ -119,9 +119,9 @@ def evidence_of(
     its landmarks along, or it would count where it does not.
     """
     sessions = usable[SESSIONS].select(F.col("id").alias("session_id"), F.col("actual_start").alias("session_at"))
-    together = reduce(lambda a, b: a.unionByName(b), parts).join(sessions, "session_id", how="left")
+    union_all = reduce(lambda a, b: a.unionByName(b), parts).join(sessions, "session_id", how="left")
     if EVENTS in usable:
-        together = together.join(landmark_events(usable[EVENTS]), "session_id", how="left")
+        union_all = union_all.join(landmark_events(usable[EVENTS]), "session_id", how="left")
 
     def widened(name: str, always: Sequence[str]) -> Column:
         if not always:
@@ -149,10 +149,10 @@ def evidence_of(
         teachers = usable[TEACHERS].select(
             F.col("id").alias("teacher_id"), F.col("id").alias("known_teacher"), F.col("updated_at").alias("teacher_at")
         )
-        together = together.join(teachers, "teacher_id", how="left")
+        union_all = union_all.join(teachers, "teacher_id", how="left")
         found.append(row(F.lit(TEACHERS), F.col("known_teacher"), F.col("teacher_at"), places, F.col("columns")))
     return (
-        together.select(F.explode(F.array(*found)).alias("found"))
+        union_all.select(F.explode(F.array(*found)).alias("found"))
         .select("found.*")
         .where(F.col("id").isNotNull() & (F.size("columns") > 0))
         .groupBy("source", "id", "role")

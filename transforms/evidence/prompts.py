@@ -18,7 +18,7 @@ def evidence_of_period(
     usable: Mapping[str, DataFrame], dimensions: Mapping[str, str], window: PeriodWindow
 ) -> DataFrame:
     """The evidence of the row of these dimensions and of the one period of the window: see `evidence_of`."""
-    prompts = usable[PROMPTS].where(window.holds(F.col("generated_at")))
+    prompts = usable[PROMPTS].where(window.contains(F.col("generated_at")))
     for name in DIMENSIONS:
         prompts = prompts.where(F.coalesce(name, F.lit("unknown")) == dimensions[name])
     has_score = F.col("effectiveness_score").isNotNull()
