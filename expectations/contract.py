@@ -174,7 +174,7 @@ def contract_of(table: str) -> Contract:
     if table not in contract_names():
         raise UnknownTableError(table)
     schema, name = table.split(".")
-    file = files(__package__).joinpath("contracts", schema, f"{name}.yaml")
+    file = files(__package__).joinpath("contracts") / schema / f"{name}.yaml"
     contract = read_contract(file.read_text(encoding="utf-8"), table)
     if contract.table != table:
         raise BrokenContractFileError(f"The contract file of {table} describes {contract.table}")

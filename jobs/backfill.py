@@ -86,6 +86,9 @@ def backfill(
         except JobError as error:
             error.args = (f"The backfill stopped at {call.start} to {call.end}: {error}",)
             raise
+        except Exception:
+            log.error("the backfill stopped", start=str(call.start), end=str(call.end))
+            raise
         yield Chunk(*window, outcome)
 
 

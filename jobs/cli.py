@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command import exit_status_of, lakehouse_folder, open_lake
+from jobs.command import ONE_PLACE, exit_status_of, lakehouse_folder, open_lake
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import JobError, UsageError
 from jobs.logs import set_up_logs
@@ -126,7 +127,7 @@ def backfill(
     context: typer.Context,
     job: JobArgument,
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
-    again: Annotated[bool, typer.Option("--again", help="Also the chunks that are done with these sources.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Run chunks again that succeeded before.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a job over a long window in chunks, with the options of its script; --start and --end must be given.
@@ -221,7 +222,7 @@ def show(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest rows of a table, without its personal columns; with --json all columns, each in its type.
+    """Show the newest rows of a table; with --json all columns. Personal columns are never shown.
 
     Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
     """
@@ -229,11 +230,10 @@ def show(
 
     contract = _contract(table)
     chosen = list(contract.public_columns) if as_json and columns is None else _chosen_columns(contract, columns)
-    lake = open_lake(lakehouse, catalog, "classwaves")
+    lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
-    newest = [F.col(name).desc_nulls_last() for name in reversed(contract.key)]
-    frame = lake.latest(table).orderBy(*newest).limit(rows)
+    frame = lake.latest(table).orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)]).limit(rows)
     if as_json:
         as_text = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
         print_json([json.loads(row["as_text"]) for row in frame.select(as_text.alias("as_text")).collect()])
@@ -254,7 +254,7 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
 
     from jobs.quarantine import TABLE, counts
 
-    lake = open_lake(lakehouse, catalog, "classwaves")
+    lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
     if not lake.exists(TABLE):
         raise UsageError(f"There is no table {TABLE} yet: run a job first.")
     shown = (
@@ -303,7 +303,7 @@ def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_
     from jobs.doctor import examined, exit_error
 
     if lakehouse is not None and catalog is not None:
-        raise UsageError("Give --lakehouse or --catalog, not both.")
+        raise UsageError(ONE_PLACE)
     findings = []
     console = Console()
     for finding in examined(lakehouse, catalog):
@@ -353,12 +353,18 @@ def report(
 
     with phases() as phase:
         phase("start Spark")
-        lake = open_lake(lakehouse, catalog, "classwaves report")
+        lake = open_lake(lakehouse, catalog, "classwaves report", only_reads=True)
         found = Reader(lake, datetime.now(timezone.utc), phase).report(begin, end, school)
         phase("draw the page")
         html = page(found)
     try:
-        out.write_text(html, encoding="utf-8")
+        # Beside it first: the page of before is not lost to a disk that is full.
+        half = out.with_name(f".{out.name}.{os.getpid()}")
+        try:
+            half.write_text(html, encoding="utf-8")
+            half.replace(out)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # no mistake in the call: told like any other full disk
@@ -383,7 +389,7 @@ def explain(
     Without COLUMN the whole row: each value, and how many rows of which source it was made of. What is missing in a key
     is written -; a period's end may be its length: day, week (also -) or month. With --json every source row is listed.
 
-    Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T14:00Z --lakehouse demo-lakehouse
+    Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T13:00Z --lakehouse demo-lakehouse
     """
     from jobs.explain.explanation import explain as explain_row
     from jobs.explain.subjects import subject_of
@@ -398,7 +404,7 @@ def explain(
     if column is not None:
         tables = _with_column(tables, column)
     settings = load_settings()
-    lake = open_lake(lakehouse, catalog, "classwaves explain")
+    lake = open_lake(lakehouse, catalog, "classwaves explain", only_reads=True)
     with phases() as phase:
         found = explain_row(lake, subject, tables, settings, phase)
     if as_json:
@@ -452,6 +458,12 @@ def _contract(table: str) -> Contract:
     if table not in names:
         raise unknown_name_error(table, names, "table")
     return contract_of(table)
+
+
+def _newest_by(contract: Contract) -> list[str]:
+    """The columns that order the table's rows by their age: the moment of the row where it has one, then its key."""
+    moments = ("run_end", "checked_at", "last_seen_at", "last_run")
+    return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
 
 
 def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_CATALOG = "classwaves"
 DEFAULT_PERIOD = "week"
 RUN_ATTEMPTS = 5
+ONE_PLACE = "Give --lakehouse or --catalog, not both."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     """Options of the command around the parser, which may be the ones that were meant."""
 
     def error(self, message: str) -> NoReturn:
-        sentence = f"{message[0].upper()}{message[1:]}."
+        sentence = ONE_PLACE if "not allowed with argument" in message else f"{message[0].upper()}{message[1:]}."
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             near = difflib.get_close_matches(unknown[1], [*self._option_string_actions, *self.also], n=1)
             sentence += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
@@ -142,15 +143,15 @@ def job_parser(job: Job[W]) -> _Parser:
     return parser
 
 
-def open_lake(lakehouse: Path | None, catalog: str | None, application: str) -> Lake:
+def open_lake(lakehouse: Path | None, catalog: str | None, application: str, *, only_reads: bool = False) -> Lake:
     """The lake that a call names, in a Spark session; raises `UsageError` where there is none."""
     from jobs.lake import Lake
     from jobs.spark_session import check_delta, open_session
     from jobs.storage import Catalog, LocalFolder
 
     if lakehouse is not None and catalog is not None:
-        raise UsageError("Give --lakehouse or --catalog, not both.")
-    folder = LocalFolder(lakehouse) if lakehouse is not None else None
+        raise UsageError(ONE_PLACE)
+    folder = LocalFolder(lakehouse, only_reads=only_reads) if lakehouse is not None else None
     spark = open_session(application)
     check_delta(spark)
     return Lake(spark, folder or Catalog(spark, catalog or DEFAULT_CATALOG))
@@ -232,10 +233,11 @@ def exit_status_of(work: Callable[[], str | None]) -> int:
         sys.stdout.flush()
     except JobError as error:
         sentence, status = str(error), error.exit_code
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         # Whoever reads along, `head` say, has seen enough. What is left goes nowhere: else Python would raise it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sentence, status = None, 0
+        failure = error.__context__  # what a command shows when it has failed may be what nobody reads
+        sentence, status = (str(failure), failure.exit_code) if isinstance(failure, JobError) else (None, 0)
     except Exception as error:
         failure = explained(error)
         if isinstance(failure, JobError):

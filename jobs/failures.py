@@ -22,7 +22,8 @@ _GONE = (
 )
 _UNREADABLE = (
     r"FAILED_READ_FILE|FileNotFoundException|DELTA_FILE_NOT_FOUND|PATH_NOT_FOUND|DELTA_CHANGE_DATA_FILE|"
-    r"DELTA_TRUNCATED_TRANSACTION|is not a Parquet file|Could not read footer"
+    r"DELTA_TRUNCATED_TRANSACTION|DELTA_VERSION_NOT_FOUND|DELTA_TABLE_NOT_FOUND|is not a Parquet file|"
+    r"Could not read footer"
 )
 _KNOWN = (
     (

@@ -26,6 +26,8 @@ from jobs.storage import Storage, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
 """What Delta's feed calls the kind of a change."""
+COMMIT_VERSION = "_commit_version"
+"""What it calls the version that a change came with."""
 MAX_COMMITS = 1000
 """How many commits back something is looked for: others than ours may have come since."""
 RECENT_COMMITS = 100
@@ -179,7 +181,8 @@ class Lake:
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
         """Rows as they were inserted, deleted, and before and after an update, by the table's Change Data Feed.
 
-        `_change_type` says which. None where the feed was not on for all of these versions, or is no longer there.
+        `_change_type` says which, `_commit_version` since when. None where the feed was not on for all of these
+        versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
 

@@ -43,7 +43,7 @@ class _Tells(Protocol):
 def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
     """Tells of the run that is carried out within: START, then COMPLETE, or FAIL with the sentence of the error.
 
-    An attempt that another run has outrun ends with ABORT: the next one is a run of its own.
+    An attempt that another run has superseded ends with ABORT: the next one is a run of its own.
 
     A dry run writes nothing, so there is nothing to tell.
     """

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("classwaves")
+
+
+class _MayBeUnread:
+    """A stream whose reader may be gone: a run goes on without one, it does not stop between two commits."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(BrokenPipeError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stream.flush()
 
 
 def set_up_logs() -> None:
@@ -22,7 +39,7 @@ def set_up_logs() -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(cast(TextIO, _MayBeUnread(sys.stderr))),
     )
 
 
@@ -38,4 +55,4 @@ def say(sentence: str) -> None:
         if SparkContext._jvm is not None:
             SparkContext._jvm.System.err.println(sentence)
             return
-    print(sentence, file=sys.stderr, flush=True)
+    print(sentence, file=_MayBeUnread(sys.stderr), flush=True)

@@ -1,4 +1,4 @@
-"""The life of a run: pin, read, quarantine, transform, stage, gate, publish, record. One direction, no way back."""
+"""The pipeline of a run: pin, read, quarantine, transform, stage, gate, publish, record, once and in this order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.failures import explained
 from jobs.incremental.affected_window import affected_window
 from jobs.incremental.source_changes import SourceChanges, read_source_changes
 from jobs.incremental.source_subset import SourceSubset, rows_for_window
-from jobs.incremental.watermark import read_watermark
+from jobs.incremental.watermark import Baseline, read_baseline
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
@@ -125,7 +125,12 @@ class _Pinned:
 
     sources: Mapping[str, int]
     targets: Mapping[str, int]
-    watermark: Watermark | None
+    baseline: Baseline | None
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """How far the sources were followed, where that is known."""
+        return self.baseline.watermark if self.baseline else None
 
 
 @dataclass(frozen=True)
@@ -220,15 +225,15 @@ class Execution(Generic[W]):
         for table in present:
             lake.check(contract_of(table), exactly=True)
         targets = {table: lake.version(table) for table in present}
-        watermark = read_watermark(lake, rollup, also_by_runs=self._mode.is_incremental)
+        baseline = read_baseline(lake, rollup, also_by_runs=self._mode.is_incremental)
         versions = sources.pin(lake, rollup.sources)
-        for source in set(watermark.versions if watermark else ()) - set(versions):
+        for source in set(baseline.watermark.versions if baseline else ()) - set(versions):
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:
             drop_left_behind(lake, self._run.run_start)
             for table in OWN_TABLES:
                 lake.create_missing(contract_of(table))
-        return _Pinned(versions, targets, watermark)
+        return _Pinned(versions, targets, baseline)
 
     def _changed(self, window: W, pinned: _Pinned, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since they were followed; None where the run makes its whole window."""
@@ -238,13 +243,13 @@ class Execution(Generic[W]):
             self._ledger.prepare()
             alive = begun_and_alive(self._lake, self._run.run_start)
             self._ledger.repair(self._entry(window), alive, self._has_published)
-        if pinned.watermark is None:
+        if pinned.baseline is None:
             if pinned.targets:
                 log.warning("it is not known any more how far the sources were followed: all history is made anew")
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return read_source_changes(self._lake, staging, pinned.watermark, pinned.sources, hours)
+        return read_source_changes(self._lake, staging, pinned.baseline, pinned.sources, hours)
 
     def _affected(self, window: W, pinned: _Pinned, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the time gone by touch; None where they touch none."""
@@ -357,6 +362,9 @@ class Execution(Generic[W]):
         lake, run_start = self._lake, self._run.run_start
         changes = {}
         provenance = self._provenance(window, pinned, verdict)
+        if not self._mode.dry_run:
+            for replacement in replacements:  # all of them, before the first is published
+                lake.create_missing(replacement.contract)
         for replacement in replacements:
             table = replacement.contract.table
             if self._mode.dry_run:
@@ -364,7 +372,6 @@ class Execution(Generic[W]):
                 changes[table] = preview(lake, replacement)
                 continue
             self._phase(f"publish {table}")
-            lake.create_missing(replacement.contract)
             since = pinned.targets.get(table, -1)
             watermark = pinned.watermark if self._mode.is_incremental else None
             changes[table] = publish(lake, replacement, run_start, provenance, since, watermark)

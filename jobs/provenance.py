@@ -42,6 +42,11 @@ class Provenance:
     checks: int = 0
     warnings: int = 0
 
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the run followed the sources up to the versions that it read."""
+        return self.watermark == Watermark(self.source_versions, self.run_start)
+
     def as_json(self) -> str:
         """As the commit holds it."""
         watermark = self.watermark

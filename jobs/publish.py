@@ -18,7 +18,7 @@ from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns
 
 
 class SupersededError(JobError):
-    """The table was written since this run began, by who knew better or less: the whole run has to start again."""
+    """The table was written since this run began, from newer or older sources: the whole run has to start again."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def publish(
         nonlocal done
         commits = lake.commits(table)
         came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
-        _check_not_outrun(table, came_since, provenance, watermark)
+        _check_not_superseded(table, came_since, provenance, watermark)
         current = lake.read(table, commits[0].version).where(replacement.covered)
         comparison = replacement.compared_with(current)
         done = _counted(comparison)
@@ -128,7 +128,7 @@ def publish(
     return done
 
 
-def _check_not_outrun(
+def _check_not_superseded(
     table: str, came_since: Sequence[Commit], provenance: Provenance, watermark: Watermark | None
 ) -> None:
     """Who read later versions of the sources was later. `came_since` are commits that changed rows since a run began.

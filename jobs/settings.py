@@ -23,20 +23,26 @@ class Settings(BaseSettings):
     open_session_hours: int = Field(
         4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last."
     )
-    transcription_usd_per_minute: float = Field(0.006, ge=0, description="US dollars per transcribed minute.")
-    analysis_usd_per_second: float = Field(0.00025, ge=0, description="US dollars per second of AI processing.")
+    transcription_usd_per_minute: float = Field(0.006, ge=0, le=1000, description="US dollars per transcribed minute.")
+    analysis_usd_per_second: float = Field(
+        0.00025, ge=0, le=1000, description="US dollars per second of AI processing."
+    )
     look_back_hours: int = Field(
-        48, ge=0, description="How far a run looks back at a source with neither feed nor earlier version."
+        48, ge=0, le=87_600, description="How far a run looks back at a source with neither feed nor earlier version."
     )
     drift_tolerance: float = Field(
-        0.5, gt=0, description="Share by which a window's volume may differ from its own past before a warning."
+        0.5,
+        gt=0,
+        le=1_000_000,
+        description="Share by which a window's volume may differ from its own past before a warning.",
     )
     vacuum_retain_hours: int = Field(
-        720, ge=168, description="Files that no younger version needs are deleted by `classwaves maintain`."
+        720, ge=168, le=876_000, description="Files that no younger version needs are deleted by `classwaves maintain`."
     )
     keep_checks_days: int = Field(
         90,
         ge=1,
+        le=36_500,
         description="Checks, runs, pages and resolved rows of the quarantine that are older are deleted by `maintain`.",
     )
     data_docs_dir: Path | None = Field(

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from pyspark.errors import PySparkValueError
 from pyspark.sql import SparkSession
 
 from jobs.errors import UsageError
@@ -46,6 +47,12 @@ def _check_java() -> None:
         raise UsageError(f"Java {version} is too old for Spark: install Java {MINIMUM_JAVA} or set JAVA_HOME to it.")
 
 
+def _check_spark_home() -> None:
+    home = os.environ.get("SPARK_HOME")
+    if home and not Path(home, "bin", "spark-submit").is_file():
+        raise UsageError(f"SPARK_HOME names no Spark: {home}. Unset it: the package brings its own.")
+
+
 def is_started_by_spark() -> bool:
     """Whether a JVM (spark-submit), a cluster or a Spark Connect server is there already."""
     return any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"))
@@ -61,10 +68,13 @@ def open_session(application: str) -> SparkSession:
     if session is None:
         if not is_started_by_spark():
             _check_java()
+            _check_spark_home()
             os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties_file()}" pyspark-shell'
         try:
             session = SparkSession.builder.appName(application).getOrCreate()
         except Exception as error:
+            if "SPARK_REMOTE" in os.environ and isinstance(error, PySparkValueError):
+                raise UsageError("SPARK_REMOTE is no address of a Spark Connect server.") from error
             if "JAVA_GATEWAY_EXITED" not in str(error):
                 raise
             raise UsageError(

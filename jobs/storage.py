@@ -13,7 +13,7 @@ import shutil
 import socket
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -102,12 +102,14 @@ class LocalFolder:
     # reads it.
     staging_clause = "USING parquet"
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `UsageError` where the folder is not there or not to be written."""
+    def __init__(self, folder: Path, *, only_reads: bool = False) -> None:
+        """Raises `UsageError` where the folder is not there, or not to be written unless a command `only_reads`."""
         self.folder = folder.absolute()
+        if self.folder.is_file():
+            raise UsageError(f"The lakehouse {folder} is a file: a folder is needed.")
         if not self.folder.is_dir():
             raise UsageError(f"The lakehouse folder {folder} does not exist.")
-        if not os.access(self.folder, os.W_OK | os.X_OK):
+        if not only_reads and not os.access(self.folder, os.W_OK | os.X_OK):
             raise UsageError(f"The lakehouse folder {folder} cannot be written.")
 
     def location(self, name: str) -> str:
@@ -134,7 +136,11 @@ class LocalFolder:
     def bytes_of(self, spark: SparkSession, table: str) -> int:
         """Files that no version holds any more are counted, too."""
         del spark
-        return sum(path.stat().st_size for path in Path(self.location(table)).rglob("*.parquet"))
+        size = 0
+        for path in Path(self.location(table)).rglob("*.parquet"):
+            with suppress(FileNotFoundError):  # others may vacuum their tables at any time
+                size += path.stat().st_size
+        return size
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Registers the folders of existing tables in the session's in-memory catalog."""
@@ -217,7 +223,9 @@ class Catalog:
         try:
             spark.catalog.setCurrentCatalog(name)
         except Exception as error:
-            raise UsageError(f"The catalog {name} does not exist or is not to be used.") from error
+            raise UsageError(
+                f"The catalog {name} does not exist or may not be used; a local folder is named by --lakehouse DIR."
+            ) from error
 
     def location(self, name: str) -> None:
         """The catalog chooses."""

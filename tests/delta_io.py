@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,4 +115,4 @@ def read_lake(folder: str | Path) -> Tables:
 
 
 def _utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
+    return value.astimezone(timezone.utc) if isinstance(value, datetime) and value.tzinfo is not None else value

@@ -6,14 +6,14 @@ names a member twice, no two rows without a key are equal.
 
 import random
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-FIRST = datetime(2025, 10, 10, tzinfo=UTC)
+FIRST = datetime(2025, 10, 10, tzinfo=timezone.utc)
 DAYS = 41  # the last instant of a session's start is before 2025-11-20
 MICRO = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
@@ -47,22 +47,22 @@ STRANGERS = ["teacher-gone", "teacher-0 "]  # not in users.teachers
 
 # Midnights of teachers' zones around their clock changes, and the changes themselves, with the teacher's number.
 EDGES = [
-    (datetime(2025, 10, 25, 23, tzinfo=UTC), 0),  # London's 26 October begins, in summer time
-    (datetime(2025, 10, 26, 1, tzinfo=UTC), 0),  # London's change
-    (datetime(2025, 10, 26, 23, 30, tzinfo=UTC), 0),  # a date that summer time would end already
-    (datetime(2025, 10, 27, 0, tzinfo=UTC), 0),  # London's 27 October begins
-    (datetime(2025, 10, 27, 0, tzinfo=UTC), 12),  # the same for 'europe/london', which means UTC
-    (datetime(2025, 11, 2, 4, tzinfo=UTC), 1),  # New York's 2 November begins, in summer time
-    (datetime(2025, 11, 2, 6, tzinfo=UTC), 13),  # New York's change
-    (datetime(2025, 11, 3, 4, 30, tzinfo=UTC), 1),  # a date that summer time would end already
-    (datetime(2025, 11, 3, 5, tzinfo=UTC), 13),  # New York's 3 November begins
-    (datetime(2025, 11, 2, 2, 30, tzinfo=UTC), 7),  # St John's 2 November begins, in summer time
-    (datetime(2025, 11, 3, 3, 30, tzinfo=UTC), 7),  # St John's 3 November begins
-    (datetime(2025, 10, 31, 13, tzinfo=UTC), 6),  # Lord Howe's November begins
-    (datetime(2025, 10, 31, 11, tzinfo=UTC), 2),  # Apia's November begins
-    (datetime(2025, 10, 31, 10, tzinfo=UTC), 3),  # Kiritimati's November begins
-    (datetime(2025, 10, 31, 10, tzinfo=UTC), 4),  # Honolulu's 31 October begins
-    (datetime(2025, 10, 31, 18, 30, tzinfo=UTC), 5),  # Kolkata's November begins
+    (datetime(2025, 10, 25, 23, tzinfo=timezone.utc), 0),  # London's 26 October begins, in summer time
+    (datetime(2025, 10, 26, 1, tzinfo=timezone.utc), 0),  # London's change
+    (datetime(2025, 10, 26, 23, 30, tzinfo=timezone.utc), 0),  # a date that summer time would end already
+    (datetime(2025, 10, 27, 0, tzinfo=timezone.utc), 0),  # London's 27 October begins
+    (datetime(2025, 10, 27, 0, tzinfo=timezone.utc), 12),  # the same for 'europe/london', which means UTC
+    (datetime(2025, 11, 2, 4, tzinfo=timezone.utc), 1),  # New York's 2 November begins, in summer time
+    (datetime(2025, 11, 2, 6, tzinfo=timezone.utc), 13),  # New York's change
+    (datetime(2025, 11, 3, 4, 30, tzinfo=timezone.utc), 1),  # a date that summer time would end already
+    (datetime(2025, 11, 3, 5, tzinfo=timezone.utc), 13),  # New York's 3 November begins
+    (datetime(2025, 11, 2, 2, 30, tzinfo=timezone.utc), 7),  # St John's 2 November begins, in summer time
+    (datetime(2025, 11, 3, 3, 30, tzinfo=timezone.utc), 7),  # St John's 3 November begins
+    (datetime(2025, 10, 31, 13, tzinfo=timezone.utc), 6),  # Lord Howe's November begins
+    (datetime(2025, 10, 31, 11, tzinfo=timezone.utc), 2),  # Apia's November begins
+    (datetime(2025, 10, 31, 10, tzinfo=timezone.utc), 3),  # Kiritimati's November begins
+    (datetime(2025, 10, 31, 10, tzinfo=timezone.utc), 4),  # Honolulu's 31 October begins
+    (datetime(2025, 10, 31, 18, 30, tzinfo=timezone.utc), 5),  # Kolkata's November begins
 ]
 
 

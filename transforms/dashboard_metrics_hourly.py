@@ -20,6 +20,10 @@ from transforms.windows import HourWindow
 
 KEY = ("school_id", "metric_hour")
 CALCULATION_METHOD = "hourly_rollup"
+ERRORS = ("error", "critical")
+"""Severities of system events that count as errors."""
+ALERTS = ("warning", *ERRORS)
+"""Severities that count as alerts."""
 MAX_STAY_HOURS = 24
 """A participant's stay ends at the latest after this many hours: fixed by the metric, not a setting."""
 
@@ -73,21 +77,24 @@ def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) ->
     )
 
 
+def stay_end() -> Column:
+    """When a participant left: `leave_time`, else the session's `end`, else `join_time`; `MAX_STAY_HOURS` at most."""
+    join_time = F.col("join_time")
+    return clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
+
+
 def participant_intervals(participants: DataFrame, spans: DataFrame) -> DataFrame:
     """One row per usable participant of a school: `school_id`, `person`, `connection_quality` and its interval.
 
-    `[present_from, present_until)`: from `join_time` to `leave_time`, else the session's end, else `join_time`; never
-    longer than `MAX_STAY_HOURS`.
+    `[present_from, present_until)`: from `join_time` to `stay_end`.
     """
-    join_time = F.col("join_time")
-    until = clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
     sessions = spans.where(F.col("school_id").isNotNull()).select("session_id", "school_id", "end")
     return participants.join(sessions, "session_id", how="inner").select(
         "school_id",
         "person",
         "connection_quality",
-        join_time.alias("present_from"),
-        until.alias("present_until"),
+        F.col("join_time").alias("present_from"),
+        stay_end().alias("present_until"),
     )
 
 
@@ -207,8 +214,8 @@ def system_events_by_hour(system_events: DataFrame, spans: DataFrame, window: Ho
         at_hour(placed, "created_at", window)
         .groupBy(*KEY)
         .agg(
-            F.count(F.when(severity.isin("error", "critical"), 1)).alias("total_errors"),
-            F.count(F.when(severity.isin("warning", "error", "critical"), 1)).alias("total_alerts"),
+            F.count(F.when(severity.isin(*ERRORS), 1)).alias("total_errors"),
+            F.count(F.when(severity.isin(*ALERTS), 1)).alias("total_alerts"),
             F.count("*").alias("facts"),
         )
     )
@@ -242,12 +249,17 @@ def analysis_results_by_hour(results: DataFrame, spans: DataFrame, window: HourW
     )
 
 
+def analysis_end() -> Column:
+    """When a session's analysis was completed or failed; null for one that goes on."""
+    status = normalised(F.col("status"))
+    return F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
+
+
 def session_analyses_by_hour(analyses: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
     """Session analyses that completed or failed in the hour, and the share that completed."""
     status = normalised(F.col("status"))
-    ended_at = F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
     return (
-        at_hour(in_schools(analyses.withColumn("ended_at", ended_at), spans), "ended_at", window)
+        at_hour(in_schools(analyses.withColumn("ended_at", analysis_end()), spans), "ended_at", window)
         .groupBy(*KEY)
         .agg(
             percentage(F.count(F.when(status == "completed", 1)), F.count("*")).alias("ai_analysis_success_rate"),

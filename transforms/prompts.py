@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import not_negative, seconds_between
@@ -22,3 +22,11 @@ def response_time() -> Column:
 def count_with(moment: str) -> Column:
     """How many of a group's prompts have that moment, whenever it was."""
     return F.count(F.col(moment))
+
+
+def of_their_teachers(prompts: DataFrame, spans: DataFrame) -> DataFrame:
+    """The prompts with the `teacher_id` that they are counted for: their own, else their session's."""
+    teachers_of_sessions = spans.select("session_id", F.col("teacher_id").alias("session_teacher_id"))
+    return prompts.join(teachers_of_sessions, "session_id", how="left").withColumn(
+        "teacher_id", F.coalesce("teacher_id", "session_teacher_id")
+    )

@@ -16,7 +16,7 @@ from transforms.columns import mean, not_negative, percentage, seconds_between
 from transforms.combine import as_count, one_row_per_key
 from transforms.local_dates import UTC, known_zone, local_date
 from transforms.metric_settings import MetricSettings
-from transforms.prompts import count_with, response_time
+from transforms.prompts import count_with, of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.trend import TREND_DAYS, with_improvement_trend
 from transforms.windows import DateWindow
@@ -115,7 +115,7 @@ def sessions_by_date(sessions: DataFrame) -> DataFrame:
     return (
         sessions.withColumn("quality", session_quality())
         .withColumn("readiness_sum", _minutes_to_readiness())
-        .withColumn("readiness_count", F.size("ready_ats"))
+        .withColumn("readiness_count", F.when(F.col("ready_ats").isNotNull(), F.size("ready_ats")))
         .groupBy(*KEY)
         .agg(
             F.max("teacher_school_id").alias("teacher_school_id"),
@@ -206,12 +206,7 @@ def teacher_analytics_summary(
         suggestion_totals(usable["ai_insights.intervention_suggestions"]),
     ):
         sessions = sessions.join(totals, "session_id", how="left")
-    teachers_of_sessions = spans.select("session_id", F.col("teacher_id").alias("session_teacher_id"))
-    prompts = (
-        usable["ai_insights.teacher_guidance_metrics"]
-        .join(teachers_of_sessions, "session_id", how="left")
-        .withColumn("teacher_id", F.coalesce("teacher_id", "session_teacher_id"))
-    )
+    prompts = of_their_teachers(usable["ai_insights.teacher_guidance_metrics"], spans)
     parts = [
         sessions_by_date(sessions),
         prompts_by_date(at_local_date(prompts, "generated_at", profiles, window)),

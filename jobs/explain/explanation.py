@@ -19,8 +19,9 @@ from pyspark.sql.types import DateType, StructType, TimestampType
 
 from expectations.contract import Contract, contract_of
 from jobs import quarantine
-from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.errors import BrokenContractError, UsageError
 from jobs.explain.subjects import Subject
+from jobs.failures import says_gone
 from jobs.lake import Commit, Lake, instant_or_none
 from jobs.logs import log
 from jobs.pipeline import identified, span_of
@@ -415,9 +416,9 @@ def _made_again(
         versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
         try:
             return made_of(lake, subject, versions, change.run_start, settings), ()
-        except JobError:
-            raise
         except Exception as error:
+            if not says_gone(error):
+                raise
             log.info("recorded versions cannot be read", reason=type(error).__name__)
     note = "The sources as that run read them are no longer there: what follows is what they give now."
     return made_of(lake, subject, latest, change.run_start, settings), (note,)

@@ -8,8 +8,9 @@ alone, says where they counted then and where they count now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -57,6 +58,18 @@ def _keys(rows: DataFrame, column: str) -> set[Any]:
     return {instant_of(row[column]) for row in micros}
 
 
+def _published_keys(lake: Lake, rollup: Rollup[W], windows: Collection[tuple[str, str]]) -> set[Any]:
+    """The values of the window's column that the targets hold rows of in these windows."""
+    keys: set[Any] = set()
+    for table in rollup.targets if windows else ():
+        rows = lake.latest(table).where(rollup.among)
+        column = F.col(rollup.window_column)
+        bounds = [[F.lit(bound).cast(rows.schema[rollup.window_column].dataType) for bound in w] for w in windows]
+        is_in_any = reduce(lambda a, b: a | b, [(column >= start) & (column < end) for start, end in bounds])
+        keys |= _keys(rows.where(is_in_any), rollup.window_column)
+    return keys
+
+
 def affected_window(
     lake: Lake,
     rollup: Rollup[W],
@@ -76,11 +89,15 @@ def affected_window(
         with Staging(lake, f"{run_id}.news", run_start) as staging:
             touched, sessions = rows_for_changes(lake, staging, versions, changed)
             changes = _without_purges(changed, sessions)
-            rows = {source: before_and_after(found, changes.get(source)) for source, found in touched.rows.items()}
+            rows = {
+                source: before_and_after(found, changes.get(source), changed.versions_of(source))
+                for source, found in touched.rows.items()
+            }
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
             keys |= _keys(made, rollup.window_column)
             if rollup.also_affected:
                 others = rollup.also_affected(read.sessions, read.usable)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
+        keys |= _published_keys(lake, rollup, changed.unknown_windows)
     return rollup.window_covering(keys, changed.watermark.run_start, run_start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from expectations.contract import contract_of
-from jobs.lake import CHANGE_TYPE, Lake
+from jobs.incremental.watermark import Baseline
+from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
 from jobs.logs import log
-from jobs.provenance import Watermark
+from jobs.provenance import Provenance, Versions, Watermark
 from jobs.staging import Staging
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
@@ -22,6 +23,9 @@ from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
+
+MAX_SNAPSHOTS = 50
+"""Of more snapshots that rows were published from, the windows that they were published for are made anew instead."""
 
 _LOCATIONS = StructType(
     [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
@@ -37,12 +41,22 @@ class SourceChanges:
     `locations`, staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made`
     (microseconds), and its `_change_type`. `is_complete`: whether that is all that changed, which is
     not known of a source whose earlier version is gone.
+
+    `snapshots`: versions of the sources, later than the watermark's, that rows were published from and after which
+    something changed. `unknown_windows`: windows that rows were published for from versions that cannot be told any
+    more, as `Provenance` has them.
     """
 
     watermark: Watermark
     rows: Mapping[str, DataFrame]
     locations: DataFrame
     is_complete: bool
+    snapshots: tuple[Versions, ...] = ()
+    unknown_windows: tuple[tuple[str, str], ...] = ()
+
+    def versions_of(self, source: str) -> list[int]:
+        """The source's version in each of the snapshots."""
+        return [snapshot.get(source, -1) for snapshot in self.snapshots]
 
     @property
     def keyed(self) -> DataFrame:
@@ -83,7 +97,7 @@ def _changes_of(
         log.warning("the source is new or was replaced: all of its rows count as new", source=source)
         return _as("insert", rows), False
     if (feed := lake.changes(source, before + 1, version)) is not None:
-        return feed.select(*columns, CHANGE_TYPE), True
+        return feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION), True
     if (then := lake.readable(source, before, columns)) is not None:
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
@@ -109,39 +123,67 @@ def _keys_and_references(columns: Collection[str]) -> list[str]:
     return [name for name in columns if name == "id" or name.endswith("_id")]
 
 
-def before_and_after(rows: DataFrame, changes: DataFrame | None) -> DataFrame:
-    """The rows as they were before the changes and as they are, side by side: as of two lakehouses in one.
+def before_and_after(rows: DataFrame, changes: DataFrame | None, snapshots: Sequence[int] = ()) -> DataFrame:
+    """The rows as they were before the changes and as they are, side by side: as of several lakehouses in one.
 
-    Every key and reference says which of the two it is of (`then:…`, `now:…`), so that nothing in one meets anything in
-    the other; which of equally old copies survives is told by the values without that. `rows` are as they are now,
-    among them all that the changes added.
+    Before the changes is at the watermark and at each of these later `snapshots`, versions of the source. Every key and
+    reference says which it is of (`now:…`, `then_0:…` for the watermark, `then_1:…`), so that nothing in one meets
+    anything in another; which of equally old copies survives is told by the values without that. `rows` are as they are
+    now, among them all that the changes added.
     """
     columns = rows.columns
-    both = rows.withColumn("lakehouse", F.explode(F.array(F.lit("then"), F.lit("now"))))
+    names = [f"then_{number}" for number in range(len(snapshots) + 1)]
+    all_rows = rows.withColumn("lakehouse", F.explode(F.array(*map(F.lit, ("now", *names)))))
     if changes is not None:
-        is_added = F.col(CHANGE_TYPE).isin(*ADDED)
+        is_later = [F.col(COMMIT_VERSION) > version for version in snapshots]
+        is_undone_in = [
+            F.lit(names[0]),
+            *[F.when(later, name) for later, name in zip(is_later, names[1:], strict=True)],
+        ]
         undone = changes.select(
-            *columns, F.lit("then").alias("lakehouse"), F.when(is_added, -1).otherwise(1).alias("copies")
+            *columns,
+            F.explode(F.array_compact(F.array(*is_undone_in))).alias("lakehouse"),
+            F.when(F.col(CHANGE_TYPE).isin(*ADDED), -1).otherwise(1).alias("copies"),
         )
-        counted = both.withColumn("copies", F.lit(1)).unionByName(undone)
-        both = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
+        counted = all_rows.withColumn("copies", F.lit(1)).unionByName(undone)
+        all_rows = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
     of_lakehouse = {
         name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "lakehouse", name))
         for name in _keys_and_references(columns)
     }
-    return both.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
+    return (
+        all_rows.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
+    )
 
 
 def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
     """What was made of `before_and_after`, with keys and references that no longer say of which."""
-    plain = {name: F.regexp_replace(name, "^(then|now):", "") for name in _keys_and_references(rows.columns)}
+    plain = {name: F.regexp_replace(name, r"^(now|then_\d+):", "") for name in _keys_and_references(rows.columns)}
     return rows.withColumns(plain)
 
 
+def _snapshots(
+    published: Sequence[Provenance], watermark: Watermark, versions: Mapping[str, int], changed: Collection[str]
+) -> list[Versions]:
+    """The versions that rows were published from, each once, without those that hold what the sources hold now or did.
+
+    Only `changed` sources tell them apart.
+    """
+
+    def of_changed(found: Versions) -> tuple[int, ...]:
+        return tuple(min(found.get(source, -1), versions[source]) for source in changed)
+
+    distinct = {of_changed(each.source_versions): each.source_versions for each in published}
+    for known in (versions, watermark.versions):
+        distinct.pop(of_changed(known), None)
+    return list(distinct.values())
+
+
 def read_source_changes(
-    lake: Lake, staging: Staging, watermark: Watermark, versions: Mapping[str, int], look_back_hours: int
+    lake: Lake, staging: Staging, baseline: Baseline, versions: Mapping[str, int], look_back_hours: int
 ) -> SourceChanges:
-    """What changed in the sources between the versions followed and these."""
+    """What changed in the sources between the baseline and these versions."""
+    watermark = baseline.watermark
     changes = {
         source: found
         for source, version in versions.items()
@@ -159,4 +201,10 @@ def read_source_changes(
         for source, (changed, _) in changes.items()
     ]
     staged = staging.write("changed", union_all([lake.empty(_LOCATIONS), *locations]))
-    return SourceChanges(watermark, rows, staged, all(is_all for _, is_all in changes.values()))
+    is_complete = all(is_all for _, is_all in changes.values())
+    snapshots = _snapshots(baseline.published_since, watermark, versions, rows)
+    are_known = len(snapshots) <= MAX_SNAPSHOTS and all(COMMIT_VERSION in changed.columns for changed in rows.values())
+    if snapshots and not are_known:
+        windows = tuple({published.window for published in baseline.published_since})
+        return SourceChanges(watermark, rows, staged, is_complete, unknown_windows=windows)
+    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots))

@@ -148,10 +148,11 @@ def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceCha
 
     Each login changes a teacher's row, but nothing that is read of it: all dates of the teacher would be made anew.
     """
-    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS])
-    both = without_snapshot_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
-    counted = both.groupBy(*both.columns).agg(F.count("*").alias("lakehouses"))
-    differing = counted.where("lakehouses = 1").select("id").distinct()
+    snapshots = changed.versions_of(TEACHERS)
+    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], snapshots)
+    in_all = without_snapshot_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
+    counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("lakehouses"))
+    differing = counted.where(F.col("lakehouses") < len(snapshots) + 2).select("id").distinct()
     ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
     return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
 

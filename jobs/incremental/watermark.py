@@ -1,43 +1,85 @@
-"""How far a rollup has followed its sources: told by the commits of its targets, and by the log of runs."""
+"""What an incremental run starts from: how far the sources were followed, and what was published beyond."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import takewhile
 
 from jobs import run_log
 from jobs.lake import Commit, Lake
-from jobs.provenance import Watermark, is_newer
+from jobs.provenance import Provenance, Watermark, is_newer
 from jobs.rollup import Rollup, W
 
 
-def read_watermark(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Watermark | None:
-    """How far the rollup has followed its sources: as far as all of its targets have.
+@dataclass(frozen=True)
+class Baseline:
+    """What an incremental run compares the sources with.
 
-    One that was dropped or restored alone is made whole with the others. Only the rollup's own commits count: those of
-    several period lengths share a table. A run that found nothing to change made no commit: it counts `also_by_runs`.
+    `watermark`: how far the rollup has followed its sources. `published_since`: commits of its targets that were made
+    from later versions: by runs with a window, or by a run that reached only some of the targets. What they published
+    may have been taken back since, so that neither the sources at the watermark nor those of now tell of it.
+    """
+
+    watermark: Watermark
+    published_since: tuple[Provenance, ...] = ()
+
+
+def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Baseline | None:
+    """The baseline of the rollup, followed as far as all of its targets have; None where that is not known.
+
+    A target that was dropped or restored alone is made whole with the others. Only the rollup's own commits count:
+    those of several period lengths share a table. A run that found nothing to change made no commit: it counts
+    `also_by_runs`.
     """
     if not all(map(lake.exists, rollup.targets)):
         return None
     commits = {table: lake.commits(table) for table in rollup.targets}
-    by_commits = [_watermark_in(own, rollup.job_name) for own in commits.values()]
+    by_commits = [_watermark_in(of_table, rollup.job_name) for of_table in commits.values()]
     last = run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None
     known = []
     if all(by_commits):
-        known.append(min(filter(None, by_commits), key=_distance))
-    if last and all(_stands(last, rollup.job_name, table, own) for table, own in commits.items()):
+        known.append(min(filter(None, by_commits), key=_AGE))
+    if last and all(_stands(last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
         # Where nothing changed for longer than Delta keeps a table's log, that is all that is known.
         known.append(Watermark(last.source_versions, last.run_start))
-    return max(known, key=_distance, default=None)
+    if not known:
+        return None
+    watermark = max(known, key=_AGE)
+    since = (own for of_table in commits.values() for own in _published_since(watermark, of_table, rollup.job_name))
+    return Baseline(watermark, tuple(since))
 
 
-def _distance(watermark: Watermark) -> tuple[int, datetime]:
-    """By versions first, which only grow, while a clock may go back."""
-    return sum(watermark.versions.values()), watermark.run_start
+def _compared(one: Watermark, other: Watermark) -> int:
+    """Below 0 where `one` is the earlier: by versions, which only grow while a clock may go back.
+
+    Where neither or either is the newer one, as after a source was made anew, the clock has to do.
+    """
+    is_later, is_earlier = is_newer(one.versions, other.versions), is_newer(other.versions, one.versions)
+    if is_later != is_earlier:
+        return 1 if is_later else -1
+    return (one.run_start > other.run_start) - (one.run_start < other.run_start)
+
+
+_AGE = cmp_to_key(_compared)
 
 
 def _watermark_in(commits: Sequence[Commit], job_name: str) -> Watermark | None:
     return next((own.watermark for commit in commits if (own := commit.made_by(job_name)) and own.watermark), None)
+
+
+def _published_since(watermark: Watermark, commits: Sequence[Commit], job_name: str) -> list[Provenance]:
+    """The job's commits from later versions than the watermark's, newest first.
+
+    Before the watermark was set there is none, though numbers may look like it where a source was made anew.
+    """
+    own = (provenance for commit in commits if (provenance := commit.made_by(job_name)))
+
+    def is_later(provenance: Provenance) -> bool:
+        return is_newer(provenance.source_versions, watermark.versions)
+
+    return list(filter(is_later, takewhile(lambda each: is_later(each) or not each.is_incremental, own)))
 
 
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:

@@ -1,6 +1,6 @@
 """The report: what is asked of the lake for it, added up in Spark until it is small enough for a page.
 
-Schools and teachers go by their ids; of pupils there is nothing but counts. `jobs/report/page.py` draws what is here.
+Schools and teachers go by their ids; pupils appear only as counts. `jobs/report/page.py` draws what is here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
 HOURS, DAYS, PERIODS = NAMES
-RUN_START = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+RUN_START = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
 OVER_NOTHING: Mapping[str, Any] = {"improvement_trend": "insufficient_data"}
 
 

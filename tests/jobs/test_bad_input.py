@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -63,7 +66,7 @@ def answer(arguments: list[str], capsys: Captured, job: ModuleType = dashboard_m
         (["--start", "0001-01-01T00:00:00+05:00"], "--start must be from 1900-01-01 to 9999-01-01: '0001-01-01T00"),
         (["--lakehouse", ""], "--lakehouse names no folder."),
         (["--period", "day"], "Unrecognized arguments: --period day."),
-        (["--catalog", "classwaves"], "Argument --catalog: not allowed with argument --lakehouse."),
+        (["--catalog", "classwaves"], "Give --lakehouse or --catalog, not both."),
     ],
 )
 def test_a_wrong_call_ends_with_2(arguments: list[str], sentence: str, tmp_path: Path, capsys: Captured) -> None:
@@ -120,7 +123,10 @@ def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captu
 
 
 def test_a_catalog_that_is_not_there_ends_with_2(spark: SparkSession, capsys: Captured) -> None:
-    assert answer(["--catalog", "nowhere"], capsys) == (2, "The catalog nowhere does not exist or is not to be used.")
+    assert answer(["--catalog", "nowhere"], capsys) == (
+        2,
+        "The catalog nowhere does not exist or may not be used; a local folder is named by --lakehouse DIR.",
+    )
     assert spark.catalog.currentCatalog() == "spark_catalog"
 
 
@@ -129,6 +135,76 @@ def test_a_folder_that_cannot_be_written_ends_with_2(
 ) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere: permissions do not stop it
     assert answer(["--lakehouse", str(tmp_path)], capsys) == (2, f"The lakehouse folder {tmp_path} cannot be written.")
+
+
+def test_what_only_looks_needs_no_folder_that_can_be_written(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for arguments in (["show", HOURLY], ["quarantine"], ["report", "--out", str(tmp_path / "report.html")]):
+        monkeypatch.setattr("sys.argv", ["classwaves", *arguments, "--lakehouse", str(tmp_path)])
+        assert status_of(cli.main) == 2
+        assert "There is no table" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "lake.zip"
+    file.touch()
+    assert answer(["--lakehouse", str(file)], capsys) == (2, f"The lakehouse {file} is a file: a folder is needed.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
+        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is no address of a Spark Connect server."),
+    ],
+)
+def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
+    environment = {key: text for key, text in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
+    command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
+    ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEEP_CHECKS_DAYS", "1000000"),
+        ("DRIFT_TOLERANCE", "inf"),
+        ("LOOK_BACK_HOURS", "100000000"),
+        ("VACUUM_RETAIN_HOURS", "1e9"),
+        ("TRANSCRIPTION_USD_PER_MINUTE", "inf"),
+        ("ANALYSIS_USD_PER_SECOND", "nan"),
+    ],
+)
+def test_a_setting_beyond_all_reason_is_wrong(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CLASSWAVES_{name}", value)
+    with pytest.raises(UsageError, match=f"The setting CLASSWAVES_{name} is wrong: "):
+        load_settings()
+
+
+def test_logs_that_nobody_reads_stop_nothing(tmp_path: Path) -> None:
+    """`classwaves run … 2>&1 | grep -m1 published` must not end a run between two commits."""
+    script = (
+        "from jobs.logs import log, set_up_logs; from jobs.command import exit_status_of; set_up_logs()\n"
+        f"def work():\n for n in range(9): log.info('on', n=n)\n open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "raise SystemExit(exit_status_of(work))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([sys.executable, "-c", script], stderr=writing, check=False)
+    assert (ended.returncode, (tmp_path / "done").exists()) == (0, True)
+
+
+def test_a_failure_whose_results_nobody_reads_is_a_failure() -> None:
+    def refused() -> str:
+        try:
+            raise UsageError("No.")
+        finally:
+            raise BrokenPipeError
+
+    assert exit_status_of(refused) == 2
 
 
 def test_an_empty_setting_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,9 +29,9 @@ from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, hourly
 
 WINDOW = ("2025-10-20", "2025-11-17")
-AUDIT_COLUMNS = ("calculated_at", "created_at")
-VALUES = [name for name in contract_of(HOURLY).column_names if name not in AUDIT_COLUMNS]
-VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in AUDIT_COLUMNS]
+STAMPS = ("calculated_at", "created_at")
+VALUES = [name for name in contract_of(HOURLY).column_names if name not in STAMPS]
+VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in STAMPS]
 
 
 def expected_rows() -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
     with pytest.raises(ConflictError, match="Another run wrote analytics"):
         publish(
             behind,
-            Replacement(contract, stale.drop(*AUDIT_COLUMNS), condition, "true"),
+            Replacement(contract, stale.drop(*STAMPS), condition, "true"),
             now,
             late,
             version,
@@ -260,7 +260,7 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
         "metric_hour >= TIMESTAMP '2025-10-30 00:00:00+00:00' AND metric_hour < TIMESTAMP '2025-10-31 00:00:00+00:00'"
     )
     kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
-    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*AUDIT_COLUMNS)
+    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*STAMPS)
     now = datetime.now(timezone.utc)
     emptied = Replacement(contract, nothing, inside, "true")
     changes = publish(lake, emptied, now, Provenance("emptied", "x", now, ("2025", "2026"), {}), lake.version(HOURLY))
@@ -301,6 +301,11 @@ def test_show_and_quarantine_print_what_there_is(
     ids = {row["id"] for row in rows_of(lakehouse, HOURLY) if row["metric_hour"] == newest}
     assert sum(shown.count(row["id"]) for row in rows_of(lakehouse, HOURLY)) == 3
     assert any(row_id in shown for row_id in ids)
+    shown_runs = ["classwaves", "show", "quality.runs", *place, "--rows", "1", "--json"]
+    monkeypatch.setattr("sys.argv", shown_runs)
+    cli.main()
+    (last,) = json.loads(capsys.readouterr().out)
+    assert last["run_id"] == max(rows_of(lakehouse, "quality.runs"), key=lambda row: row["run_end"])["run_id"]
     monkeypatch.setattr("sys.argv", ["classwaves", "quarantine", *place])
     cli.main()
     lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "unknown_event_type" in line]

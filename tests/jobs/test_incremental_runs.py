@@ -21,7 +21,7 @@ from jobs import (
 )
 from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
-from jobs.incremental.watermark import read_watermark
+from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
 from jobs.pipeline import Outcome
 from jobs.storage import LocalFolder
@@ -153,9 +153,28 @@ def test_what_touches_nothing_is_quarantined_and_followed(
     assert (outcome.window, version_of(lakehouse, PROMPTS)) == (None, version)
     (row,) = [row for row in rows_of(lakehouse, "quality.quarantine") if "2030-01-01" in row["row_json"]]
     assert (row["reason"], row["last_run_id"]) == ("missing_key", outcome.run.run_id)
-    followed_now = read_watermark(lake, rollup)
-    assert followed_now is not None
-    assert followed_now.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
+    baseline = read_baseline(lake, rollup)
+    assert baseline is not None
+    assert baseline.watermark.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
+
+
+def test_what_a_run_over_a_window_published_and_the_sources_took_back_is_taken_back(
+    spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
+) -> None:
+    """The prompt is on that day neither by the sources that the last incremental run read nor by those of now."""
+    lakehouse, lake, day = (
+        incremental[0],
+        Lake(spark, LocalFolder(incremental[0])),
+        datetime(2025, 12, 5, tzinfo=timezone.utc),
+    )
+    (late,) = [row for row in read_lake(lakehouse)[GUIDANCE] if row["id"] == "late"]
+    write_table(lakehouse, GUIDANCE, [{**late, "id": "moves", "generated_at": day}], mode="append")
+    run(spark, lakehouse, teacher_prompt_effectiveness.JOB, "2025-12-05", "2025-12-06", period="day", run_start=NOW)
+    assert day in {row["calculation_period_start"] for row in rows_of(lakehouse, PROMPTS)}
+    lake.register([GUIDANCE])
+    spark.sql(f"UPDATE {GUIDANCE} SET generated_at = '{late['generated_at'].isoformat()}' WHERE id = 'moves'")
+    run(spark, lakehouse, teacher_prompt_effectiveness.JOB, period="day", run_start=NOW)
+    assert day not in {row["calculation_period_start"] for row in rows_of(lakehouse, PROMPTS)}
 
 
 def test_each_period_length_has_its_own_watermark(

@@ -18,6 +18,7 @@ from jobs import sources
 from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.incremental import source_subset
 from jobs.incremental.source_changes import read_source_changes
+from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.provenance import Watermark
 from jobs.staging import Staging
@@ -159,7 +160,7 @@ def near(lake: Lake) -> Iterator[tuple[source_subset.SourceSubset, dict[str, str
     """What a run over one day looks at where nothing has changed, as if the example were long."""
     staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
     with long_sources(), staging, whole_plans(lake):
-        nothing = read_source_changes(lake, staging, Watermark(versions, RUN_START), versions, 0)
+        nothing = read_source_changes(lake, staging, Baseline(Watermark(versions, RUN_START)), versions, 0)
         assert nothing.rows == {}
         found = source_subset.rows_for_window(
             lake, staging, versions, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())

@@ -13,11 +13,13 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.incremental.watermark import read_watermark
+from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Watermark
 from jobs.publish import Changes
+from jobs.rollup import Rollup
 from jobs.storage import LocalFolder
+from transforms.windows import HourWindow
 
 TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
 BEGUN = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -33,11 +35,23 @@ def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> N
     spark.range(1).write.format("delta").mode("append").option("userMetadata", metadata).save(path)
 
 
-def provenance(number: int, *, follows: bool = True) -> str:
-    """Of a run over what is new, or over a window with nothing to hand on."""
+def provenance(number: int, *, follows: bool = True, hands_on: int | None = None) -> str:
+    """Of an incremental run, or of one over a window that hands on an earlier watermark, or none."""
     told = watermark(number)
     run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
-    return Provenance(*run, told.versions, told if follows else None).as_json()
+    handed_on = told if follows else None if hands_on is None else watermark(hands_on)
+    return Provenance(*run, told.versions, handed_on).as_json()
+
+
+def watermark_of(lake: Lake, rollup: Rollup[HourWindow], *, also_by_runs: bool = True) -> Watermark | None:
+    baseline = read_baseline(lake, rollup, also_by_runs=also_by_runs)
+    return baseline.watermark if baseline else None
+
+
+def published_since(lake: Lake, rollup: Rollup[HourWindow]) -> list[str]:
+    baseline = read_baseline(lake, rollup)
+    assert baseline is not None
+    return [provenance.run_id for provenance in baseline.published_since]
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +68,37 @@ def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_what_others_write_into_commits_is_passed_over(spark: SparkSession, lakehouse: Path) -> None:
     one = replace(ROLLUP, targets=("analytics.one",))
-    assert read_watermark(Lake(spark, LocalFolder(lakehouse)), one) == watermark(2)
+    assert watermark_of(Lake(spark, LocalFolder(lakehouse)), one) == watermark(2)
 
 
 def test_of_two_targets_the_one_that_is_behind_counts(spark: SparkSession, lakehouse: Path) -> None:
     lake = Lake(spark, LocalFolder(lakehouse))
-    assert read_watermark(lake, TWO) == read_watermark(lake, replace(TWO, targets=TWO.targets[::-1])) == watermark(1)
+    assert watermark_of(lake, TWO) == watermark_of(lake, replace(TWO, targets=TWO.targets[::-1])) == watermark(1)
+
+
+def test_what_only_one_of_them_holds_is_known(spark: SparkSession, lakehouse: Path) -> None:
+    """A run that died between its commits: what it published may have been taken back since."""
+    assert published_since(Lake(spark, LocalFolder(lakehouse)), TWO) == ["run-2"]
+
+
+def test_runs_over_windows_since_the_watermark_are_known(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(lakehouse, tmp_path / "lake"))
+    for number in (4, 3):  # one over older sources came later
+        commit(spark, folder, "analytics.one", provenance(number, follows=False, hands_on=2))
+    lake, one = Lake(spark, LocalFolder(folder)), replace(ROLLUP, targets=("analytics.one",))
+    assert (watermark_of(lake, one), published_since(lake, one)) == (watermark(2), ["run-3", "run-4"])
+    commit(spark, folder, "analytics.one", provenance(5))
+    assert (watermark_of(lake, one), published_since(lake, one)) == (watermark(5), [])
+
+
+def test_commits_from_sources_that_were_made_anew_since_do_not_count(spark: SparkSession, tmp_path: Path) -> None:
+    """By the numbers of their versions they would be later for ever."""
+    one, lake = replace(ROLLUP, targets=("analytics.one",)), Lake(spark, LocalFolder(tmp_path))
+    commit(spark, tmp_path, "analytics.one", provenance(9))
+    late = Watermark({"a source": 1}, BEGUN + timedelta(days=1))
+    run = ("run-new", ROLLUP.job_name, late.run_start, ("2025-09-01", "2025-10-01"))
+    commit(spark, tmp_path, "analytics.one", Provenance(*run, late.versions, late).as_json())
+    assert (watermark_of(lake, one), published_since(lake, one)) == (late, [])
 
 
 @pytest.mark.parametrize("dropped", TWO.targets)
@@ -68,7 +107,7 @@ def test_where_a_target_is_gone_nothing_is_known(
 ) -> None:
     shutil.copytree(lakehouse, tmp_path / "lake")
     shutil.rmtree(tmp_path.joinpath("lake", *dropped.split(".")))
-    assert read_watermark(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
+    assert read_baseline(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
 
 
 def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, **targets: int) -> None:
@@ -102,11 +141,11 @@ def test_a_run_that_changed_nothing_counts(spark: SparkSession, lakehouse: Path,
     lake, folder = after(spark, lakehouse, tmp_path)
     log_run(lake, "another", 9, one=4, other=0)
     log_run(lake, ROLLUP.job_name, 8, is_incremental=False, one=4, other=0)
-    assert read_watermark(lake, TWO) == watermark(5)
-    assert read_watermark(lake, TWO, also_by_runs=False) == watermark(1)
+    assert watermark_of(lake, TWO) == watermark(5)
+    assert watermark_of(lake, TWO, also_by_runs=False) == watermark(1)
     commit(spark, folder, "analytics.other", provenance(6))  # newer sources: what the run left still stands
     spark.sql("OPTIMIZE analytics.one")
-    assert read_watermark(lake, TWO) == watermark(5)
+    assert watermark_of(lake, TWO) == watermark(5)
 
 
 def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
@@ -120,7 +159,7 @@ def test_it_is_all_that_is_known_where_the_commits_before_it_are_gone(
     for old in (path / "_delta_log").glob("*.json"):
         if int(old.stem) < 5:
             old.unlink()
-    assert read_watermark(Lake(spark, LocalFolder(folder)), TWO) == watermark(6)
+    assert watermark_of(Lake(spark, LocalFolder(folder)), TWO) == watermark(6)
 
 
 def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakehouse: Path, tmp_path: Path) -> None:
@@ -130,7 +169,7 @@ def test_it_does_not_count_where_the_table_is_another(spark: SparkSession, lakeh
         shutil.rmtree(folder / "analytics" / name)
         for _ in range(5):
             commit(spark, folder, f"analytics.{name}", provenance(7, follows=False))
-    assert read_watermark(lake, TWO) is None
+    assert read_baseline(lake, TWO) is None
 
 
 @pytest.mark.parametrize("metadata", ["by hand", '{"job_name": "another"}', provenance(4)])
@@ -139,7 +178,7 @@ def test_it_does_not_count_where_a_hand_or_older_sources_came_after_it(
 ) -> None:
     lake, folder = after(spark, lakehouse, tmp_path)
     commit(spark, folder, "analytics.other", metadata)
-    assert read_watermark(lake, TWO) == (watermark(2) if "run-4" in metadata else watermark(1))
+    assert watermark_of(lake, TWO) == (watermark(2) if "run-4" in metadata else watermark(1))
 
 
 def test_it_does_not_count_where_the_table_has_another_history(
@@ -147,7 +186,7 @@ def test_it_does_not_count_where_the_table_has_another_history(
 ) -> None:
     """A folder that was copied back from a backup: the version that the run saw is not there."""
     lake, _ = after(spark, lakehouse, tmp_path, one=7)
-    assert read_watermark(lake, TWO) == watermark(1)
+    assert watermark_of(lake, TWO) == watermark(1)
 
 
 def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
@@ -155,7 +194,7 @@ def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
 ) -> None:
     lake, _ = after(spark, lakehouse, tmp_path)
     spark.sql(f"UPDATE {run_log.TABLE} SET target_versions = NULL")
-    assert read_watermark(lake, TWO) == watermark(1)
+    assert watermark_of(lake, TWO) == watermark(1)
 
 
 def test_it_does_not_count_where_what_it_left_was_restored(
@@ -164,4 +203,4 @@ def test_it_does_not_count_where_what_it_left_was_restored(
     lake, _ = after(spark, lakehouse, tmp_path)
     lake.register(["analytics.one"])
     spark.sql("RESTORE analytics.one TO VERSION AS OF 0")
-    assert read_watermark(lake, TWO) == watermark(1)
+    assert watermark_of(lake, TWO) == watermark(1)

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
@@ -244,7 +244,7 @@ def _student_between(t: float, degrees: int) -> float:
 
 def hour_of(instant: datetime) -> datetime:
     """The beginning of the hour that holds the instant."""
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return instant.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
 
 
 def overlaps(a: datetime, b: datetime, hour: datetime) -> bool:
@@ -267,7 +267,7 @@ def identity(table: str, *key: str | datetime | date) -> str:
 
     def text(value: str | datetime | date) -> str:
         if isinstance(value, datetime):
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         return value.isoformat() if isinstance(value, date) else value
 
     return hashlib.sha256("|".join([f"classwaves.{table}", *map(text, key)]).encode()).hexdigest()
@@ -307,7 +307,7 @@ def _judge(tables: Tables) -> tuple[Tables, dict[str, Counter[str]]]:
 
 def _newest(rows: list[Row]) -> dict[str, int]:
     """The identity (in memory) of the newest row of each id: the latest updated_at, then the latest created_at."""
-    earliest = datetime.min.replace(tzinfo=UTC)
+    earliest = datetime.min.replace(tzinfo=timezone.utc)
     copies: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         key = reference(row, "id")

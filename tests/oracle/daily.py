@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -40,7 +40,7 @@ class Day:
 @cache
 def zone(name: str | None) -> tzinfo:
     """A teacher's time zone: a name of the IANA database with a slash, exact in case; else UTC."""
-    return ZoneInfo(name) if name is not None and "/" in name and name in available_timezones() else UTC
+    return ZoneInfo(name) if name is not None and "/" in name and name in available_timezones() else timezone.utc
 
 
 def rows(

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from . import common
 from .common import Row, Tables, mean, measure, percentage
@@ -16,7 +16,7 @@ def rows(tables: Tables, start_date: date, end_date: date, period: str = "week")
     """The rows of the periods ('day', 'week' or 'month') that [start_date, end_date) touches."""
     cells: dict[tuple[date, tuple[str, ...]], list[Row]] = defaultdict(list)
     for prompt in common.usable(tables)[common.PROMPTS]:
-        first = period_start(prompt["generated_at"].astimezone(UTC).date(), period)
+        first = period_start(prompt["generated_at"].astimezone(timezone.utc).date(), period)
         cells[first, tuple(common.dimension(prompt, name) or "unknown" for name in DIMENSIONS)].append(prompt)
     return [
         _metrics(dimensions, first, period_end(first, period), prompts)
@@ -40,7 +40,7 @@ def period_end(first: date, period: str) -> date:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
 
 
 def _metrics(dimensions: tuple[str, ...], first: date, after: date, prompts: list[Row]) -> Row:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from tests.oracle import common, daily, hourly, prompts
 
 EXAMPLE = Path(__file__).parent.parent / "fixtures" / "example"
 FIRST, LAST = date(2025, 10, 20), date(2025, 11, 17)  # the window, the end exclusive
-START, END = datetime(2025, 10, 20, tzinfo=UTC), datetime(2025, 11, 17, tzinfo=UTC)
-RUN_START = datetime(2026, 1, 1, tzinfo=UTC)  # later than anything in the example
+START, END = datetime(2025, 10, 20, tzinfo=timezone.utc), datetime(2025, 11, 17, tzinfo=timezone.utc)
+RUN_START = datetime(2026, 1, 1, tzinfo=timezone.utc)  # later than anything in the example
 
 
 @cache
@@ -31,7 +31,7 @@ def expected(table: str) -> list[common.Row]:
 def plain(value: Any) -> Any:
     """A value as the example's JSON has it."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value.isoformat() if isinstance(value, date) else value
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from transforms.columns import normalised, seconds_between
 from transforms.evidence.parts import PLACES, Labels, columns_of, evidence_of, part, ready_events
-from transforms.prompts import response_time
+from transforms.prompts import of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.teacher_analytics_summary import KEY, at_local_date, teacher_profiles
 from transforms.trend import TREND_DAYS
@@ -192,11 +192,8 @@ def _of_groups(sessions: DataFrame, usable: Mapping[str, DataFrame]) -> DataFram
 def _of_prompts(
     spans: DataFrame, prompts: DataFrame, profiles: DataFrame, teacher: str, window: DateWindow
 ) -> list[DataFrame]:
-    sessions = spans.select("session_id", F.col("teacher_id").alias("session_teacher_id"))
     own = at_local_date(
-        prompts.join(sessions, "session_id", how="left")
-        .withColumn("teacher_id", F.coalesce("teacher_id", "session_teacher_id"))
-        .where(F.col("teacher_id") == teacher),
+        of_their_teachers(prompts, spans).where(F.col("teacher_id") == teacher),
         "generated_at",
         profiles,
         window,

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from transforms.columns import clamped, hours, instant, normalised
-from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, connection_stability, in_schools
+from transforms.columns import instant, normalised
+from transforms.dashboard_metrics_hourly import ALERTS, ERRORS, analysis_end, connection_stability, in_schools, stay_end
 from transforms.evidence.parts import Labels, columns_of, evidence_of, part, ready_events
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.usable_rows import EVENTS, PARTICIPANTS, SESSIONS
@@ -149,18 +149,18 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
 
 def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow) -> DataFrame:
     """Participants present in the hour; the span of their session matters where they did not say when they left."""
-    join_time = F.col("join_time")
-    until = clamped(F.coalesce("leave_time", "end", "join_time"), join_time, join_time + hours(MAX_STAY_HOURS))
     present = (
         participants.join(own.select("session_id", "end"), "session_id")
-        .withColumn("present_until", until)
-        .where(F.coalesce(F.size(window.overlapped_hours(join_time, F.col("present_until"))) > 0, F.lit(False)))
+        .withColumn("present_until", stay_end())
+        .where(
+            F.coalesce(F.size(window.overlapped_hours(F.col("join_time"), F.col("present_until"))) > 0, F.lit(False))
+        )
     )
     columns = columns_of(
         {
             "students_active": True,
             "avg_connection_stability": connection_stability().isNotNull(),
-            "websocket_connections": F.col("present_until") > join_time,
+            "websocket_connections": F.col("present_until") > F.col("join_time"),
             FACTS: True,
         }
     )
@@ -189,15 +189,13 @@ def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: Ho
         .withColumn("session_id", F.when(F.col("school_id").isNull(), F.col("session_id")))
     )
     labels: Labels = {
-        "total_errors": severity.isin("error", "critical"),
-        "total_alerts": severity.isin("warning", "error", "critical"),
+        "total_errors": severity.isin(*ERRORS),
+        "total_alerts": severity.isin(*ALERTS),
         FACTS: True,
     }
     return part("operational.system_events", placed, columns_of(labels))
 
 
 def _of_session_analyses(analyses: DataFrame, window: HourWindow) -> DataFrame:
-    status = normalised(F.col("status"))
-    ended_at = F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
     labels: Labels = {"ai_analysis_success_rate": True, FACTS: True}
-    return part("analytics.session_analytics", analyses.where(window.contains(ended_at)), columns_of(labels))
+    return part("analytics.session_analytics", analyses.where(window.contains(analysis_end())), columns_of(labels))

@@ -1,0 +1,94 @@
+"""Rows that were published between two incremental runs and whose sources took them back before the second."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.lake import Lake
+from jobs.storage import LocalFolder
+from tests.delta_io import Tables, write_lake, write_table
+from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
+
+GUIDANCE = "ai_insights.teacher_guidance_metrics"
+REQUESTS = "operational.api_metrics"
+SESSIONS = "sessions.classroom_sessions"
+NOW = datetime(2025, 10, 1, 12, 30, tzinfo=timezone.utc)
+MORNING = datetime(2025, 9, 1, 9, 10, tzinfo=timezone.utc)
+
+
+def sources(**own: list[dict[str, object]]) -> Tables:
+    session = {"id": "s", "school_id": "school-a", "teacher_id": "t"}
+    empty: Tables = {name: [] for name in ("sessions.transcriptions", "analytics.session_events", GUIDANCE, REQUESTS)}
+    return {**empty, SESSIONS: [session], "users.teachers": [{"id": "t", "school_id": "school-a"}], **own}
+
+
+def execute(spark: SparkSession, lakehouse: Path, statement: str) -> None:
+    Lake(spark, LocalFolder(lakehouse)).register([GUIDANCE, REQUESTS, SESSIONS, "users.teachers"])
+    spark.sql(statement)
+
+
+@pytest.mark.long
+def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, tmp_path: Path) -> None:
+    """Neither the sources at the first run nor those of now have it on the day that was published in between."""
+    write_lake(tmp_path, sources())
+
+    def run_by_day(minute: int, start: str | None = None, end: str | None = None) -> None:
+        moment = NOW + timedelta(minutes=minute)
+        run(spark, tmp_path, teacher_prompt_effectiveness.JOB, start, end, period="day", run_start=moment)
+
+    def days() -> list[tuple[int, int]]:
+        rows = rows_of(tmp_path, PROMPTS)
+        return sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows)
+
+    run_by_day(0)
+    two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
+    write_table(tmp_path, GUIDANCE, two, mode="append")
+    run_by_day(1, "2025-09-01", "2025-09-02")
+    assert days() == [(1, 2)]
+    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
+    run_by_day(2)
+    assert days() == [(1, 1), (4, 1)]
+    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at - INTERVAL 3 DAYS WHERE id = 'p'")
+    run_by_day(3, "2025-09-01", "2025-09-02")
+    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
+    run_by_day(4)
+    assert days() == [(1, 1), (4, 1)]
+
+
+@pytest.mark.long
+def test_an_end_that_comes_after_a_run_over_the_open_session(spark: SparkSession, tmp_path: Path) -> None:
+    """Open, it was active in the hours up to that run; by its end it never was."""
+    begun = {"id": "late", "school_id": "school-b", "actual_start": NOW.replace(hour=7, minute=5)}
+    ended = {"id": "end", "session_id": "late", "event_type": "ended", "event_time": NOW.replace(hour=7, minute=40)}
+    write_lake(tmp_path, sources(), with_feed=True)
+    run(spark, tmp_path, dashboard_metrics_hourly.JOB, run_start=NOW - timedelta(minutes=20))
+    write_table(tmp_path, SESSIONS, [begun], mode="append")
+    run(spark, tmp_path, dashboard_metrics_hourly.JOB, "2025-10-01", "2025-10-02", run_start=NOW)
+    active = [row["metric_hour"].hour for row in rows_of(tmp_path, HOURLY) if row["sessions_active"]]
+    assert sorted(active) == [7, 8, 9, 10, 11]
+    write_table(tmp_path, "analytics.session_events", [ended], mode="append")
+    run(spark, tmp_path, dashboard_metrics_hourly.JOB, run_start=NOW + timedelta(minutes=20))
+    assert [row["metric_hour"].hour for row in rows_of(tmp_path, HOURLY)] == [7]
+
+
+@pytest.mark.long
+def test_what_one_of_two_targets_got_before_the_run_died(spark: SparkSession, tmp_path: Path) -> None:
+    def dying(name: str) -> None:
+        if name == f"publish {DAILY_OF_USERS}":
+            raise KeyboardInterrupt
+
+    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING}
+    write_lake(tmp_path, sources(), with_feed=True)
+    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
+    write_table(tmp_path, SESSIONS, [held], mode="append")
+    with pytest.raises(KeyboardInterrupt):
+        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=1), phase=dying)
+    execute(spark, tmp_path, f"UPDATE {SESSIONS} SET actual_start = '2025-09-20 09:00:00' WHERE id = 'held'")
+    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
+    dates = [sorted(row["summary_date"].day for row in rows_of(tmp_path, table)) for table in (DAILY, DAILY_OF_USERS)]
+    assert dates == [[20], [20]]
