@@ -112,7 +112,7 @@ def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], colum
     columns = [name for name in columns if all(name in row for row in wanted)]
     by_id = {row["id"]: row for row in found}
     wanted_by_id = {row["id"]: row for row in wanted}
-    told = [f"{key}: on one side only" for key in by_id.keys() ^ wanted_by_id.keys()]
+    mismatches = [f"{key}: on one side only" for key in by_id.keys() ^ wanted_by_id.keys()]
     for key in by_id.keys() & wanted_by_id.keys():
         for column in columns:
             left, right = by_id[key][column], wanted_by_id[key][column]
@@ -124,9 +124,9 @@ def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], colum
                 and math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
             ):
                 continue
-            told.append(f"{key}.{column}: {left!r} is not {right!r}")
+            mismatches.append(f"{key}.{column}: {left!r} is not {right!r}")
     assert len(by_id) == len(found), "an id stands twice"
-    return told
+    return mismatches
 
 
 def unlike(

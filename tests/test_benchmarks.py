@@ -137,8 +137,8 @@ def test_an_event_log_is_told_by_phase(tmp_path: Path) -> None:
 
     def task(stage: int, begin: int, end: int, **metrics: int) -> dict[str, Any]:
         times = {"Launch Time": begin, "Finish Time": end}
-        told = {"Stage ID": stage, "Task Info": times, "Task Metrics": task_metrics(**metrics)}
-        return {"Event": "SparkListenerTaskEnd", **told}
+        measured = {"Stage ID": stage, "Task Info": times, "Task Metrics": task_metrics(**metrics)}
+        return {"Event": "SparkListenerTaskEnd", **measured}
 
     def stage(kind: str, number: int, begin: int, end: int) -> dict[str, Any]:
         info = {"Stage ID": number, "Stage Name": "collect", "Submission Time": begin, "Completion Time": end}
@@ -160,9 +160,9 @@ def test_an_event_log_is_told_by_phase(tmp_path: Path) -> None:
     ]
     (tmp_path / "local-1").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
 
-    told = read_event_log(tmp_path, [("read", 0.5), ("write", 4.5), ("read", 8.0)], 10.0)
+    measured = read_event_log(tmp_path, [("read", 0.5), ("write", 4.5), ("read", 8.0)], 10.0)
 
-    read, write, total = told.phases["read"], told.phases["write"], told.total
+    read, write, total = measured.phases["read"], measured.phases["write"], measured.total
     assert (read.seconds, write.seconds, total.seconds) == (6.0, 3.5, 9.5)
     assert (read.busy_seconds, write.busy_seconds, total.busy_seconds) == (3.0, 4.0, 7.0)
     assert (read.jobs, read.stages, read.tasks, read.files_read) == (1, 1, 2, 3)

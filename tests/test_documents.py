@@ -41,12 +41,12 @@ def test_every_command_and_snippet_of_the_pages_works(
     """As by somebody who reads one page after another and keeps the lakehouse."""
     monkeypatch.chdir(tmp_path)
     make_lakehouse()
-    told: list[tuple[str, str, str]] = []
+    output: list[tuple[str, str, str]] = []
     for page in PAGES:
         for kind, line in commands(page):
             run_with_retries(spark, kind, line, monkeypatch)
-            told.append((page, line, "".join(capsys.readouterr())))
-    first, again = (text for page, line, text in told if page == "index.md" and line.startswith("classwaves run"))
+            output.append((page, line, "".join(capsys.readouterr())))
+    first, again = (text for page, line, text in output if page == "index.md" and line.startswith("classwaves run"))
     assert f"{len(rows_of(LAKEHOUSE, PROMPTS))} rows new" in first
     assert "nothing changed" in again
     assert len(Path("events.jsonl").read_text(encoding="utf-8").splitlines()) == 2
@@ -54,7 +54,7 @@ def test_every_command_and_snippet_of_the_pages_works(
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
 def test_a_command_that_a_page_only_shows_is_one_that_there_is(page: Path) -> None:
-    assert {line: told for line in shown(page) if (told := wrong_with(line))} == {}
+    assert {line: output for line in shown(page) if (output := wrong_with(line))} == {}
 
 
 @pytest.mark.parametrize(

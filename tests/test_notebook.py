@@ -18,9 +18,9 @@ def test_the_quick_start_does_what_it_says(spark: SparkSession, capsys: pytest.C
     exec(compile(NOTEBOOK.read_text(encoding="utf-8"), NOTEBOOK.name, "exec"), names)
     assert names["outcome"].changes[names["table"]].new > 10
     assert names["again"].window is None
-    told = capsys.readouterr().out
-    assert "0 of them failed" in told
-    assert "nothing changed" in told
+    output = capsys.readouterr().out
+    assert "0 of them failed" in output
+    assert "nothing changed" in output
 
 
 def test_jupyter_and_databricks_see_the_same_cells() -> None:

@@ -22,25 +22,27 @@ def test_every_command_of_the_document_does_what_it_says(
     make_lakehouse()
     lines = commands("operations.md")
     assert len(lines) > 12
-    told: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     published: list[dict[str, Any]] = []
     for kind, line in lines:
         run_with_retries(spark, kind, line, monkeypatch)
-        told[line] = "".join(capsys.readouterr())
+        outputs[line] = "".join(capsys.readouterr())
         if "RESTORE" in line:
             assert rows_of(LAKEHOUSE, PROMPTS) == published
         if not published:
             published = rows_of(LAKEHOUSE, PROMPTS)
             assert len(published) > 10
-    (rehearsed,) = (text for line, text in told.items() if line.startswith("classwaves run") and "--dry-run" in line)
+    (rehearsed,) = (text for line, text in outputs.items() if line.startswith("classwaves run") and "--dry-run" in line)
     assert "nothing would change" in rehearsed
-    skipped, again = (told[line] for line in told if line.startswith("classwaves backfill") and "--dry" not in line)
+    skipped, again = (
+        outputs[line] for line in outputs if line.startswith("classwaves backfill") and "--dry" not in line
+    )
     assert (skipped.count("done before"), "2 chunks, 0 of them" in skipped, "1 chunks, 0 of them" in again) == (
         1,
         True,
         True,
     )
-    assert "succeeded" in told["classwaves show quality.runs --lakehouse demo-lakehouse"]
-    assert PROMPTS in told["classwaves maintain --lakehouse demo-lakehouse"]
+    assert "succeeded" in outputs["classwaves show quality.runs --lakehouse demo-lakehouse"]
+    assert PROMPTS in outputs["classwaves maintain --lakehouse demo-lakehouse"]
     assert rows_of(LAKEHOUSE, PROMPTS) == published
     assert version_of(LAKEHOUSE, PROMPTS) > 1

@@ -57,8 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
     command = [str(BIN / "spark-submit"), "--properties-file", str(properties)]
     command += [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
-    with (folder / "server.log").open("w") as told:
-        process = subprocess.Popen(command, cwd=folder, env=own_environment(), stdout=told, stderr=told)
+    with (folder / "server.log").open("w") as log_file:
+        process = subprocess.Popen(command, cwd=folder, env=own_environment(), stdout=log_file, stderr=log_file)
     try:
         for _ in range(600):
             with closing(socket.socket()) as knock:

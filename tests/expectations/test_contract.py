@@ -156,7 +156,7 @@ def test_a_contract_answers_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ("minimum: 0", "minimun: 0", "minimun"),
         ("grain:", "colour: red\ngrain:", "colour"),
@@ -170,12 +170,12 @@ def test_a_contract_answers_by_name() -> None:
         ("columns:", "columns: [", "expected"),
     ],
 )
-def test_a_broken_contract_file_says_what_is_wrong(before: str, after: str, told: str) -> None:
+def test_a_broken_contract_file_says_what_is_wrong(before: str, after: str, message: str) -> None:
     assert before in SMALL
     with pytest.raises(BrokenContractFileError) as caught:
         read_contract(SMALL.replace(before, after), "quality.small")
     assert str(caught.value).startswith("The contract quality.small cannot be read: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["analytics.nothing", "nothing", "contracts.analytics.session_events"])

@@ -110,10 +110,10 @@ def value_of(explanation: Explanation, column: str, row: Mapping[str, Any] | Non
     if row is not None:
         names = row[column]
         return json.dumps(names, separators=(",", ":")) if isinstance(names, list) else names
-    told = explanation.contract.column(column)
+    declared = explanation.contract.column(column)
     if column in OVER_NOTHING:
         return OVER_NOTHING[column]
-    return {"int": 0, "double": 0.0}[told.type] if told.not_null else None
+    return {"int": 0, "double": 0.0}[declared.type] if declared.not_null else None
 
 
 class Oracle:

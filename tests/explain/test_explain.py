@@ -91,13 +91,13 @@ def needless(explanation: Explanation, oracle: Oracle, columns: tuple[str, ...])
 
 def check(spark: SparkSession, published: Published, name: str, seed: int, number: int) -> None:
     subjects = published.subjects(name)
-    told: list[str] = []
+    mismatches: list[str] = []
     for subject in random.Random(seed).sample(subjects, min(number, len(subjects))):
         oracle = Oracle(published.tables, subject)
         for explanation in published.explained(spark, name, subject):
-            told += explanation.notes
-            told += unlike(explanation, oracle) + needless(explanation, oracle, COUNTED[name])
-    assert told == [], "\n".join(told[:30])
+            mismatches += explanation.notes
+            mismatches += unlike(explanation, oracle) + needless(explanation, oracle, COUNTED[name])
+    assert mismatches == [], "\n".join(mismatches[:30])
 
 
 @pytest.mark.parametrize("name", [HOURS, DAYS, PERIODS])
@@ -167,15 +167,15 @@ def test_a_changed_number_is_told_with_its_past(
     assert "operational.system_events event-copy" in text.split("Rejected nearby: ")[1]
     assert "!" not in text
 
-    told = json.loads(called(["dashboard_metrics_hourly", *key, "--json", *place], monkeypatch, capsys))
-    assert [table["table"] for table in told] == [HOURLY, "users.dashboard_metrics_hourly"]
-    assert told[0]["columns"]["total_errors"]["value"] == after
-    assert [change["value"] for change in told[0]["columns"]["total_errors"]["changes"]] == [
+    mismatches = json.loads(called(["dashboard_metrics_hourly", *key, "--json", *place], monkeypatch, capsys))
+    assert [table["table"] for table in mismatches] == [HOURLY, "users.dashboard_metrics_hourly"]
+    assert mismatches[0]["columns"]["total_errors"]["value"] == after
+    assert [change["value"] for change in mismatches[0]["columns"]["total_errors"]["changes"]] == [
         after,
         before["total_errors"],
     ]
     for secret in ("Private words", "student-", "anon-", "some words", "Pupil", "example.org"):
-        assert secret not in json.dumps(told) + text
+        assert secret not in json.dumps(mismatches) + text
 
 
 @pytest.mark.parametrize(

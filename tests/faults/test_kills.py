@@ -105,7 +105,7 @@ def check(spark: SparkSession, scene: Scene, lakehouse: Path) -> None:
         COUNTS["as before" if is_before else "as after" if is_after else "torn"] += 1
         assert is_before or is_after
     run(spark, lakehouse, job, *WINDOW)
-    left = [told for table in tables for told in unlike(table, rows_of(lakehouse, table), scene.after)]
+    left = [mismatch for table in tables for mismatch in unlike(table, rows_of(lakehouse, table), scene.after)]
     COUNTS["differences after the next run"] += len(left)
     assert left == []
     assert {row["status"] for row in rows_of(lakehouse, "users.analytics_job_metadata")} == {"succeeded"}

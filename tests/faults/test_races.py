@@ -47,9 +47,9 @@ def test_runs_at_the_same_time_make_the_tables_of_one_run(
     lakehouse = tmp_path / "lake"
     write_lake(lakehouse, tables)
     racing = [start(name, lakehouse, window) for window in windows]
-    told = [(process.communicate()[0], process.returncode) for process in racing]
+    ended = [(process.communicate()[0], process.returncode) for process in racing]
     logs = "\n".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.log"))
-    assert [status for _, status in told] == [0] * len(windows), logs[-4000:]
+    assert [status for _, status in ended] == [0] * len(windows), logs[-4000:]
     first, end = date.fromisoformat(min(windows)[0]), date.fromisoformat(max(windows)[1])
     for table in TARGETS[name]:
         assert unlike(table, rows_of(lakehouse, table), wanted(name, tables, first, end)) == []

@@ -279,18 +279,18 @@ def test_columns_that_are_absent_or_of_another_type_end_with_4(
     shutil.rmtree(lakehouse / "sessions" / "transcriptions")
     columns = [["id", "string"], ["session_id", "string"], ["start_time", "timestamp"], ["end_time", "string"]]
     write_table(lakehouse, table, [{"id": "t-1"}], {table: columns})
-    told = refusal(lakehouse, capsys)
-    assert told.startswith("The table sessions.transcriptions breaks its contract: ")
-    assert "column end_time is string instead of timestamp" in told
-    assert "column duration_seconds is absent" in told
-    assert "start_time" not in told
+    output = refusal(lakehouse, capsys)
+    assert output.startswith("The table sessions.transcriptions breaks its contract: ")
+    assert "column end_time is string instead of timestamp" in output
+    assert "column duration_seconds is absent" in output
+    assert "start_time" not in output
 
 
 def test_a_target_with_a_foreign_schema_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
     write_table(lakehouse, HOURLY, [{"id": "x", "mood": "good"}], {HOURLY: [["id", "string"], ["mood", "string"]]})
-    told = refusal(lakehouse, capsys)
-    assert told.startswith(f"The table {HOURLY} breaks its contract: column school_id is absent")
-    assert told.endswith("column mood is not in the contract.")
+    output = refusal(lakehouse, capsys)
+    assert output.startswith(f"The table {HOURLY} breaks its contract: column school_id is absent")
+    assert output.endswith("column mood is not in the contract.")
 
 
 def test_a_target_of_an_older_release_ends_with_4_and_names_what_adds_the_column(

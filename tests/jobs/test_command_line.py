@@ -54,9 +54,9 @@ def test_tables_are_shown_to_programs(
     rejected = [{**met, "last_seen_at": NOW, "resolved_at": resolved} for resolved in (None, None, NOW)]
     schema = {QUARANTINE: [[c.name, c.type] for c in contract_of(QUARANTINE).columns]}
     write_table(tmp_path, QUARANTINE, rejected, schema)
-    told, _ = answer(["quarantine", *place], monkeypatch, capsys)
+    output, _ = answer(["quarantine", *place], monkeypatch, capsys)
     seen = {"first_seen_at": "2025-10-20 09:30", "last_seen_at": "2025-10-20 09:30"}
-    assert told == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
+    assert output == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
 
 
 def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
@@ -65,9 +65,9 @@ def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("jobs.backfill.backfill", lambda *_, **__: iter(chunks))
     monkeypatch.setattr(cli, "open_lake", lambda *_: None)
     window = ["--start", "2025-10-20", "--end", "2025-11-03", "--json"]
-    told, sentence = answer(["backfill", "teacher_prompt_effectiveness", *window], monkeypatch, capsys)
+    output, sentence = answer(["backfill", "teacher_prompt_effectiveness", *window], monkeypatch, capsys)
     span = {"start": "2025-10-20T09:30:00+00:00", "end": "2025-10-27T09:30:00+00:00"}
-    assert told == [
+    assert output == [
         {**span, "done_before": True, "new": None, "changed": None, "gone": None, "unchanged": None},
         {**span, "done_before": False, "new": 3, "changed": 0, "gone": 0, "unchanged": 4},
     ]
@@ -93,8 +93,8 @@ def test_maintenance_answers_for_programs(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     write_table(tmp_path, PROMPTS, [], load_schemas())
-    (told,), _ = answer(["maintain", "--lakehouse", str(tmp_path), "--json"], monkeypatch, capsys)
-    assert told == {"table": PROMPTS, "files_before": 0, "files_after": 0, "bytes_after": 0, "not_done": []}
+    (output,), _ = answer(["maintain", "--lakehouse", str(tmp_path), "--json"], monkeypatch, capsys)
+    assert output == {"table": PROMPTS, "files_before": 0, "files_after": 0, "bytes_after": 0, "not_done": []}
 
 
 def test_the_last_line_is_on_a_table_that_changed() -> None:
@@ -109,12 +109,12 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     write_table(tmp_path, PROMPTS, [{"id": "x"}], {PROMPTS: load_schemas()[PROMPTS][:-2]})
-    told = []
+    output = []
     for _ in range(2):
         monkeypatch.setattr("sys.argv", ["classwaves", "add-columns", PROMPTS, "--lakehouse", str(tmp_path)])
         cli.main()
-        told.append(capsys.readouterr().err.strip().splitlines()[-1])
-    assert told == [f"{PROMPTS}: added created_at, updated_at.", f"{PROMPTS}: no column is missing."]
+        output.append(capsys.readouterr().err.strip().splitlines()[-1])
+    assert output == [f"{PROMPTS}: added created_at, updated_at.", f"{PROMPTS}: no column is missing."]
     (row,) = read_table(tmp_path.joinpath(*PROMPTS.split(".")))
     assert list(row) == list(contract_of(PROMPTS).column_names)
     assert (row["id"], row["updated_at"]) == ("x", None)
@@ -169,9 +169,9 @@ def test_every_command_that_answers_with_data_answers_as_json() -> None:
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_the_help_of_every_command_has_an_example_with_options_that_it_has(name: str) -> None:
     command = COMMANDS[name]
-    told = " ".join((command.help or "").split())
-    assert f"Example: classwaves {name}" in told
-    example = told.split("Example: ")[1].split()
+    output = " ".join((command.help or "").split())
+    assert f"Example: classwaves {name}" in output
+    example = output.split("Example: ")[1].split()
     own = {option for parameter in command.params for option in parameter.opts}
     if not command.context_settings.get("ignore_unknown_options"):
         assert {word for word in example if word.startswith("--")} <= own

@@ -115,10 +115,12 @@ def test_the_commit_says_what_it_was_made_from(first_run: tuple[Path, Outcome]) 
     lakehouse, outcome = first_run
     log = sorted(lakehouse.joinpath("analytics", "dashboard_metrics_hourly", "_delta_log").glob("*.json"))
     commits = [json.loads(line) for path in log for line in path.read_text(encoding="utf-8").splitlines()]
-    told = [json.loads(c["commitInfo"]["userMetadata"]) for c in commits if "userMetadata" in c.get("commitInfo", {})]
-    assert told[0]["run_id"] == outcome.run.run_id
-    assert told[0]["window"] == ["2025-10-20T00:00:00+00:00", "2025-11-17T00:00:00+00:00"]
-    assert told[0]["source_versions"]["sessions.transcriptions"] == 0
+    provenances = [
+        json.loads(c["commitInfo"]["userMetadata"]) for c in commits if "userMetadata" in c.get("commitInfo", {})
+    ]
+    assert provenances[0]["run_id"] == outcome.run.run_id
+    assert provenances[0]["window"] == ["2025-10-20T00:00:00+00:00", "2025-11-17T00:00:00+00:00"]
+    assert provenances[0]["source_versions"]["sessions.transcriptions"] == 0
 
 
 def test_the_ledger_has_one_row_for_both_runs(

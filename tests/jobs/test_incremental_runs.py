@@ -73,7 +73,7 @@ CASES = {
 }
 
 
-def told(case: Case, lakehouse: Path, tables: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
+def mismatches(case: Case, lakehouse: Path, tables: Tables, but_for: tuple[str, ...] = ()) -> list[str]:
     """Where the canonical table differs from what the oracle makes of the sources, in all columns but these."""
     return unlike(case.table, rows_of(lakehouse, case.table), case.wanted(tables), but_for)
 
@@ -94,12 +94,12 @@ def test_sources_that_arrive_in_two_halves_make_the_rows_of_all(spark: SparkSess
     ]
     write_lake(tmp_path, halves[0], with_feed=name != "prompts")  # whose run compares versions instead
     run(spark, tmp_path, case.job, run_start=NOW)
-    assert told(case, tmp_path, halves[0]) == []
+    assert mismatches(case, tmp_path, halves[0]) == []
     for table, rows in halves[1].items():
         write_table(tmp_path, table, rows, mode="append")
     run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     # A late recording makes its own hour anew; the storage of the hours after it is not restated.
-    assert told(case, tmp_path, whole, but_for=("total_storage_gb",)) == []
+    assert mismatches(case, tmp_path, whole, but_for=("total_storage_gb",)) == []
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,7 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
         run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
     assert 0 < found[0] < len(now[GUIDANCE])
-    assert told(case, tmp_path, now, but_for=("total_storage_gb",)) == []
+    assert mismatches(case, tmp_path, now, but_for=("total_storage_gb",)) == []
     is_read = case.job.rollup_of(read_call(case.job, [])).sources
     still_open = Counter(
         (row["source_table"].removeprefix("classwaves."), row["reason"])

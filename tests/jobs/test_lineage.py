@@ -153,8 +153,8 @@ def test_a_refused_run_tells_why(stub: Stub, receiver: Receiver) -> None:
     event = receiver.requests[-1][1]
     assert event["eventType"] == "FAIL"
     assert event["run"]["facets"]["errorMessage"]["message"] == "The gate refused the rows."
-    (told,) = event["outputs"][0]["facets"]["dataQualityAssertions"]["assertions"]
-    assert (told["assertion"], told["success"], told["actual"]) == ("expect_something", False, "3")
+    (result,) = event["outputs"][0]["facets"]["dataQualityAssertions"]["assertions"]
+    assert (result["assertion"], result["success"], result["actual"]) == ("expect_something", False, "3")
 
 
 def test_of_an_error_that_is_not_ours_only_the_kind_is_told(stub: Stub, receiver: Receiver) -> None:
@@ -168,7 +168,7 @@ def test_what_cannot_be_told_is_one_warning_and_the_run_goes_on(
     trouble: str, stub: Stub, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[str] = []
-    monkeypatch.setattr(logs.log, "warning", lambda event, **told: warned.append(f"{event}: {told['reason']}"))
+    monkeypatch.setattr(logs.log, "warning", lambda event, **result: warned.append(f"{event}: {result['reason']}"))
     settings = Settings(openlineage_url=receiver.url)
     if trouble == "an error":
         receiver.status = 503

@@ -129,8 +129,8 @@ def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSessio
     assert rows_of(tmp_path, verdicts.TABLE) == []
     kept = spark.sql(f"SHOW TBLPROPERTIES {verdicts.TABLE} ('delta.deletedFileRetentionDuration')").collect()
     assert [row["value"] for row in kept] == ["interval 720 hours"]
-    told = [commit.operation for commit in lake.commits(verdicts.TABLE)]
-    assert told.count("SET TBLPROPERTIES") == 1
+    operations = [commit.operation for commit in lake.commits(verdicts.TABLE)]
+    assert operations.count("SET TBLPROPERTIES") == 1
 
 
 def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stays(

@@ -80,18 +80,18 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(quarantine.TABLE))
 
-    def told() -> dict[str, tuple[str, str, str | None]]:
+    def run_ids() -> dict[str, tuple[str, str, str | None]]:
         rows = rows_of(tmp_path, quarantine.TABLE)
         return {row["row_key"]: (row["first_run_id"], row["last_run_id"], row["resolved_run_id"]) for row in rows}
 
     reject(lake, SOURCE, ["mended"], "first", EARLY - timedelta(hours=1))
     reject(lake, SOURCE, ["new"], "late", LATE)  # which finds the other row mended
     expected = {"mended": ("first", "first", "late"), "new": ("late", "late", None)}
-    assert told() == expected
+    assert run_ids() == expected
     reject(lake, SOURCE, ["mended"], "early", EARLY)  # which has read older sources
-    assert told() == expected
+    assert run_ids() == expected
     reject(lake, SOURCE, ["mended"], "latest", LATE + timedelta(minutes=5))
-    assert told() == {"mended": ("first", "latest", None), "new": ("late", "late", "latest")}
+    assert run_ids() == {"mended": ("first", "latest", None), "new": ("late", "late", "latest")}
 
 
 def test_a_run_that_fails_leaves_the_ledgers_row_of_one_that_began_later(spark: SparkSession, tmp_path: Path) -> None:

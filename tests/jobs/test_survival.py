@@ -309,7 +309,7 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
 
 
 @pytest.mark.parametrize(
-    ("told", "is_gone"),
+    ("message", "is_gone"),
     [
         ("[DELTA_MISSING_CHANGE_DATA] Error getting change data for range [2 , 2]", True),
         ("[DELTA_CHANGE_DATA_FILE_NOT_FOUND] gone\n\tat a.RpcTimeoutException.timed out(X.scala:503)", True),
@@ -321,8 +321,8 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
         ("Job aborted due to stage failure: ExecutorLostFailure (executor 7 exited)", False),
     ],
 )
-def test_only_what_says_so_is_gone(told: str, is_gone: bool) -> None:
-    assert says_gone(RuntimeError(told)) == is_gone
+def test_only_what_says_so_is_gone(message: str, is_gone: bool) -> None:
+    assert says_gone(RuntimeError(message)) == is_gone
 
 
 def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> N
 
 def provenance(number: int, *, follows: bool = True, hands_on: int | None = None) -> str:
     """Of an incremental run, or of one over a window that hands on an earlier watermark, or none."""
-    told = watermark(number)
-    run = (f"run-{number}", ROLLUP.job_name, told.run_start, ("2025-09-01", "2025-10-01"))
-    handed_on = told if follows else None if hands_on is None else watermark(hands_on)
-    return Provenance(*run, told.versions, handed_on).as_json()
+    followed = watermark(number)
+    run = (f"run-{number}", ROLLUP.job_name, followed.run_start, ("2025-09-01", "2025-10-01"))
+    handed_on = followed if follows else None if hands_on is None else watermark(hands_on)
+    return Provenance(*run, followed.versions, handed_on).as_json()
 
 
 def watermark_of(lake: Lake, rollup: Rollup[HourWindow], *, also_by_runs: bool = True) -> Watermark | None:
@@ -112,16 +112,16 @@ def test_where_a_target_is_gone_nothing_is_known(
 
 def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, **targets: int) -> None:
     """A run that ended well and changed nothing, with the versions of the targets when it began."""
-    told, versions = watermark(number), {f"analytics.{name}": version for name, version in targets.items()}
+    followed, versions = watermark(number), {f"analytics.{name}": version for name, version in targets.items()}
     window = (BEGUN, BEGUN)
     entry = run_log.EndedRun(
         f"log-{number}",
         job_name,
         window,
-        told.run_start,
+        followed.run_start,
         "succeeded",
         is_incremental,
-        told.versions,
+        followed.versions,
         versions,
         Changes(),
     )

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.lake import Lake
 from jobs.storage import LocalFolder
 from tests.delta_io import Row, Tables, load_schemas, read_lake, write_lake, write_table
-from tests.jobs.test_incremental_runs import CASES, NOW, told
+from tests.jobs.test_incremental_runs import CASES, NOW, mismatches
 from tests.lakehouses import long_sources, run
 from tests.messy_lakehouse import SCHOOLS, messy_tables
 from transforms.usable_rows import RULES, SESSIONS, TEACHERS
@@ -116,7 +116,7 @@ def test_each_run_leaves_what_the_oracle_makes(spark: SparkSession, tmp_path: Pa
     dice, case, first = random.Random(seed), CASES[name], messy_tables(seed, sessions=60)
     write_lake(tmp_path, first, with_feed=seed != 2)  # whose runs compare versions instead
     run(spark, tmp_path, case.job, run_start=NOW)
-    assert told(case, tmp_path, first) == []
+    assert mismatches(case, tmp_path, first) == []
     changes, now = Changes(spark, tmp_path, dice), sources_in(tmp_path)
     for number in range(ROUNDS):
         made = [changes.make(now) for _ in range(dice.choice([1, 3, 6]))]
@@ -127,4 +127,4 @@ def test_each_run_leaves_what_the_oracle_makes(spark: SparkSession, tmp_path: Pa
             run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1 + number))
         now = sources_in(tmp_path)
         # The storage of later hours is not restated where a recording comes late.
-        assert (made, told(case, tmp_path, now, but_for=("total_storage_gb",))) == (made, [])
+        assert (made, mismatches(case, tmp_path, now, but_for=("total_storage_gb",))) == (made, [])

@@ -29,7 +29,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     """`opened(html, …)`: a page that is drawn. Whatever it complains of or asks for fails the test."""
-    told: list[str] = []
+    messages: list[str] = []
     contexts = []
 
     def open_page(html: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
@@ -38,9 +38,9 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: told.append(request.url) if request.url != file.as_uri() else None)
+        page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: messages.append(request.url) if request.url != file.as_uri() else None)
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-drawn]", timeout=20_000)
         return page
@@ -48,7 +48,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    assert [line for line in told if not line.startswith(("data:", "blob:"))] == []
+    assert [line for line in messages if not line.startswith(("data:", "blob:"))] == []
 
 
 def marks(page: Any, chart: str) -> int:

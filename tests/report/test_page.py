@@ -47,8 +47,8 @@ def test_no_column_is_personal(page_of_a_month):
     held = names_in({"shared": data["shared"], "parts": data["parts"]})
     assert "engagement" in held
     # A reason why a row was rejected and a message of a run share their names with columns that are personal elsewhere.
-    told = {name for table in TABLES for name in contract_of(table).public_columns}
-    assert held & personal - told == set()
+    public = {name for table in TABLES for name in contract_of(table).public_columns}
+    assert held & personal - public == set()
 
 
 def test_headings_are_in_order_and_landmarks_are_there(page_of_a_month):

@@ -126,41 +126,41 @@ def _job(name: str, job: dict[str, Any]) -> Iterator[str]:
 def _task(
     task: dict[str, Any], parameters: dict[str, str], environments: set[str], *, is_in_loop: bool
 ) -> Iterator[str]:
-    told = f"The task {task['task_key']}"
+    where = f"The task {task['task_key']}"
     if task.get("environment_key") not in environments:
-        yield f"{told} runs in the environment {task.get('environment_key')}, which its job does not have."
+        yield f"{where} runs in the environment {task.get('environment_key')}, which its job does not have."
     if task.get("max_retries") != 0 or task.get("disable_auto_optimization") is not True:
-        yield f"{told} would be tried again after its gate was refused."
+        yield f"{where} would be tried again after its gate was refused."
     wheel = task["python_wheel_task"]
     if wheel["package_name"] != project()["name"]:
-        yield f"{told} is of the package {wheel['package_name']}: the wheel is {project()['name']}."
+        yield f"{where} is of the package {wheel['package_name']}: the wheel is {project()['name']}."
     entry = wheel["entry_point"]
     if entry not in project()["scripts"]:
-        yield f"{told} calls {entry}, which is no entry point of the wheel."
+        yield f"{where} calls {entry}, which is no entry point of the wheel."
         return
     known = {f"job.parameters.{name}" for name in parameters} | ({"input.start", "input.end"} if is_in_loop else set())
     named = wheel.get("named_parameters", {})
-    dangling = list(_dangling(told, [*named.values(), *wheel.get("parameters", [])], known))
+    dangling = list(_dangling(where, [*named.values(), *wheel.get("parameters", [])], known))
     if dangling:
         yield from dangling
         return
     for name, value in named.items():
         if name in parameters and value != f"{{{{job.parameters.{name}}}}}":
-            yield f"{told} sets {name}, which the job's parameter of that name replaces."
+            yield f"{where} sets {name}, which the job's parameter of that name replaces."
     # What Databricks sends to a task with named parameters: its own, and all of the job's over them.
     sent = {**named, **parameters} if named else {}
     inputs = {"input.start": "2025-09-01", "input.end": "2025-09-08"}
     values = {**{f"job.parameters.{key}": value for key, value in parameters.items()}, **inputs}
     filled = {key: _REFERENCE.sub(lambda found: values[found[1]], value) for key, value in sent.items()}
-    yield from _refused(told, entry, filled, wheel.get("parameters", []))
+    yield from _refused(where, entry, filled, wheel.get("parameters", []))
 
 
-def _dangling(told: str, values: list[str], known: set[str]) -> Iterator[str]:
+def _dangling(where: str, values: list[str], known: set[str]) -> Iterator[str]:
     for reference in sorted({found for value in values for found in _REFERENCE.findall(value)} - known):
-        yield f"{told} refers to {reference}, which there is not."
+        yield f"{where} refers to {reference}, which there is not."
 
 
-def _refused(told: str, entry: str, named: dict[str, str], positional: list[str]) -> Iterator[str]:
+def _refused(where: str, entry: str, named: dict[str, str], positional: list[str]) -> Iterator[str]:
     """What the entry point's own parser says of the parameters: first of each name, then of the whole call."""
 
     def said(arguments: list[str]) -> str | None:
@@ -189,20 +189,20 @@ def _refused(told: str, entry: str, named: dict[str, str], positional: list[str]
         return
     unknown = re.findall(r"--(\w+)=", refusal) if refusal.startswith("Unrecognized arguments") else []
     for name in unknown:
-        yield f"{told} gets the parameter {name}, which {entry} does not know."
+        yield f"{where} gets the parameter {name}, which {entry} does not know."
     if not unknown:
-        yield f"{told} is refused by {entry}: {refusal}"
+        yield f"{where} is refused by {entry}: {refusal}"
 
 
-def _numbers(told: str, value: Any) -> Iterator[str]:
+def _numbers(where: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, one in value.items():
             if key in _NUMBERS and isinstance(one, int) and one < 0:
-                yield f"{told} has a negative {key}."
-            yield from _numbers(told, one)
+                yield f"{where} has a negative {key}."
+            yield from _numbers(where, one)
     elif isinstance(value, list):
         for one in value:
-            yield from _numbers(told, one)
+            yield from _numbers(where, one)
 
 
 _NAMES = {

@@ -33,9 +33,9 @@ def found_by(spark: SparkSession, alert: str, runs: list[dict[str, object]]) -> 
 
 def a_run(job: str, hours_ago: float, status: str = "succeeded", is_incremental: bool = True) -> dict[str, object]:
     ended = datetime.now(timezone.utc) - timedelta(hours=hours_ago)
-    told = {"job_name": job, "status": status, "is_incremental": is_incremental, "run_end": ended}
+    output = {"job_name": job, "status": status, "is_incremental": is_incremental, "run_end": ended}
     needed = {field.name: "x" for field in contract_of(run_log.TABLE).spark_schema if not field.nullable}
-    return {**needed, **told}
+    return {**needed, **output}
 
 
 @pytest.mark.parametrize(("alert", "status"), [("stale", "succeeded"), ("refused", "rejected")])

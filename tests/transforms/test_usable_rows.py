@@ -399,11 +399,11 @@ def test_of_a_copy_only_what_holds_is_told(table: Table) -> None:
         broken    | s9                | 2025-09-01 09:00:00  | 5
     """)
     with rules_of(SourceRules(("id", "rating"), in_session=True)):
-        told = deduplicated(
+        output = deduplicated(
             facts(SOURCE, with_rejection_reasons(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ())
         )
         assert_rows(
-            told.select("id", "reason", "row_key", "row_json", "violations"),
+            output.select("id", "reason", "row_key", "row_json", "violations"),
             table("""
             id string | reason string  | row_key string | row_json string | violations array<string>
             alone     | null           | null           | null            | ["rating"]
@@ -426,8 +426,8 @@ def test_the_json_of_a_row_has_all_digits_of_its_times(table: Table) -> None:
     assert hashes.distinct().count() == 2
     with rules_of(SourceRules(("id",))):
         found = deduplicated(facts(SOURCE, with_rejection_reasons(SOURCE, cases, None), ("id", "generated_at"), (), ()))
-        (told,) = found.where("reason IS NOT NULL").select("row_json").collect()
-    assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', told["row_json"])
+        (output,) = found.where("reason IS NOT NULL").select("row_json").collect()
+    assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', output["row_json"])
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:

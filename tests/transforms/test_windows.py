@@ -179,9 +179,9 @@ def test_what_reaches_into_hours_begins_at_most_so_long_before_each(table: Table
         2025-09-01 15:00:00 | false                    | false
     """)
     window = HourWindow.of([at(8), at(14)])
-    for name, told in (("two_hours_before", window), ("of_all", HourWindow(at(8), at(15)))):
+    for name, output in (("two_hours_before", window), ("of_all", HourWindow(at(8), at(15)))):
         cases = moments.select("moment", F.col(name).alias("expected"))
-        assert_values(cases, told.may_contain(F.col("moment"), hours_before=2))
+        assert_values(cases, output.may_contain(F.col("moment"), hours_before=2))
 
 
 def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:

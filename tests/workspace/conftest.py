@@ -125,7 +125,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
-        told = capsys.readouterr()
-        return Answer(status, told.out, told.err)
+        output = capsys.readouterr()
+        return Answer(status, output.out, output.err)
 
     return called

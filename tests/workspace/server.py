@@ -61,9 +61,9 @@ class Workspace:
                 del self.refusals[index]
                 raise refusal
         for used, pattern, handle in _ROUTES:
-            told = re.fullmatch(pattern, path)
-            if used == method and told:
-                return handle(self, query | told.groupdict(), body)
+            matched = re.fullmatch(pattern, path)
+            if used == method and matched:
+                return handle(self, query | matched.groupdict(), body)
         raise RefusedError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
 
     def paged(self, key: str, rows: list[Json], query: dict[str, str]) -> Json:
@@ -116,9 +116,9 @@ def _run(state: Workspace, query: dict[str, str], body: Json) -> Json:
     run = state.runs.get(int(query["run_id"]))
     if run is None:
         raise not_found(f"Run {query['run_id']}")
-    told: Json = json.loads(json.dumps(run))
+    matched: Json = json.loads(json.dumps(run))
     state.after_each_look(run)
-    return told
+    return matched
 
 
 def _output(state: Workspace, query: dict[str, str], body: Json) -> Json:

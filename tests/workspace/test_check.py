@@ -107,8 +107,8 @@ def test_each_difference_of_a_table_is_told_and_is_exit_status_4(workspace: Work
     answer = call("check")
     assert answer.status == 4
     assert answer.sentence == "The tables differ from their contracts in 1 place, the jobs from the bundle nowhere."
-    told = answer.rows
-    assert ["".join(row[i] for row in told).replace(" ", "") for i in range(4)] == [c.replace(" ", "") for c in row]
+    output = answer.rows
+    assert ["".join(row[i] for row in output).replace(" ", "") for i in range(4)] == [c.replace(" ", "") for c in row]
 
 
 def test_what_a_source_has_beyond_its_contract_is_let_be(workspace: Workspace, call: Call) -> None:
@@ -189,9 +189,9 @@ def test_a_loop_is_compared_to_its_inner_task_and_a_foreign_schedule_is_told(wor
     assert settings["name"] == "classwaves backfill"
     settings["tasks"][0]["for_each_task"]["task"]["python_wheel_task"]["entry_point"] = "old"
     settings["schedule"] = {"quartz_cron_expression": "0 0 * * * ?", "timezone_id": "UTC", "pause_status": "PAUSED"}
-    told = [row[1:] for row in call("check").rows]
-    assert ["tasks.chunks.for_each_task.task.python_wheel_task.entry_point", "backfill_chunk", "old"] in told
-    assert ["schedule", "not there", "there"] in told
+    output = [row[1:] for row in call("check").rows]
+    assert ["tasks.chunks.for_each_task.task.python_wheel_task.entry_point", "backfill_chunk", "old"] in output
+    assert ["schedule", "not there", "there"] in output
 
 
 def test_a_paused_schedule_is_listed_and_is_no_difference(workspace: Workspace, call: Call) -> None:
@@ -204,9 +204,9 @@ def test_a_paused_schedule_is_listed_and_is_no_difference(workspace: Workspace, 
 def test_differences_are_told_to_programs(workspace: Workspace, call: Call) -> None:
     name = next(iter(workspace.tables))
     del workspace.tables[name]
-    told = json.loads(call("check", "--json").out)
+    output = json.loads(call("check", "--json").out)
     place = name.removeprefix("classwaves.")
-    assert told == [{"place": place, "what": "table", "declared": "there", "found": "not there"}]
+    assert output == [{"place": place, "what": "table", "declared": "there", "found": "not there"}]
 
 
 def test_a_job_that_is_not_there_is_told(workspace: Workspace, call: Call) -> None:

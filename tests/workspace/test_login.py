@@ -15,8 +15,8 @@ from tests.workspace.conftest import Call
 class RefusingHandler(BaseHTTPRequestHandler):
     """Says where tokens are to be had, and gives none."""
 
-    def _answer(self, status: int, told: dict[str, str]) -> None:
-        body = json.dumps(told).encode()
+    def _answer(self, status: int, output: dict[str, str]) -> None:
+        body = json.dumps(output).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

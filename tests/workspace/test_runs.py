@@ -130,8 +130,8 @@ def test_of_several_tasks_those_that_failed_are_told_as_they_were_tried_last(wor
 
 def test_runs_are_told_to_programs(workspace: Workspace, call: Call) -> None:
     add_run(workspace, 1, HOURLY, SUCCESS, [task("hourly", 11, SUCCESS)], minutes=62)
-    (told,) = json.loads(call("runs", "--job", "hourly", "--json").out)
-    assert (told["run_id"], told["start"], told["duration"]) == (1, "2025-11-24T17:00:00+00:00", 3720.0)
+    (answered,) = json.loads(call("runs", "--job", "hourly", "--json").out)
+    assert (answered["run_id"], answered["start"], answered["duration"]) == (1, "2025-11-24T17:00:00+00:00", 3720.0)
 
 
 def test_a_job_that_the_bundle_does_not_declare_is_a_wrong_call(workspace: Workspace, call: Call) -> None:
@@ -189,9 +189,9 @@ def test_a_backfill_starts_the_deployed_job_and_follows_it_to_its_end(workspace:
         {"start": "2025-09-22", "end": "2025-09-25"},
     ]
     assert "period" not in body["job_parameters"]
-    told = [json.loads(line) for line in answer.err.splitlines() if line.startswith("{")]
-    assert [line["phase"] for line in told if line["event"] == "phase"] == ["pending", "running", "success"]
-    assert [line["done"] for line in told if line["event"] == "progress"] == [1, 2, 3, 4]
+    answered = [json.loads(line) for line in answer.err.splitlines() if line.startswith("{")]
+    assert [line["phase"] for line in answered if line["event"] == "phase"] == ["pending", "running", "success"]
+    assert [line["done"] for line in answered if line["event"] == "progress"] == [1, 2, 3, 4]
     url = workspace.runs[7]["run_page_url"]
     assert answer.sentence == f"The backfill of dashboard_metrics_hourly is done: 4 chunks, see {url}"
 
@@ -259,10 +259,10 @@ WRONG_CALLS = {
 
 @pytest.mark.parametrize("name", WRONG_CALLS)
 def test_a_wrong_backfill_is_refused_before_anything_is_asked(workspace: Workspace, call: Call, name: str) -> None:
-    arguments, told = WRONG_CALLS[name]
+    arguments, answered = WRONG_CALLS[name]
     answer = call("backfill", *arguments)
     assert answer.status == 2
-    assert told in answer.sentence
+    assert answered in answer.sentence
     assert workspace.requests == []
 
 
@@ -306,9 +306,9 @@ def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(workspace: Workspace) 
         while "/api/2.2/jobs/runs/get" not in workspace.paths("GET") and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, answered = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert told.strip().splitlines()[-1] == (
+    assert answered.strip().splitlines()[-1] == (
         f"The run in the workspace goes on, nobody follows it here: {workspace.url}/jobs/{BACKFILL}/runs/7"
     )
     assert workspace.paths("POST") == ["/api/2.2/jobs/run-now"]
