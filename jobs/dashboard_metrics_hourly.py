@@ -12,11 +12,11 @@ from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, 
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
 from jobs.rollup import Rollup, Usable
-from jobs.windows import ceil_hour, hour_window
+from jobs.windows import hour_window
 from transforms.columns import hour_of
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
 from transforms.metric_settings import MetricSettings
-from transforms.windows import HourWindow
+from transforms.windows import HourWindow, ceil_hour
 
 
 def _window_covering(hours: Collection[datetime], since: datetime, run_start: datetime) -> HourWindow | None:

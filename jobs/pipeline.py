@@ -386,9 +386,9 @@ class Execution(Generic[W]):
             (window.start.isoformat(), window.end.isoformat()),
             pinned.sources,
             Watermark(pinned.sources, self._run.run_start) if self._mode.is_incremental else pinned.watermark,
-            self._rollup.targets[0],
-            len(verdict.checks),
-            len(verdict.warnings),
+            suite=self._rollup.targets[0],
+            checks=len(verdict.checks),
+            warnings=len(verdict.warnings),
         )
 
     def _log_success(self, span: tuple[datetime, datetime], pinned: _Pinned, changes: Changes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 Versions = Mapping[str, int]
 """The version of each table by its name."""
@@ -39,6 +41,7 @@ class Provenance:
     source_versions: Versions
     watermark: Watermark | None = None
     suite: str | None = None
+    verdict: Literal["passed"] = "passed"
     checks: int = 0
     warnings: int = 0
 
@@ -49,38 +52,15 @@ class Provenance:
 
     def as_json(self) -> str:
         """As the commit holds it."""
-        watermark = self.watermark
-        fields = {
-            "run_id": self.run_id,
-            "job_name": self.job_name,
-            "run_start": self.run_start.isoformat(),
-            "window": list(self.window),
-            "source_versions": dict(self.source_versions),
-            "watermark": watermark
-            and {"versions": dict(watermark.versions), "run_start": watermark.run_start.isoformat()},
-            "suite": self.suite,
-            "verdict": "passed",
-            "checks": self.checks,
-            "warnings": self.warnings,
-        }
-        return json.dumps(fields)
+        return _JSON.dump_json(self).decode()
 
     @classmethod
     def read(cls, text: str | None) -> Provenance | None:
         """From a commit's user metadata; None where it has none of ours: others may write anything there, JSON too."""
         try:
-            fields = json.loads(text or "null")
-            watermark, (start, end) = fields.get("watermark"), fields["window"]
-            return cls(
-                fields["run_id"],
-                fields["job_name"],
-                datetime.fromisoformat(fields["run_start"]),
-                (start, end),
-                dict(fields["source_versions"]),
-                watermark and Watermark(dict(watermark["versions"]), datetime.fromisoformat(watermark["run_start"])),
-                fields.get("suite"),
-                fields.get("checks", 0),
-                fields.get("warnings", 0),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
+            return _JSON.validate_json(text or "null")
+        except ValidationError:
             return None
+
+
+_JSON = TypeAdapter(Provenance)

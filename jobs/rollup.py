@@ -46,7 +46,7 @@ class RunWindow(Protocol):
     def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
 
-    def before(self: Self, number: int) -> Self:
+    def shifted_back(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""
 
 

@@ -31,7 +31,7 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
         return Volume(0)
     counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
     for number in range(1, BASELINE_WINDOWS + 1):
-        counts.append(F.count_if(F.expr(rollup.condition(window.before(number)))).alias(f"before_{number}"))
+        counts.append(F.count_if(F.expr(rollup.condition(window.shifted_back(number)))).alias(f"before_{number}"))
     row = lake.latest(canonical).agg(*counts).collect()[0]
     past = [row[f"before_{number}"] for number in range(1, BASELINE_WINDOWS + 1)]
     # Picked hours are not comparable with all hours before them.

@@ -6,9 +6,18 @@ from datetime import datetime, timedelta, timezone
 
 from jobs.command import Call
 from jobs.errors import UsageError
-from transforms.windows import EARLIEST, LATEST, DateWindow, HourWindow, PeriodLength, PeriodWindow
-from transforms.windows import ceil_period as after
-from transforms.windows import floor_period as before
+from transforms.windows import (
+    EARLIEST,
+    LATEST,
+    DateWindow,
+    HourWindow,
+    PeriodLength,
+    PeriodWindow,
+    ceil_hour,
+    ceil_period,
+    floor_hour,
+    floor_period,
+)
 
 
 def read_instant(text: str, option: str) -> datetime:
@@ -29,16 +38,6 @@ def _in_time(moment: datetime, text: str, option: str) -> datetime:
     if not EARLIEST <= moment <= LATEST:
         raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
     return moment.astimezone(timezone.utc)
-
-
-def floor_hour(moment: datetime) -> datetime:
-    """The start of the hour that holds the moment."""
-    return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def ceil_hour(moment: datetime) -> datetime:
-    """The moment, or the start of the next hour where it is not on the hour."""
-    return floor_hour(moment) if moment == floor_hour(moment) else floor_hour(moment) + timedelta(hours=1)
 
 
 def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
@@ -66,7 +65,7 @@ def date_window(call: Call, run_start: datetime) -> DateWindow:
     """The dates that a call names, by default without an end. Raises `UsageError`."""
     del run_start
     start, end = _asked(call, LATEST)
-    return DateWindow(before(start, "day").date(), after(end, "day").date())
+    return DateWindow(floor_period(start, "day").date(), ceil_period(end, "day").date())
 
 
 def period_window(call: Call, run_start: datetime) -> PeriodWindow:
@@ -74,7 +73,7 @@ def period_window(call: Call, run_start: datetime) -> PeriodWindow:
     del run_start
     start, end = _asked(call, LATEST)
     length = period_length(call)
-    return PeriodWindow(before(start, length), after(end, length), length)
+    return PeriodWindow(floor_period(start, length), ceil_period(end, length), length)
 
 
 def period_length(call: Call) -> PeriodLength:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -35,6 +37,11 @@ def blank_to_null(text: Column) -> Column:
 def normalised(text: Column) -> Column:
     """The text trimmed of white space and in lower case: how the values of a text domain are compared."""
     return F.lower(F.when(text.rlike(_VISIBLE_AT_BOTH_ENDS), text).otherwise(trimmed(text)))
+
+
+def any_of(conditions: Iterable[Column]) -> Column:
+    """Whether one of the conditions holds; false where there is none."""
+    return reduce(or_, conditions, F.lit(False))
 
 
 def instant(moment: datetime) -> Column:

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructType
 
-from transforms.columns import instant
+from transforms.columns import any_of, instant
 
 AUDIT_COLUMNS = ("calculated_at", "last_calculated", "created_at", "updated_at", "last_updated")
 """The columns that say when a row was written, not what it says."""
@@ -52,7 +52,7 @@ def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataF
         for field in staged.schema.fields
         if field.name not in key
     ]
-    is_different = reduce(lambda a, b: a | b, differences, F.lit(False))
+    is_different = any_of(differences)
     change = (
         F.when(F.col("old").isNull(), NEW)
         .when(F.col("new").isNull(), GONE)

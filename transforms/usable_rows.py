@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType
 
-from transforms.columns import blank_to_null, normalised, seconds_between
+from transforms.columns import any_of, blank_to_null, normalised, seconds_between
+from transforms.combine import union_all
 from transforms.payloads import group_id, latency_ms, with_payload_object
 from transforms.people import person
 
@@ -186,7 +186,7 @@ def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     ]
     # Grouped by one number, and numbers only: what passes over every row of every source must be narrow.
     copied = (
-        reduce(lambda a, b: a.unionByName(b), hashes)
+        union_all(hashes)
         .groupBy("key_hash")
         .agg(F.count("*").alias("copies"), F.max("source_number").alias("source_number"))
         .where(F.col("copies") > 1)
@@ -286,7 +286,7 @@ def _is_out_of_range(measure: Measure, data_type: DataType) -> Column:
     if isinstance(data_type, FloatType | DoubleType):
         # Spark's NaN is greater than every number: it is out of every range, but one that ends at infinity.
         bounds.append(F.isnan(value) | (F.abs(value) == float("inf")))
-    return reduce(lambda a, b: a | b, [bound for bound in bounds if bound is not None])
+    return any_of(bound for bound in bounds if bound is not None)
 
 
 def _is_foreign(dimension: Dimension) -> Column:
@@ -342,7 +342,7 @@ def facts(
     is_rejected = F.col("rejected_because").isNotNull()
     may_be_rejected = is_rejected | F.col("copy").isNotNull()
     violations = _violations(rows, measures, dimensions)
-    is_violated = reduce(lambda a, b: a | b, violations.values(), F.lit(False))
+    is_violated = any_of(violations.values())
     # Names are made only for the few rows that need them.
     names = F.array_compact(F.array(*[F.when(is_broken, name) for name, is_broken in violations.items()]))
     clean = _cleaned(rows, measures, dimensions)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
-from functools import reduce
 from itertools import pairwise
 from typing import Literal, TypeVar, get_args
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from transforms.columns import hour_of, instant
+from transforms.columns import any_of, hour_of, instant
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 """Where history begins for a run that covers all of it: a Monday, and the first of a month."""
@@ -46,6 +45,16 @@ def _selected(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K,
     return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_SELECTED else None
 
 
+def floor_hour(moment: datetime) -> datetime:
+    """The start of the hour that holds the moment."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def ceil_hour(moment: datetime) -> datetime:
+    """The moment, or the start of the next hour where it is not on the hour."""
+    return floor_hour(moment) if moment == floor_hour(moment) else floor_hour(moment) + timedelta(hours=1)
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), timezone.utc)
 
@@ -72,15 +81,14 @@ class HourWindow:
         """The window of these hours."""
         return cls(*_selected(hours, lambda hour: hour + timedelta(hours=1)))
 
-    def before(self, number: int) -> HourWindow:
+    def shifted_back(self, number: int) -> HourWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         return HourWindow(_earlier(self.start, shift), _earlier(self.end, shift))
 
     def until(self, run_start: datetime) -> HourWindow:
         """The window without the hours that had not begun before the run started."""
-        hour = run_start.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
-        first_unbegun = hour if hour == run_start else hour + timedelta(hours=1)
+        first_unbegun = ceil_hour(run_start.astimezone(timezone.utc))
         return replace(self, end=max(self.start, min(self.end, first_unbegun)))
 
     def contains(self, moment: Column) -> Column:
@@ -93,10 +101,7 @@ class HourWindow:
     def may_contain(self, moment: Column, hours_before: int) -> Column:
         """Whether the moment is in one of the hours, or at most so many hours before it."""
         stretches = self._stretches(timedelta(hours=hours_before))
-        return reduce(
-            lambda a, b: a | b,
-            [(moment >= instant(start)) & (moment < instant(end)) for start, end in stretches],
-        )
+        return any_of((moment >= instant(start)) & (moment < instant(end)) for start, end in stretches)
 
     def _stretches(self, before: timedelta) -> list[tuple[datetime, datetime]]:
         """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
@@ -133,7 +138,7 @@ class DateWindow:
         """The window of these dates."""
         return cls(*_selected(dates, lambda day: day + timedelta(days=1)))
 
-    def before(self, number: int) -> DateWindow:
+    def shifted_back(self, number: int) -> DateWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         start, end = (_earlier(_midnight(day), shift).date() for day in (self.start, self.end))
@@ -169,7 +174,7 @@ class PeriodWindow:
         start, end, selected = _selected(starts, lambda first: ceil_period(first + timedelta(microseconds=1), length))
         return cls(start, end, length, selected)
 
-    def before(self, number: int) -> PeriodWindow:
+    def shifted_back(self, number: int) -> PeriodWindow:
         """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
         if self.length == "month":
             months = ((self.end.year - self.start.year) * 12 + self.end.month - self.start.month) * number

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import HOUR_IN_MICROS, session_ends, totals_of
 from transforms.columns import normalised
+from transforms.combine import union_all
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow
 
@@ -103,4 +103,4 @@ def source_totals(
         ),
         totals_of(transcriptions, {"total_transcription_minutes": F.sum("seconds") / 60}),
     ]
-    return reduce(lambda a, b: a.unionByName(b), totals)
+    return union_all(totals)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import session_ends, totals_of
 from transforms.columns import normalised
+from transforms.combine import union_all
 from transforms.local_dates import known_zone, local_date
 from transforms.metric_settings import MetricSettings
 from transforms.windows import DateWindow
@@ -74,4 +74,4 @@ def source_totals(
         totals_of(ready.join(in_dates, "session_id", how="left_semi"), {"total_leader_ready_events": F.count("*")}),
         totals_of(final.join(in_dates, "session_id", how="left_semi"), {"final_transcriptions": F.count("*")}),
     ]
-    return reduce(lambda a, b: a.unionByName(b), totals)
+    return union_all(totals)

@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import normalised
+from transforms.combine import union_all
 
 HOUR_IN_MICROS = 3_600_000_000
 
@@ -43,7 +44,7 @@ def session_ends(sessions: DataFrame, events: DataFrame, max_session_hours: int,
         F.when(event_type == "ended", F.col("event_time")).alias("ended_at"),
     )
     spans = (
-        of_sessions.unionByName(of_events, allowMissingColumns=True)
+        union_all((of_sessions, of_events))
         .groupBy("session_id")
         .agg(
             F.max("is_session").alias("is_session"),

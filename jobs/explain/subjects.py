@@ -15,8 +15,9 @@ from jobs import dashboard_metrics_hourly, teacher_analytics_summary
 from jobs.errors import UsageError
 from jobs.rollup import Rollup, Usable
 from jobs.teacher_prompt_effectiveness import rollup_by
-from jobs.windows import floor_hour, read_instant
+from jobs.windows import read_instant
 from transforms.columns import blank_to_null, instant, normalised
+from transforms.combine import union_all
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
 from transforms.evidence.days import FACTS as FACTS_OF_DAYS
 from transforms.evidence.days import evidence_of_day
@@ -28,7 +29,15 @@ from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
 from transforms.usable_rows import EVENTS, PARTICIPANTS, PROMPTS, RULES, SESSIONS, TEACHERS
-from transforms.windows import PERIOD_LENGTHS, DateWindow, HourWindow, PeriodLength, PeriodWindow, floor_period
+from transforms.windows import (
+    PERIOD_LENGTHS,
+    DateWindow,
+    HourWindow,
+    PeriodLength,
+    PeriodWindow,
+    floor_hour,
+    floor_period,
+)
 
 MISSING = ("-", "null")
 """What a part of a key that is missing is written as."""
@@ -206,11 +215,9 @@ class DayOfTeacher:
             .join(own_sessions, "session_id", how="left_semi")
             .select("session_id"),
         ]
-        union_all = found[0]
-        for sessions in found[1:]:
-            union_all = union_all.unionByName(sessions)
         return (
-            union_all.where(F.col("session_id").isNotNull())
+            union_all(found)
+            .where(F.col("session_id").isNotNull())
             .distinct()
             .join(own_sessions.withColumn("is_close", F.lit(True)), "session_id", how="left")
             .select("session_id", F.coalesce("is_close", F.lit(False)).alias("is_close"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -24,6 +23,7 @@ from jobs.lake import CHANGE_TYPE, Lake, instant_of
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
+from transforms.columns import any_of
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
@@ -65,7 +65,7 @@ def _published_keys(lake: Lake, rollup: Rollup[W], windows: Collection[tuple[str
         rows = lake.latest(table).where(rollup.among)
         column = F.col(rollup.window_column)
         bounds = [[F.lit(bound).cast(rows.schema[rollup.window_column].dataType) for bound in w] for w in windows]
-        is_in_any = reduce(lambda a, b: a | b, [(column >= start) & (column < end) for start, end in bounds])
+        is_in_any = any_of((column >= start) & (column < end) for start, end in bounds)
         keys |= _keys(rows.where(is_in_any), rollup.window_column)
     return keys
 

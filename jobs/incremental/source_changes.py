@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -17,7 +16,7 @@ from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Versions, Watermark
 from jobs.staging import Staging
-from transforms.columns import blank_to_null, instant
+from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all
 from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 
@@ -73,7 +72,7 @@ def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     """The rows that say that they are as young, where no feed tells."""
     names = ("created_at", "updated_at", RULES[source].placed_by)
     is_young = [F.coalesce(F.col(n) >= instant(since), F.lit(False)) for n in rows.columns if n in names]
-    return rows.where(reduce(lambda a, b: a | b, is_young))
+    return rows.where(any_of(is_young))
 
 
 def _as(change: str, rows: DataFrame) -> DataFrame:

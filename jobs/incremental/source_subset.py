@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -27,7 +26,7 @@ from jobs.incremental.source_changes import (
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import facts_of_rows, is_large, raw_rows, sizes_of
 from jobs.staging import Staging
-from transforms.columns import blank_to_null
+from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
 from transforms.usable_rows import PROMPTS, RULES, SESSIONS, TEACHERS, key_hash, usable
 
@@ -57,7 +56,7 @@ class SourceSubset:
 def _may_affect(rows: DataFrame, source: str, may_affect: WindowFilter) -> Column:
     """Whether any time that metrics read of the row is near."""
     moments = [f.name for f in rows.schema if f.name in RULES[source].metric_columns and f.dataType == TimestampType()]
-    return reduce(lambda a, b: a | b, (may_affect(F.col(name)) for name in moments), F.lit(False))
+    return any_of(may_affect(F.col(name)) for name in moments)
 
 
 def _keys_in(

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from functools import reduce
 from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame, Window
@@ -21,6 +20,7 @@ from jobs import quarantine, run_log, verdicts
 from jobs.errors import UsageError
 from jobs.lake import Lake
 from transforms.columns import instant, percentage
+from transforms.combine import union_all
 from transforms.student_t import student_t_95
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
 from transforms.usable_rows import RULES
@@ -448,7 +448,7 @@ class Reader:
             )
         if not frames:
             return {}
-        found = reduce(lambda a, b: a.unionByName(b), frames).collect()
+        found = union_all(frames).collect()
         return {row["source"]: (row["newest"], row["in_future"]) for row in found}
 
     def _versions_read(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.sample.people import SUBJECTS, Scale, given_name, school_number, school_zone
 from jobs.sample.randomness import Dice, after, key, numbered, score, shaped
+from transforms.combine import union_all
 
 SENTENCES = (
     "I think the second answer fits better.",
@@ -307,7 +308,7 @@ def session_events(sessions: DataFrame, groups: DataFrame, stays: DataFrame, dic
     life = _events(recorded, (), {"configured": "configured", "started": "start", "ended": "end"})
     ready = _events(groups, ("g",), {"leader_ready": "ready"})
     moves = _events(stays, ("g", "seat", "stay"), {"member_join": "joined", "member_leave": "left_early"})
-    events = life.unionByName(ready, allowMissingColumns=True).unionByName(moves, allowMissingColumns=True)
+    events = union_all((life, ready, moves))
     numbers = (f"coalesce({number}, 0)" for number in ("g", "seat", "stay"))
     delay = dice.unit("latency", "n", *numbers, "hash(event_type)")
     payload = F.struct(

@@ -130,18 +130,20 @@ def test_a_period_is_a_day_an_iso_week_or_a_month(
 
 
 def test_the_windows_before_have_the_same_length_and_end_where_history_begins() -> None:
-    assert WINDOW.before(2) == HourWindow(at(0), at(4))
-    assert DateWindow(date(2025, 9, 8), date(2025, 9, 15)).before(3) == DateWindow(date(2025, 8, 18), date(2025, 8, 25))
+    assert WINDOW.shifted_back(2) == HourWindow(at(0), at(4))
+    assert DateWindow(date(2025, 9, 8), date(2025, 9, 15)).shifted_back(3) == DateWindow(
+        date(2025, 8, 18), date(2025, 8, 25)
+    )
     months = PeriodWindow(day("2025-03-01"), day("2025-05-01"), "month")
-    assert months.before(1) == PeriodWindow(day("2025-01-01"), day("2025-03-01"), "month")
-    assert months.before(2) == PeriodWindow(day("2024-11-01"), day("2025-01-01"), "month")
+    assert months.shifted_back(1) == PeriodWindow(day("2025-01-01"), day("2025-03-01"), "month")
+    assert months.shifted_back(2) == PeriodWindow(day("2024-11-01"), day("2025-01-01"), "month")
     weeks = PeriodWindow(day("2025-09-01"), day("2025-09-15"), "week")
-    assert weeks.before(1) == PeriodWindow(day("2025-08-18"), day("2025-09-01"), "week")
+    assert weeks.shifted_back(1) == PeriodWindow(day("2025-08-18"), day("2025-09-01"), "week")
     first = EARLIEST.date()
-    assert DateWindow(date(2025, 9, 1), LATEST.date()).before(4) == DateWindow(first, first)
-    assert HourWindow(EARLIEST, at(8)).before(1) == HourWindow(EARLIEST, EARLIEST)
+    assert DateWindow(date(2025, 9, 1), LATEST.date()).shifted_back(4) == DateWindow(first, first)
+    assert HourWindow(EARLIEST, at(8)).shifted_back(1) == HourWindow(EARLIEST, EARLIEST)
     for length in PERIOD_LENGTHS:
-        assert PeriodWindow(EARLIEST, LATEST, length).before(1).end == EARLIEST == floor_period(EARLIEST, length)
+        assert PeriodWindow(EARLIEST, LATEST, length).shifted_back(1).end == EARLIEST == floor_period(EARLIEST, length)
 
 
 def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
@@ -164,7 +166,7 @@ def test_a_window_of_hours_with_gaps_holds_only_these(table: Table) -> None:
     """)
     assert_values(intervals, window.overlapped_hours(F.col("start"), F.col("end")))
     assert window.until(at(10)) == HourWindow(at(8), at(10), (at(8), at(11)))
-    assert window.before(1) == HourWindow(at(4), at(8))
+    assert window.shifted_back(1) == HourWindow(at(4), at(8))
 
 
 def test_what_reaches_into_hours_begins_at_most_so_long_before_each(table: Table) -> None:

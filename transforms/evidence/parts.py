@@ -7,12 +7,12 @@ What places these rows is found here for all alike: the session, the events that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import normalised
+from transforms.combine import union_all
 from transforms.usable_rows import EVENTS, SESSIONS, TEACHERS
 
 COUNTS, PLACES = "counts", "places"
@@ -119,9 +119,9 @@ def evidence_of(
     its landmarks along, or it would count where it does not.
     """
     sessions = usable[SESSIONS].select(F.col("id").alias("session_id"), F.col("actual_start").alias("session_at"))
-    union_all = reduce(lambda a, b: a.unionByName(b), parts).join(sessions, "session_id", how="left")
+    rows = union_all(parts).join(sessions, "session_id", how="left")
     if EVENTS in usable:
-        union_all = union_all.join(landmark_events(usable[EVENTS]), "session_id", how="left")
+        rows = rows.join(landmark_events(usable[EVENTS]), "session_id", how="left")
 
     def widened(name: str, always: Sequence[str]) -> Column:
         if not always:
@@ -149,10 +149,10 @@ def evidence_of(
         teachers = usable[TEACHERS].select(
             F.col("id").alias("teacher_id"), F.col("id").alias("known_teacher"), F.col("updated_at").alias("teacher_at")
         )
-        union_all = union_all.join(teachers, "teacher_id", how="left")
+        rows = rows.join(teachers, "teacher_id", how="left")
         found.append(row(F.lit(TEACHERS), F.col("known_teacher"), F.col("teacher_at"), places, F.col("columns")))
     return (
-        union_all.select(F.explode(F.array(*found)).alias("found"))
+        rows.select(F.explode(F.array(*found)).alias("found"))
         .select("found.*")
         .where(F.col("id").isNotNull() & (F.size("columns") > 0))
         .groupBy("source", "id", "role")
