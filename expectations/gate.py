@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of a run and the pages that show them."""
+    """What the gate says of a run's rows: all `checks`, and Great Expectations' `results`, which pages are made of."""
 
     checks: tuple[Check, ...]
     results: tuple[ExpectationSuiteValidationResult, ...] = ()

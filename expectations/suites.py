@@ -50,7 +50,7 @@ class AtMost:
 
     @property
     def name(self) -> str:
-        """Of the column that holds by how much they are apart: at least 0 where they order."""
+        """The name of the column that the check is made on: `greater - smaller`, which must be at least 0."""
         return f"{self.greater}_less_{self.smaller}"
 
 

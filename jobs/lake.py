@@ -116,7 +116,7 @@ def _assignments(values: Mapping[str, str]) -> str:
 
 
 class Lake:
-    """Reads, stages and publishes tables. Every read is of one version, every write is one commit."""
+    """Reads, stages and publishes Delta tables: sources and targets as of a version, every write in one commit."""
 
     def __init__(self, spark: SparkSession, storage: Storage) -> None:
         self.spark = spark

@@ -73,7 +73,7 @@ def record(
     """Brings the quarantine up to what a run found in these sources, or in the `subset` of them that it read.
 
     A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
-    Of a row that stands here what a run that began later has said holds: runs of several jobs, and backfills, may
+    Rows that a run which began later has updated are left as they are: runs of several jobs, and backfills, may
     overlap.
     """
     rejected = rejected_rows(findings, run_id, run_start)

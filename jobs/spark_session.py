@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def is_started_by_spark() -> bool:
 
 
 def open_session(application: str) -> SparkSession:
-    """The session of this process, in UTC.
+    """The session of this process, whose SQL is in UTC; the process keeps its own zone.
 
     Raises `UsageError` where Java is missing or too old, where Spark cannot start (no network and no cached Delta jar)
     or where `spark-submit` was called without Delta.
@@ -84,9 +83,6 @@ def open_session(application: str) -> SparkSession:
     session.conf.set("spark.sql.session.timeZone", "UTC")
     with suppress(Exception):  # a platform that lets nobody set this refuses a payload that names a member twice
         session.conf.set("spark.sql.variant.allowDuplicateKeys", "true")
-    # Collected timestamps come in the zone of this process.
-    os.environ["TZ"] = "UTC"
-    time.tzset()
     return session
 
 

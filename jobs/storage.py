@@ -33,7 +33,11 @@ sooner sorted and joined in one task than that is begun.
 
 
 def _host() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    try:
+        numbered_in = os.readlink("/proc/self/ns/pid")  # containers of one host name may number their processes anew
+    except OSError:
+        numbered_in = ""
+    return f"{zlib.crc32((socket.gethostname() + numbered_in).encode()):08x}"
 
 
 def this_process() -> str:

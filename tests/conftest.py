@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session that conf/spark.properties describes, but for what tests/spark.properties says otherwise."""
     combined = combined_properties(tmp_path_factory.mktemp("conf") / "spark.properties")
     os.environ["TZ"] = "America/New_York"  # a driver's own zone must never show in a result
+    time.tzset()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_session, "properties_file", lambda: combined)
         session = spark_session.open_session("tests")

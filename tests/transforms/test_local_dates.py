@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -9,6 +11,11 @@ from pyspark.sql import functions as F
 from tests.conftest import Table
 from tests.transforms.assertions import assert_values
 from transforms.local_dates import known_zone, local_date
+
+
+def test_the_driver_has_another_zone_here(spark: SparkSession) -> None:
+    """So that a timestamp which is collected as such, in the driver's zone, fails tests; a session leaves it alone."""
+    assert time.tzname == ("EST", "EDT")
 
 
 def test_a_zone_is_known_by_its_exact_iana_name_with_a_slash(table: Table) -> None:
