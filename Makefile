@@ -64,7 +64,7 @@ TESTED_WITH := $(if $(CLASSWAVES_NO_BROWSER),setup,browser)
 test: $(TESTED_WITH) ## Run the tests, with the coverage that they must reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-long: setup ## Run the tests that take an hour
+test-long: setup ## Run the tests that take hours
 	$(BIN)/python -m pytest --no-cov -m long -n 2 --durations=20
 
 # SIZES are numbers of sessions; BENCH takes further options of benchmarks.run: --skew, --days 90, --repeats 5, --new-hour, --work DIR.
