@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         sentence = ONE_PLACE if "not allowed with argument" in message else f"{message[0].upper()}{message[1:]}."
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
-            near = difflib.get_close_matches(unknown[1], [*self._option_string_actions, *self.also], n=1)
+            near = difflib.get_close_matches(unknown[1], [*self._option_string_actions, *self.also], n=1, cutoff=0.75)
             sentence += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
         raise UsageError(sentence)
 

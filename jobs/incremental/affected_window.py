@@ -20,6 +20,7 @@ from jobs import sources
 from jobs.incremental.source_changes import SourceChanges, before_and_after, session_of
 from jobs.incremental.source_subset import rows_for_changes
 from jobs.lake import CHANGE_TYPE, Lake, instant_of
+from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
@@ -36,6 +37,10 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
         sessions, "session_id", how="left_anti"
     )
     purged = {row["source"] for row in not_followed.select("source").distinct().collect()}
+    if purged:
+        log.info(
+            "rows that were only deleted are not followed: what was published of them stays", sources=sorted(purged)
+        )
 
     def relevant(source: str, changes: DataFrame) -> DataFrame:
         ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_followed"))

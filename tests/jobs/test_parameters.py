@@ -40,7 +40,7 @@ def test_an_empty_parameter_is_not_given(job: Job[Any], arguments: list[str], ca
     ("arguments", "sentence"),
     [
         (["--allow_empty=yes"], "Argument --allow-empty/--allow_empty: true or false is expected: 'yes'."),
-        (["--period="], "Unrecognized arguments: --period=. Did you mean --end?"),
+        (["--period="], "Unrecognized arguments: --period=. dashboard_metrics_hourly --help says what there is."),
         (["--colour="], "Unrecognized arguments: --colour=. dashboard_metrics_hourly --help says what there is."),
     ],
 )
