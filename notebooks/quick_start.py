@@ -5,8 +5,8 @@
 #
 # A job on a small lakehouse of invented schools: make the sources, run the job, look at what it made and at what it
 # rejected. It is the same as the five minutes of docs/index.md, in Python. Open it in Jupyter with jupytext. On
-# Databricks it needs a Git folder of this repository and compute that has the package's requirements; set `LAKEHOUSE` to
-# None there to work in a catalog.
+# Databricks it needs a Git folder of this repository and compute that has the package's requirements; there, set
+# `LAKEHOUSE` to None to work in a catalog.
 
 # %%
 import tempfile

@@ -672,4 +672,4 @@ def page(report: Report) -> str:
 
 
 def _file(name: str) -> str:
-    return files("jobs").joinpath(name).read_text(encoding="utf-8")
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

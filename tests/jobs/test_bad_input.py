@@ -144,7 +144,7 @@ def test_what_only_looks_needs_no_folder_that_can_be_written(
     for arguments in (["show", HOURLY], ["quarantine"], ["report", "--out", str(tmp_path / "report.html")]):
         monkeypatch.setattr("sys.argv", ["classwaves", *arguments, "--lakehouse", str(tmp_path)])
         assert status_of(cli.main) == 2
-        assert "There is no table" in capsys.readouterr().err.strip().splitlines()[-1]
+        assert " yet: run " in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
@@ -358,7 +358,7 @@ def test_a_wrong_command_ends_with_2_and_suggests(
 
 
 def test_a_command_that_is_interrupted_does_not_end_with_0(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "open_lake", interrupted)

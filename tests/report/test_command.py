@@ -151,7 +151,7 @@ def test_the_command_writes_the_page(lake, tmp_path):
     ],
 )
 def test_a_wrong_call_is_refused_before_spark_starts(monkeypatch, options, sentence):
-    monkeypatch.setattr(cli, "open_lake", lambda *_: pytest.fail("Spark would start"))
+    monkeypatch.setattr(cli, "open_lake", lambda *_, **__: pytest.fail("Spark would start"))
     done = CliRunner().invoke(cli.app, ["report", "--lakehouse", "x", "--out", "report.html", *options])
     assert isinstance(done.exception, UsageError)
     assert str(done.exception) == sentence
