@@ -1,1 +1,1 @@
-"""The jobs: one module per rollup, the life cycle that they share, the lake, the command line."""
+"""The jobs: one module per rollup, the pipeline that they share, the lake, the command line."""

@@ -177,7 +177,7 @@ class Execution(Generic[W]):
         Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
         whatever else went wrong; ledger and log of runs say so in each case, once they exist.
         """
-        # Until a run over what is new knows its window it has no row in the ledger.
+        # Until an incremental run knows its window it has no row in the ledger.
         entry = None if self._mode.is_incremental else self._entry(window)
         pinned = _Pinned({}, {}, None)
         try:

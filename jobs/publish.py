@@ -102,7 +102,7 @@ def publish(
 ) -> Changes:
     """Writes the rows in one commit; none where nothing changed.
 
-    `since` is the table's version when the run began; `watermark`, of a run over what is new, where that begins. Raises
+    `since` is the table's version when the run began; `watermark`, of an incremental run, where that begins. Raises
     `SupersededError` where what was written since has to be known by whoever writes on top of it.
     """
     table = replacement.contract.table

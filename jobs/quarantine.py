@@ -49,7 +49,7 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
 def _no_longer_rejected(
     lake: Lake, rejected: DataFrame, subset: SourceSubset, run_id: str, run_start: datetime
 ) -> DataFrame:
-    """The rows of the quarantine that stand for rows that were looked at and are not rejected, as resolved."""
+    """The rows of the quarantine that stand for rows that were read and are not rejected, as resolved."""
     source = F.regexp_replace("source_table", "^classwaves\\.", "")
     still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source)
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))

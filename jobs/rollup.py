@@ -1,4 +1,4 @@
-"""What a rollup is: a declaration that the life cycle of a run carries out."""
+"""What a rollup is: a declaration that the pipeline of a run carries out."""
 
 from __future__ import annotations
 

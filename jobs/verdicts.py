@@ -86,7 +86,7 @@ def verdict_on(
 
 
 def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
-    """Of the rows looked at, how many of each source were rejected, by reason, and values null, by column."""
+    """Of the rows read, how many of each source were rejected, by reason, and values null, by column."""
     by_reason = (
         found.where(F.col("reason").isNotNull())
         .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))

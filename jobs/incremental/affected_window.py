@@ -1,9 +1,9 @@
-"""What is new since a rollup last followed its sources: which of its hours, dates or periods a run has to make anew.
+"""The affected window: which hours, dates or periods of a rollup an incremental run has to make anew.
 
 A changed row can count elsewhere than before, and move others with it: a late `ended` event closes its session, a
-session that arrives places all facts that waited for it. So what is looked at are sessions: those that a new or changed
-row belongs to, now or at the versions followed before. The rollup's own transform, over the rows of these sessions
-alone, says where they counted then and where they count now.
+session that arrives places all facts that waited for it. So the unit is the session: those that a new or changed row
+belongs to, now, at the watermark, or at versions that rows were published from since. The rollup's own transform, over
+the rows of these sessions alone, says where they counted then and where they count now.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from transforms.columns import any_of
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
-    """Per source its changes, without the deletion of rows that nothing else touches: a purge is not followed.
+    """Per source its changes, without the deletion of rows that no other change affects: a purge is not followed.
 
-    `sessions` are those that are touched: where they were before is told by their deleted rows, too.
+    `sessions` are those that are affected: where they were before is told by their deleted rows, too.
     """
     deleted = changed.keyed.where(F.col(CHANGE_TYPE) == "delete")
     not_followed = deleted.join(changed.ids, ["source", "id"], how="left_anti").join(
@@ -85,18 +85,18 @@ def affected_window(
     run_start: datetime,
     settings: Settings,
 ) -> W | None:
-    """The hours, dates or periods that new and changed rows touch, and those that time completed; None for none.
+    """The hours, dates or periods that changed rows affect, and those that time completed; None for none.
 
     `everything` is the window of all history, `versions` what the run has pinned.
     """
     keys: set[Any] = set()
     if changed.rows:
         with Staging(lake, f"{run_id}.news", run_start) as staging:
-            touched, sessions = rows_for_changes(lake, staging, versions, changed)
+            affected, sessions = rows_for_changes(lake, staging, versions, changed)
             changes = _without_purges(changed, sessions)
             rows = {
                 source: before_and_after(found, changes.get(source), changed.versions_of(source))
-                for source, found in touched.rows.items()
+                for source, found in affected.rows.items()
             }
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)

@@ -1,4 +1,4 @@
-"""The rows of the sources that a run over what is new looks at, instead of all.
+"""The subset of the sources' rows that an incremental run reads, instead of all.
 
 They are found by their keys. Narrow scans tell the keys of the rows that matter, and when the rows of these keys were
 made; then the rows of that time are read that have one of the keys. So no older or newer copy of a row is missed,
@@ -176,12 +176,12 @@ def rows_for_changes(
         keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
         return keys, staging.write(f"locations{name}", union_all(_locations(lake, versions, s, keys) for s in some))
 
-    sessions = staging.write("touched", _that_are(lake, versions, changed, found))
+    sessions = staging.write("affected_sessions", _that_are(lake, versions, changed, found))
     keys, locations = keys_and_locations(sessions, "")
     of_same_key = locations.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
     if not (too := _that_are(lake, versions, changed, [others])).isEmpty():
-        sessions = staging.write("touched_too", sessions.unionByName(too))
+        sessions = staging.write("affected_sessions_too", sessions.unionByName(too))
         keys, locations = keys_and_locations(sessions, "_too")
     return _subset(lake, versions, keys, locations, some, (TEACHERS,)), sessions
 

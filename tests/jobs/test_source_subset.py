@@ -1,4 +1,4 @@
-"""Which rows of the sources a run over what is new looks at."""
+"""Which rows of the sources an incremental run reads."""
 
 from __future__ import annotations
 
