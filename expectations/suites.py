@@ -24,7 +24,7 @@ NUMERIC = ("int", "bigint", "double", "float")
 
 @dataclass(frozen=True)
 class Range:
-    """The half-open range `[start, end)` that a column's values must be in, and the picked ones of it: a window."""
+    """The half-open range `[start, end)` that a column's values must be in, and the selected ones of it: a window."""
 
     column: str
     start: datetime | date

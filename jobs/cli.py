@@ -359,10 +359,11 @@ def report(
         html = page(found)
     try:
         # Beside it first: the page of before is not lost to a disk that is full.
-        half = out.with_name(f".{out.name}.{os.getpid()}")
+        file = out.resolve()
+        half = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             half.write_text(html, encoding="utf-8")
-            half.replace(out)
+            half.replace(file)
         finally:
             half.unlink(missing_ok=True)
     except OSError as error:

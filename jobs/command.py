@@ -222,6 +222,15 @@ def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name:
     return sentence_on(outcome, is_dry=call.dry_run)
 
 
+def _answer_on(error: Exception) -> tuple[str, int]:
+    """The last line and the exit status of a command that ended with the error."""
+    failure = explained(error)
+    if isinstance(failure, JobError):
+        return str(failure), failure.exit_code
+    log.error("unexpected", exc_info=error)
+    return f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+
+
 def exit_status_of(work: Callable[[], str | None]) -> int:
     """Does the work and returns its exit status; the last line on stderr says why, in the sentence of the work.
 
@@ -231,20 +240,13 @@ def exit_status_of(work: Callable[[], str | None]) -> int:
     try:
         sentence, status = work(), 0
         sys.stdout.flush()
-    except JobError as error:
-        sentence, status = str(error), error.exit_code
     except BrokenPipeError as error:
         # Whoever reads along, `head` say, has seen enough. What is left goes nowhere: else Python would raise it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        failure = error.__context__  # what a command shows when it has failed may be what nobody reads
-        sentence, status = (str(failure), failure.exit_code) if isinstance(failure, JobError) else (None, 0)
+        failed = error.__context__  # what a command shows when it has failed may be what nobody reads
+        sentence, status = _answer_on(failed) if isinstance(failed, Exception) else (None, 0)
     except Exception as error:
-        failure = explained(error)
-        if isinstance(failure, JobError):
-            sentence, status = str(failure), failure.exit_code
-        else:
-            log.error("unexpected", exc_info=True)
-            sentence, status = f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+        sentence, status = _answer_on(error)
     if sentence:
         say(" ".join(sentence.split()))
     return status

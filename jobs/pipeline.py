@@ -254,7 +254,7 @@ class Execution(Generic[W]):
     def _affected(self, window: W, pinned: _Pinned, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the time gone by touch; None where they touch none."""
         run = self._run
-        news = affected_window(
+        affected = affected_window(
             self._lake,
             self._rollup,
             window,
@@ -264,9 +264,11 @@ class Execution(Generic[W]):
             run.run_start,
             self._settings,
         )
-        if news is not None:
-            log.info("what is new", start=str(news.start), end=str(news.end), selected=len(news.selected or ()))
-        return news
+        if affected is not None:
+            log.info(
+                "what is new", start=str(affected.start), end=str(affected.end), selected=len(affected.selected or ())
+            )
+        return affected
 
     def _unaffected(self, pinned: _Pinned, changed: SourceChanges, staging: Staging) -> Outcome:
         """The run has done its work, which who watches the schedule must see: over an empty window, at its start.

@@ -46,6 +46,12 @@ class RunWindow(Protocol):
     def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
 
+    def starts_between(self, start: str, end: str) -> Sequence[datetime | date]:
+        """The starts of its hours, dates or periods from `start` (ISO 8601) to before `end`.
+
+        Of more than a window may select the first ones and the last: a window of these is of all in between.
+        """
+
     def shifted_back(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""
 

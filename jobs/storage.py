@@ -1,6 +1,6 @@
-"""Places that a lake can be in: a local folder, or a catalog. What differs between them is here, and nothing else.
+"""Where a lake is stored: a local folder, or a catalog. What differs between them is here, and nothing else.
 
-For a local lakehouse the two-part names are attached to the folders when a run needs them; the files are the truth.
+For a local lakehouse the two-part names are registered for the folders when a run needs them; the files are the truth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from expectations.literals import sql_text
 from jobs.errors import UsageError
 
-_ATTACHED_FOLDER = "spark.classwaves.attached_lakehouse"
+_REGISTERED_FOLDER = "spark.classwaves.registered_lakehouse"
 
 _SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
 _ADAPTIVE = "spark.sql.adaptive.enabled"
@@ -148,23 +148,23 @@ class LocalFolder:
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Registers the folders of existing tables in the session's in-memory catalog."""
-        self._detach_other_folder(spark)
+        self._forget_other_folder(spark)
         for table in tables:
             if self.exists(spark, table):
                 create_schema(spark, self, table)
                 spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta{location_clause(self, table)}")
 
-    def _detach_other_folder(self, spark: SparkSession) -> None:
-        attached = spark.conf.get(_ATTACHED_FOLDER, None)
-        if attached == str(self.folder):
+    def _forget_other_folder(self, spark: SparkSession) -> None:
+        registered = spark.conf.get(_REGISTERED_FOLDER, None)
+        if registered == str(self.folder):
             return
-        if attached is not None:
+        if registered is not None:
             # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
             for schema in spark.catalog.listDatabases():
                 for table in spark.catalog.listTables(schema.name):
                     if table.tableType == "EXTERNAL":
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
-        spark.conf.set(_ATTACHED_FOLDER, str(self.folder))
+        spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
         """By settings for few rows, and for many by those that the session had at first, with adaptive planning."""

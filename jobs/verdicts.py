@@ -34,7 +34,7 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
         counts.append(F.count_if(F.expr(rollup.condition(window.shifted_back(number)))).alias(f"before_{number}"))
     row = lake.latest(canonical).agg(*counts).collect()[0]
     past = [row[f"before_{number}"] for number in range(1, BASELINE_WINDOWS + 1)]
-    # Picked hours are not comparable with all hours before them.
+    # Selected hours are not comparable with all hours before them.
     is_comparable = window.selected is None and all(past)
     return Volume(row["now"], sum(past) / len(past) if is_comparable else None)
 

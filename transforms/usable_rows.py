@@ -330,7 +330,7 @@ def facts(
     dimensions: Iterable[Dimension],
     also: Iterable[str] = (),
 ) -> DataFrame:
-    """One row per row of a classified source: its clean `metric_columns` (and `also`), and what is wrong with it.
+    """One row per row `with_rejection_reasons`: its clean `metric_columns` (and `also`), and what is wrong with it.
 
     `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
     the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,

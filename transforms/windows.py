@@ -27,9 +27,9 @@ _WIDEST_OFFSET = timedelta(days=1)
 
 
 MAX_SELECTED = 5000
-"""A window that picks more hours, dates or periods than this takes all between the first and the last.
+"""A window that selects more hours, dates or periods than this takes all between the first and the last.
 
-Those in between are made anew, of what their sources still hold; each picked one costs a run about 16 ms.
+Those in between are made anew, of what their sources still hold; each selected one costs a run about 16 ms.
 """
 
 MAX_STRETCHES = 20
@@ -43,6 +43,17 @@ def _selected(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K,
     found = sorted(set(keys))
     has_gaps = any(step(key) < following for key, following in pairwise(found))
     return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_SELECTED else None
+
+
+def _starts(start: K, end: K, step: Callable[[K], K], last: K) -> list[K]:
+    """The starts from one to before another; of more than `MAX_SELECTED` the first ones and the last."""
+    found: list[K] = []
+    while start < end and len(found) <= MAX_SELECTED:
+        found.append(start)
+        start = step(start)
+    if start < end:
+        found.append(last)
+    return found
 
 
 def floor_hour(moment: datetime) -> datetime:
@@ -85,6 +96,12 @@ class HourWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         return HourWindow(_earlier(self.start, shift), _earlier(self.end, shift))
+
+    def starts_between(self, start: str, end: str) -> list[datetime]:
+        """The window's hours in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
+        first, stop = max(datetime.fromisoformat(start), self.start), min(datetime.fromisoformat(end), self.end)
+        hour = timedelta(hours=1)
+        return _starts(first, stop, lambda moment: moment + hour, stop - hour)
 
     def until(self, run_start: datetime) -> HourWindow:
         """The window without the hours that had not begun before the run started."""
@@ -144,6 +161,12 @@ class DateWindow:
         start, end = (_earlier(_midnight(day), shift).date() for day in (self.start, self.end))
         return DateWindow(start, end)
 
+    def starts_between(self, start: str, end: str) -> list[date]:
+        """The window's dates in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
+        first, stop = max(date.fromisoformat(start), self.start), min(date.fromisoformat(end), self.end)
+        day = timedelta(days=1)
+        return _starts(first, stop, lambda date: date + day, stop - day)
+
     def with_days_before(self, days: int) -> DateWindow:
         """All dates from so many before the window to its end."""
         return DateWindow(self.start - timedelta(days=days), self.end)
@@ -183,6 +206,17 @@ class PeriodWindow:
             shift = (self.end - self.start) * number
             start, end = _earlier(self.start, shift), _earlier(self.end, shift)
         return PeriodWindow(start, end, self.length)
+
+    def starts_between(self, start: str, end: str) -> list[datetime]:
+        """The window's periods in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
+        first, stop = max(datetime.fromisoformat(start), self.start), min(datetime.fromisoformat(end), self.end)
+        a_moment = timedelta(microseconds=1)
+        return _starts(
+            first,
+            stop,
+            lambda moment: ceil_period(moment + a_moment, self.length),
+            floor_period(stop - a_moment, self.length),
+        )
 
     def contains(self, moment: Column) -> Column:
         """Whether the moment is in one of the periods."""

@@ -8,7 +8,7 @@ the rows of these sessions alone, says where they counted then and where they co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,6 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
-from transforms.columns import any_of
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
@@ -43,12 +42,12 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
         )
 
     def relevant(source: str, changes: DataFrame) -> DataFrame:
-        ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_followed"))
+        ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_changed"))
         placed = changes.withColumn("placed_in", session_of(source, changes.columns)).join(ids, "id", how="left")
         of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_affected"))
         return (
             placed.join(of_sessions, "placed_in", how="left")
-            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_followed") | F.col("is_affected"))
+            .where((F.col(CHANGE_TYPE) != "delete") | F.col("is_changed") | F.col("is_affected"))
             .select(*changes.columns)
         )
 
@@ -61,18 +60,6 @@ def _keys(rows: DataFrame, column: str) -> set[Any]:
         return {row[column] for row in rows.select(column).distinct().collect()}
     micros = rows.select(F.unix_micros(column).alias(column)).distinct().collect()
     return {instant_of(row[column]) for row in micros}
-
-
-def _published_keys(lake: Lake, rollup: Rollup[W], windows: Collection[tuple[str, str]]) -> set[Any]:
-    """The values of the window's column that the targets hold rows of in these windows."""
-    keys: set[Any] = set()
-    for table in rollup.targets if windows else ():
-        rows = lake.latest(table).where(rollup.among)
-        column = F.col(rollup.window_column)
-        bounds = [[F.lit(bound).cast(rows.schema[rollup.window_column].dataType) for bound in w] for w in windows]
-        is_in_any = any_of((column >= start) & (column < end) for start, end in bounds)
-        keys |= _keys(rows.where(is_in_any), rollup.window_column)
-    return keys
 
 
 def affected_window(
@@ -91,7 +78,7 @@ def affected_window(
     """
     keys: set[Any] = set()
     if changed.rows:
-        with Staging(lake, f"{run_id}.news", run_start) as staging:
+        with Staging(lake, f"{run_id}.affected", run_start) as staging:
             affected, sessions = rows_for_changes(lake, staging, versions, changed)
             changes = _without_purges(changed, sessions)
             rows = {
@@ -104,5 +91,6 @@ def affected_window(
             if rollup.also_affected:
                 others = rollup.also_affected(read.sessions, read.usable)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
-        keys |= _published_keys(lake, rollup, changed.unknown_windows)
+        for start, end in changed.unknown_windows:
+            keys |= set(everything.starts_between(start, end))
     return rollup.window_covering(keys, changed.watermark.run_start, run_start)

@@ -170,7 +170,8 @@ def _snapshots(
     """
 
     def of_changed(found: Versions) -> tuple[int, ...]:
-        return tuple(min(found.get(source, -1), versions[source]) for source in changed)
+        earliest = {source: watermark.versions.get(source, -1) for source in changed}
+        return tuple(max(earliest[source], min(found.get(source, -1), versions[source])) for source in changed)
 
     distinct = {of_changed(each.source_versions): each.source_versions for each in published}
     for known in (versions, watermark.versions):

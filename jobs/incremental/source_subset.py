@@ -37,7 +37,7 @@ MAX_SHARE = 0.5
 """Where a greater share of the sessions is needed, all rows are read instead: once, and without a search for them."""
 
 WindowFilter = Callable[[Column], Column]
-"""Whether a moment is near a window: what happens then can count in it, or place a session that does."""
+"""Whether a moment may affect a window: what happens then can count in it, or place a session that does."""
 
 
 @dataclass(frozen=True)

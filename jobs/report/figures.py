@@ -218,8 +218,8 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
     """
     n, own_mean = F.col("data_points"), F.col("avg_effectiveness_score")
     within = (n - 1) * F.pow(F.coalesce("std_dev_effectiveness", F.lit(0.0)), 2)
-    union_all = Window.partitionBy(*by)
-    mean = F.sum(n * own_mean).over(union_all) / F.nullif(F.sum(n).over(union_all).cast("double"), F.lit(0.0))
+    pool = Window.partitionBy(*by)
+    mean = F.sum(n * own_mean).over(pool) / F.nullif(F.sum(n).over(pool).cast("double"), F.lit(0.0))
     spread = F.sqrt(F.sum("within") + F.sum("between")) / F.sqrt(F.nullif(F.sum(n) - 1, F.lit(0)))
     half = student_t_95(F.col("n") - 1) * F.col("spread") / F.sqrt("n")
     is_enough = F.col("n") >= MIN_DATA_POINTS

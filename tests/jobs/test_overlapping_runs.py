@@ -139,7 +139,7 @@ def test_a_second_attempt_calls_nobody_dead(
     assert "the last run of this window died" in "".join(capsys.readouterr())
 
 
-def test_what_an_outrun_attempt_began_the_last_one_settles(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_a_superseded_attempt_began_the_last_one_settles(spark: SparkSession, tmp_path: Path) -> None:
     ledger = Ledger(Lake(spark, LocalFolder(tmp_path)))
     ledger.prepare()
     ledger.begin(Entry("job", EARLY, EARLY))

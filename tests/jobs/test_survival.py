@@ -250,17 +250,17 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
 def test_what_another_run_publishes_while_this_one_pins_stays(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This one has pinned older sources: it is outrun, which is no failure, and starts again."""
+    """This one has pinned older sources: it is superseded, which is no failure, and starts again."""
     pin, changed = sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
 
-    def pin_and_be_outrun(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
+    def pin_and_be_superseded(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
         versions = pin(lake, names)
         monkeypatch.setattr(sources, "pin", pin)
         write_table(lakehouse, SOURCE, changed)
         run(spark, lakehouse, JOB, *WINDOW)
         return versions
 
-    monkeypatch.setattr(sources, "pin", pin_and_be_outrun)
+    monkeypatch.setattr(sources, "pin", pin_and_be_superseded)
     call = Call(lakehouse, None, *WINDOW, period="week")
     begun = Run.begin(JOB.rollup_of(call).job_name)
     assert run_with_retries(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged

@@ -225,3 +225,28 @@ def test_a_window_of_very_many_hours_holds_all_between_them() -> None:
     hours = [EARLIEST + timedelta(hours=2 * n) for n in range(MAX_SELECTED + 1)]
     assert HourWindow.of(hours[:-1]).selected == tuple(hours[:-1])
     assert HourWindow.of(hours) == HourWindow(EARLIEST, hours[-1] + timedelta(hours=1))
+
+
+def test_the_starts_between_two_moments_are_those_of_the_window() -> None:
+    hours = HourWindow(at(2), at(9)).starts_between(at(0).isoformat(), at(4).isoformat())
+    assert hours == [at(2), at(3)]
+    dates = DateWindow(EARLIEST.date(), LATEST.date()).starts_between("2025-08-31", "2025-09-02")
+    assert dates == [date(2025, 8, 31), date(2025, 9, 1)]
+    months = PeriodWindow(EARLIEST, LATEST, "month").starts_between(
+        "2025-02-01T00:00:00+00:00", "2025-04-01T00:00:00+00:00"
+    )
+    assert months == [day("2025-02-01"), day("2025-03-01")]
+    assert HourWindow(at(2), at(9)).starts_between(at(9).isoformat(), at(12).isoformat()) == []
+
+
+def test_of_very_many_starts_the_ends_are_enough_for_a_window_of_all() -> None:
+    everything = HourWindow(EARLIEST, at(9))
+    assert HourWindow.of(everything.starts_between(EARLIEST.isoformat(), LATEST.isoformat())) == everything
+    for window in (DateWindow(EARLIEST.date(), LATEST.date()), PeriodWindow(EARLIEST, LATEST, "day")):
+        span = (window.start.isoformat(), window.end.isoformat())
+        made = (
+            DateWindow.of(window.starts_between(*span))
+            if isinstance(window, DateWindow)
+            else PeriodWindow.of(window.starts_between(*span), "day")
+        )
+        assert (made.start, made.end, made.selected) == (window.start, window.end, None)
