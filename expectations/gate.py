@@ -159,11 +159,11 @@ def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> Exp
 
 
 def _answers(result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind) -> tuple[Check, ...]:
-    exit_status_of = {_identity(r.expectation_config) for r in result.results}
+    answered = {_identity(r.expectation_config) for r in result.results}
     missing = tuple(
         Check(kind, e.configuration.type, _subject(e.configuration.kwargs), "critical", False, detail="no result")
         for e in suite.expectations
-        if _identity(e.configuration) not in exit_status_of
+        if _identity(e.configuration) not in answered
     )
     return (*(_checked(r, kind) for r in result.results), *missing)
 

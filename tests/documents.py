@@ -109,7 +109,7 @@ def make_lakehouse() -> None:
     write_lake(LAKEHOUSE, {table: rows for table, rows in messy_tables(3, sessions=40).items() if table in needed})
 
 
-def run_with_retries(spark: SparkSession, kind: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def carry_out(spark: SparkSession, kind: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command of the command line goes on in this process and its session; the sample is ours, which is smaller."""
     given = re.match(r"((?:[A-Z_]+=\S+ )*)(classwaves .*)", line)
     if kind == "sql":

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from jobs.commands_page import commands_page
 from jobs.registry import JOBS
 from tests.conftest import ROOT
-from tests.documents import LAKEHOUSE, commands, make_lakehouse, run_with_retries, shown, wrong_with
+from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
 from tests.lakehouses import PROMPTS, rows_of
 
 DOCS = ROOT / "docs"
@@ -44,7 +44,7 @@ def test_every_command_and_snippet_of_the_pages_works(
     output: list[tuple[str, str, str]] = []
     for page in PAGES:
         for kind, line in commands(page):
-            run_with_retries(spark, kind, line, monkeypatch)
+            carry_out(spark, kind, line, monkeypatch)
             output.append((page, line, "".join(capsys.readouterr())))
     first, again = (text for page, line, text in output if page == "index.md" and line.startswith("classwaves run"))
     assert f"{len(rows_of(LAKEHOUSE, PROMPTS))} rows new" in first

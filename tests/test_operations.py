@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.conftest import ROOT
-from tests.documents import LAKEHOUSE, commands, make_lakehouse, run_with_retries
+from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse
 from tests.lakehouses import PROMPTS, rows_of, version_of
 
 
@@ -25,7 +25,7 @@ def test_every_command_of_the_document_does_what_it_says(
     outputs: dict[str, str] = {}
     published: list[dict[str, Any]] = []
     for kind, line in lines:
-        run_with_retries(spark, kind, line, monkeypatch)
+        carry_out(spark, kind, line, monkeypatch)
         outputs[line] = "".join(capsys.readouterr())
         if "RESTORE" in line:
             assert rows_of(LAKEHOUSE, PROMPTS) == published

@@ -174,7 +174,7 @@ def collected_locally(rows: DataFrame) -> DataFrame:
 
 
 def _with_copies(rows: DataFrame, candidate_rows: DataFrame) -> DataFrame:
-    """All rows of the keys among the narrowed ones: a copy may lie elsewhere, and be the one that counts."""
+    """All rows of the keys among the candidates: a copy may lie elsewhere, and be the one that counts."""
     keys = candidate_rows.where(blank_to_null(F.col("id")).isNotNull()).select("id").distinct()
     return rows.join(keys, "id", how="left_semi")
 

@@ -135,8 +135,7 @@ def test_the_pages_show_what_failed_and_nothing_personal(broken: Verdict, tmp_pa
     other = first.with_name("analytics.dashboard_metrics_hourly.reconciliation.html").read_text(encoding="utf-8")
     assert "<html" in page
     assert all(
-        output in page
-        for output in ("Failed", "error_rate", "total_groups_less_ready_groups", "1 unexpected values found")
+        text in page for text in ("Failed", "error_rate", "total_groups_less_ready_groups", "1 unexpected values found")
     )
     assert "sessions_active" in other
     assert "unexpected values found" not in other
@@ -254,10 +253,10 @@ def test_no_checks_are_no_verdict(spark: SparkSession) -> None:
 
 def test_only_critical_failures_refuse() -> None:
     passed = Check("expectation", "a", "rows", "critical", True)
-    output = replace(passed, severity="info", success=False)
+    informed = replace(passed, severity="info", success=False)
     warned = replace(passed, severity="warning", success=False)
     refused = replace(passed, success=False)
-    assert not Verdict((passed, output, warned)).refused
-    assert Verdict((passed, output, warned)).warnings == (warned,)
+    assert not Verdict((passed, informed, warned)).refused
+    assert Verdict((passed, informed, warned)).warnings == (warned,)
     assert Verdict((passed, refused)).failures == (refused,)
     assert Verdict((passed, refused)).refused

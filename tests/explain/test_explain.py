@@ -167,15 +167,15 @@ def test_a_changed_number_is_told_with_its_past(
     assert "operational.system_events event-copy" in text.split("Rejected nearby: ")[1]
     assert "!" not in text
 
-    mismatches = json.loads(called(["dashboard_metrics_hourly", *key, "--json", *place], monkeypatch, capsys))
-    assert [table["table"] for table in mismatches] == [HOURLY, "users.dashboard_metrics_hourly"]
-    assert mismatches[0]["columns"]["total_errors"]["value"] == after
-    assert [change["value"] for change in mismatches[0]["columns"]["total_errors"]["changes"]] == [
+    answer = json.loads(called(["dashboard_metrics_hourly", *key, "--json", *place], monkeypatch, capsys))
+    assert [table["table"] for table in answer] == [HOURLY, "users.dashboard_metrics_hourly"]
+    assert answer[0]["columns"]["total_errors"]["value"] == after
+    assert [change["value"] for change in answer[0]["columns"]["total_errors"]["changes"]] == [
         after,
         before["total_errors"],
     ]
     for secret in ("Private words", "student-", "anon-", "some words", "Pupil", "example.org"):
-        assert secret not in json.dumps(mismatches) + text
+        assert secret not in json.dumps(answer) + text
 
 
 @pytest.mark.parametrize(

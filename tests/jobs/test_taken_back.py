@@ -13,10 +13,10 @@ from jobs.lake import Lake
 from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_lake, write_table
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
+from transforms.usable_rows import SESSIONS, TEACHERS
 
 GUIDANCE = "ai_insights.teacher_guidance_metrics"
 REQUESTS = "operational.api_metrics"
-SESSIONS = "sessions.classroom_sessions"
 NOW = datetime(2025, 10, 1, 12, 30, tzinfo=timezone.utc)
 MORNING = datetime(2025, 9, 1, 9, 10, tzinfo=timezone.utc)
 
@@ -24,11 +24,11 @@ MORNING = datetime(2025, 9, 1, 9, 10, tzinfo=timezone.utc)
 def sources(**own: list[dict[str, object]]) -> Tables:
     session = {"id": "s", "school_id": "school-a", "teacher_id": "t"}
     empty: Tables = {name: [] for name in ("sessions.transcriptions", "analytics.session_events", GUIDANCE, REQUESTS)}
-    return {**empty, SESSIONS: [session], "users.teachers": [{"id": "t", "school_id": "school-a"}], **own}
+    return {**empty, SESSIONS: [session], TEACHERS: [{"id": "t", "school_id": "school-a"}], **own}
 
 
 def execute(spark: SparkSession, lakehouse: Path, statement: str) -> None:
-    Lake(spark, LocalFolder(lakehouse)).register([GUIDANCE, REQUESTS, SESSIONS, "users.teachers"])
+    Lake(spark, LocalFolder(lakehouse)).register([GUIDANCE, REQUESTS, SESSIONS, TEACHERS])
     spark.sql(statement)
 
 

@@ -116,9 +116,9 @@ def _run(state: Workspace, query: dict[str, str], body: Json) -> Json:
     run = state.runs.get(int(query["run_id"]))
     if run is None:
         raise not_found(f"Run {query['run_id']}")
-    matched: Json = json.loads(json.dumps(run))
+    copied: Json = json.loads(json.dumps(run))
     state.after_each_look(run)
-    return matched
+    return copied
 
 
 def _output(state: Workspace, query: dict[str, str], body: Json) -> Json:
