@@ -89,9 +89,15 @@ def _expected(kwargs: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={kwargs[name]}" for name in limits if kwargs.get(name) is not None)
 
 
-def _kind(kwargs: Mapping[str, Any], type_: str, severity: str, kind: CheckKind) -> CheckKind:
-    if type_ == "expect_table_row_count_to_be_between":
-        return "drift" if severity == "warning" else "emptiness"
+def _declared_severity(configuration: Any) -> Severity:
+    severity: Severity = getattr(configuration.severity, "value", "critical")
+    return severity
+
+
+def _kind(configuration: Any, kind: CheckKind) -> CheckKind:
+    """The kind of a check of a suite of this kind: those of the number of rows are told apart by their severity."""
+    if configuration.type == "expect_table_row_count_to_be_between":
+        return "drift" if _declared_severity(configuration) == "warning" else "emptiness"
     return kind
 
 
@@ -106,11 +112,11 @@ def _checked(result: Any, kind: CheckKind) -> Check:
     kwargs = configuration.kwargs
     raised = bool((result.exception_info or {}).get("raised_exception", True))
     # An expectation that raised answers nothing, whatever severity it was given: it refuses the rows.
-    severity: Severity = "critical" if raised else str(getattr(configuration.severity, "value", "critical"))  # type: ignore[assignment]
+    severity: Severity = "critical" if raised else _declared_severity(configuration)
     found = result.result or {}
     observed = found.get("unexpected_count", found.get("observed_value"))
     return Check(
-        kind=_kind(kwargs, configuration.type, severity, kind),
+        kind=_kind(configuration, kind),
         name=configuration.type,
         subject=_subject(kwargs),
         severity=severity,
@@ -161,9 +167,9 @@ def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> Exp
 def _answers(result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind) -> tuple[Check, ...]:
     answered = {_identity(r.expectation_config) for r in result.results}
     missing = tuple(
-        Check(kind, e.configuration.type, _subject(e.configuration.kwargs), "critical", False, detail="no result")
-        for e in suite.expectations
-        if _identity(e.configuration) not in answered
+        Check(_kind(asked, kind), asked.type, _subject(asked.kwargs), "critical", False, detail="no result")
+        for asked in (expectation.configuration for expectation in suite.expectations)
+        if _identity(asked) not in answered
     )
     return (*(_checked(r, kind) for r in result.results), *missing)
 

@@ -12,8 +12,8 @@ from jobs.command import Call, Job, run_with_retries
 from jobs.errors import JobError, UsageError
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.pipeline import Outcome, Run, span_of
-from jobs.rollup import Rollup, W
+from jobs.rollup import Rollup, W, span_of
+from jobs.run import Outcome, Run
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)

@@ -21,7 +21,7 @@ from transforms.windows import PeriodLength
 
 if TYPE_CHECKING:
     from jobs.lake import Lake
-    from jobs.pipeline import Outcome, Run
+    from jobs.run import Outcome, Run
     from jobs.settings import Settings
 
 DEFAULT_CATALOG = "classwaves"
@@ -176,8 +176,9 @@ def run_with_retries(
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
     from jobs.lineage import lineage_events
-    from jobs.pipeline import Execution, Mode
+    from jobs.pipeline import Execution
     from jobs.publish import SupersededError
+    from jobs.run import Mode
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
     mode = Mode(is_incremental=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
@@ -194,17 +195,16 @@ def run_with_retries(
         with attempt:
             number = attempt.retry_state.attempt_number
             this = run if number == 1 else run.again()
-            execution = Execution(
-                rollup, lake, this, settings, replace(mode, attempt=number, attempts=RUN_ATTEMPTS), phase
-            )
+            this_mode = replace(mode, is_retry=number > 1, may_retry=number < RUN_ATTEMPTS)
+            execution = Execution(rollup, lake, this, settings, this_mode, phase)
             with lineage_events(execution, settings):
-                return execution.over(window)
+                return execution.run_over(window)
     raise AssertionError("the attempts end in a result or an error")
 
 
 def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
-    from jobs.pipeline import Run
+    from jobs.run import Run
     from jobs.settings import load_settings
 
     settings = load_settings()

@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, TypeVar
 
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from expectations.contract import Contract
+from jobs.collect import collect_utc
 from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
@@ -90,16 +91,6 @@ class Commit:
         return self.operation in KEEPS_ROWS
 
 
-def instant_of(micros: int) -> datetime:
-    """The UTC instant of so many microseconds: a timestamp that Spark collects comes back in the driver's zone."""
-    return datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
-
-
-def instant_or_none(micros: int | None) -> datetime | None:
-    """The same of a value that may be null."""
-    return None if micros is None else instant_of(micros)
-
-
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
     """What is read; None, which is told, where it is no longer there."""
     try:
@@ -150,22 +141,14 @@ class Lake:
         return known[table, version]
 
     def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
-        """The latest commits that what the table holds now was made by, the newest first.
+        """The latest commits that produced the table's current content, the newest first.
 
         What a RESTORE undid does not count: after it come the commits up to the restored version.
         """
         self.register([table])  # another run may have made it since this one began
-        rows = (
-            self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
-            .select(
-                "version",
-                F.unix_micros("timestamp").alias("micros"),
-                "operation",
-                F.col("operationParameters")["version"].alias("restored"),
-                "userMetadata",
-            )
-            .collect()
-        )
+        history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
+        restored = F.col("operationParameters")["version"].alias("restored")
+        rows = collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
         found: list[Commit] = []
         below: float = float("inf")
         for row in sorted(rows, key=lambda row: -row["version"]):
@@ -174,8 +157,8 @@ class Lake:
             if row["operation"] == "RESTORE":
                 # Restored to a moment, no version is told: it is not known what still counts.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
-            at = instant_of(row["micros"])
-            found.append(Commit(row["version"], at, row["operation"], Provenance.read(row["userMetadata"])))
+            provenance = Provenance.read(row["userMetadata"])
+            found.append(Commit(row["version"], row["timestamp"], row["operation"], provenance))
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
@@ -212,11 +195,13 @@ class Lake:
 
         return _unless_gone(rows, log.warning, _VERSION_GONE, table=table, version=version)
 
-    def rows_at(self, table: str, version: int, condition: Column, columns: Sequence[Column]) -> list[Row] | None:
+    def rows_at(
+        self, table: str, version: int, condition: Column, columns: Sequence[str]
+    ) -> list[dict[str, Any]] | None:
         """The few rows that satisfy the condition as of one version; None where its files are no longer there."""
 
-        def rows() -> list[Row]:
-            return self.read(table, version).where(condition).select(*columns).collect()
+        def rows() -> list[dict[str, Any]]:
+            return collect_utc(self.read(table, version).where(condition).select(*columns))
 
         return _unless_gone(rows, log.info, _VERSION_GONE, table=table, version=version)
 
@@ -351,6 +336,11 @@ class Lake:
 
     def _sql(self, statement: str, **frames: Any) -> None:
         self.spark.sql(statement, **frames).collect()
+
+    def rows_of(self, contract: Contract, rows: Iterable[Mapping[str, object]]) -> DataFrame:
+        """Rows of a table of ours from values by column; raises `KeyError` for a column that a row leaves out."""
+        names = contract.column_names
+        return self.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], contract.spark_schema)
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""

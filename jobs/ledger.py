@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from expectations.contract import contract_of
-from expectations.literals import sql_datetime
-from jobs.lake import Lake, instant_or_none
+from expectations.literals import sql_datetime, sql_text
+from jobs.collect import collect_utc
+from jobs.lake import Lake
 from jobs.logs import log
 
 TABLE = "users.analytics_job_metadata"
@@ -28,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Before:
-    """What stands in a row of the ledger; all None where there is none."""
+    """What a row of the ledger holds; all None where there is none."""
 
     status: str | None
     created_at: datetime | None
@@ -40,7 +41,7 @@ class _Before:
 
 
 class Ledger:
-    """Writes the ledger."""
+    """Reads and writes the ledger: one row per job and window start."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -82,43 +83,36 @@ class Ledger:
 
     def _running(self, job_name: str) -> list[tuple[datetime, datetime, datetime]]:
         """Of the job's rows that are `running` the window's start, the run's, and since when they exist."""
-        names = ("processing_period", "last_run", "coalesce(created_at, last_run)")
-        rows = (
-            self._lake.spark.table(TABLE)
-            .where(f"job_name = '{job_name}' AND status = 'running'")
-            .selectExpr(*(f"unix_micros({name})" for name in names))
-            .collect()
+        rows = self._lake.latest(TABLE).where(
+            f"job_name = {sql_text(job_name)} AND status = 'running' AND processing_period IS NOT NULL "
+            "AND last_run IS NOT NULL"
         )
-        found = [tuple(map(instant_or_none, row)) for row in rows]
-        return [(p, r, c) for p, r, c in found if p is not None and r is not None and c is not None]
+        created_at = "coalesce(created_at, last_run) AS created_at"
+        found = collect_utc(rows.selectExpr("processing_period", "last_run", created_at))
+        return [(row["processing_period"], row["last_run"], row["created_at"]) for row in found]
 
     def _before(self, entry: Entry) -> _Before:
-        row = (
-            self._lake.spark.table(TABLE)
-            .where(_is_row_of(entry))
-            .selectExpr(
-                "max(status) AS status",
-                "max(unix_micros(created_at)) AS created_at",
-                "max(unix_micros(last_run)) AS last_run",
-            )
-            .collect()[0]
-        )
-        return _Before(row["status"], instant_or_none(row["created_at"]), instant_or_none(row["last_run"]))
+        names = ("status", "created_at", "last_run")
+        rows = self._lake.latest(TABLE).where(_is_row_of(entry))
+        (row,) = collect_utc(rows.selectExpr(*(f"max({name}) AS {name}" for name in names)))
+        return _Before(**row)
 
-    def repair(self, entry: Entry, alive: Collection[datetime], has_published: Callable[[datetime], bool]) -> None:
-        """Ends the rows that earlier runs of the job left `running` when they died, in whatever window.
+    def repair(
+        self, job_name: str, run_start: datetime, alive: Collection[datetime], has_published: Callable[[datetime], bool]
+    ) -> None:
+        """Ends the rows that runs of the job before this one left `running` when they died, in whatever window.
 
         `alive`: the starts, in whole seconds, of runs that go on. `has_published` says of a run's start whether it
         published before it died: only the record was left to do.
         """
-        for period, last_run, created_at in self._running(entry.job_name):
-            if last_run >= entry.run_start or last_run.replace(microsecond=0) in alive:
+        for period, last_run, created_at in self._running(job_name):
+            if last_run >= run_start or last_run.replace(microsecond=0) in alive:
                 continue
             is_done = has_published(last_run)
-            log.warning("an earlier run died", job=entry.job_name, window=str(period), had_published=is_done)
+            log.warning("an earlier run died", job=job_name, window=str(period), had_published=is_done)
             status: Status = "succeeded" if is_done else "failed"
             message = None if is_done else "The run died."
-            self.record(Entry(entry.job_name, period, last_run), status, created_at, error=message)
+            self.record(Entry(job_name, period, last_run), status, created_at, error=message)
 
     def record(
         self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None
@@ -136,10 +130,8 @@ class Ledger:
             "created_at": created_at,
             "updated_at": entry.run_start,
         }
-        contract = contract_of(TABLE)
-        row = tuple(values[name] for name in contract.column_names)
-        self._lake.replace(TABLE, self._lake.spark.createDataFrame([row], contract.spark_schema), _is_row_of(entry))
+        self._lake.replace(TABLE, self._lake.rows_of(contract_of(TABLE), [values]), _is_row_of(entry))
 
 
 def _is_row_of(entry: Entry) -> str:
-    return f"job_name = '{entry.job_name}' AND processing_period = {sql_datetime(entry.processing_period)}"
+    return f"job_name = {sql_text(entry.job_name)} AND processing_period = {sql_datetime(entry.processing_period)}"

@@ -18,6 +18,7 @@ from expectations.contract import CATALOG, Contract, contract_of, own_contracts
 from jobs.errors import JobError
 from jobs.logs import log
 from jobs.publish import SupersededError
+from jobs.rollup import span_of
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ def event_of(progress: Progress[Any], state: str, message: str | None = None) ->
         ),
     }
     if progress.outcome and progress.outcome.window:
-        start, end = progress.outcome.window.start, progress.outcome.window.end
-        run_facets["nominalTime"] = facets.nominal_time_run.NominalTimeRunFacet(_instant(start), _instant(end))
+        start, end = (moment.isoformat() for moment in span_of(progress.outcome.window))
+        run_facets["nominalTime"] = facets.nominal_time_run.NominalTimeRunFacet(start, end)
     if message:
         run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(message, "PYTHON")
     return ol.RunEvent(
@@ -148,10 +149,6 @@ def event_of(progress: Progress[Any], state: str, message: str | None = None) ->
 def run_uuid(run_id: str) -> uuid.UUID:
     """The UUID that a run goes by: the same for the same run."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"{PRODUCER}:{run_id}")
-
-
-def _instant(moment: Any) -> str:
-    return f"{moment.isoformat()}T00:00:00+00:00" if not isinstance(moment, datetime) else moment.isoformat()
 
 
 class _Names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timezone
 from typing import Any, Generic, Protocol, TypeVar
 
 from pyspark.sql import Column, DataFrame
@@ -57,6 +57,15 @@ class RunWindow(Protocol):
 
 
 W = TypeVar("W", bound=RunWindow)
+
+
+def span_of(window: RunWindow) -> tuple[datetime, datetime]:
+    """The window's start and end as instants in UTC, a date as its midnight."""
+
+    def instant_of(moment: datetime | date) -> datetime:
+        return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), timezone.utc)
+
+    return instant_of(window.start), instant_of(window.end)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import Literal
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from expectations.literals import sql_datetime
-from jobs.lake import Lake, instant_of
+from expectations.literals import sql_datetime, sql_text
+from jobs.collect import collect_utc
+from jobs.lake import Lake
 from jobs.publish import Changes
 
 TABLE = "quality.runs"
@@ -35,7 +36,7 @@ def is_run_of(job_name: str, run_id: str) -> bool:
     return re.fullmatch(rf"{re.escape(job_name)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", run_id) is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EndedRun:
     """A row of the table: one run that ended."""
 
@@ -55,23 +56,27 @@ class EndedRun:
 
 def record(lake: Lake, run: EndedRun) -> None:
     """Appends the run."""
-    changes = run.changes
-    row = (
-        run.run_id,
-        run.job_name,
-        *run.window,
-        run.run_start,
-        datetime.now(timezone.utc),
-        run.status,
-        run.is_incremental,
-        _as_json(run.source_versions),
-        _as_json(run.target_versions),
-        *(changes.counts.values() if changes else (None,) * 4),
-        run.checks,
-        run.failed_checks,
-        run.message,
-    )
-    lake.append(TABLE, lake.spark.createDataFrame([row], contract_of(TABLE).spark_schema))
+    start, end = run.window
+    values = {
+        "run_id": run.run_id,
+        "job_name": run.job_name,
+        "window_start": start,
+        "window_end": end,
+        "run_start": run.run_start,
+        "run_end": datetime.now(timezone.utc),
+        "status": run.status,
+        "is_incremental": run.is_incremental,
+        "source_versions": _as_json(run.source_versions),
+        "target_versions": _as_json(run.target_versions),
+        "rows_new": run.changes.new if run.changes else None,
+        "rows_changed": run.changes.changed if run.changes else None,
+        "rows_gone": run.changes.gone if run.changes else None,
+        "rows_unchanged": run.changes.unchanged if run.changes else None,
+        "checks": run.checks,
+        "failed_checks": run.failed_checks,
+        "message": run.message,
+    }
+    lake.append(TABLE, lake.rows_of(contract_of(TABLE), [values]))
 
 
 def has_succeeded(
@@ -88,10 +93,10 @@ def has_succeeded(
     if not lake.exists(TABLE):
         return False
     start, end, earliest = map(sql_datetime, (*window, since))
-    versions = _as_json(source_versions)
+    versions = sql_text(_as_json(source_versions))
     found = lake.latest(TABLE).where(
-        f"job_name = '{job_name}' AND status = 'succeeded' AND NOT is_incremental AND source_versions = '{versions}' "
-        f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
+        f"job_name = {sql_text(job_name)} AND status = 'succeeded' AND NOT is_incremental "
+        f"AND source_versions = {versions} AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()
 
@@ -112,14 +117,13 @@ def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
         return None
     latest = lake.latest(TABLE)
     lake.check(contract_of(TABLE), exactly=True)
-    moments = [f"unix_micros({name}) AS {name}" for name in ("run_start", "run_end")]
-    columns = (*moments, "source_versions", "target_versions")
-    runs = latest.where(f"job_name = '{job_name}' AND {_IS_WATERMARK}")
-    rows = runs.orderBy(F.desc("run_end")).limit(1).selectExpr(*columns).collect()
+    runs = latest.where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
+    rows = collect_utc(runs.select("run_start", "run_end", "source_versions", "target_versions"))
     if not rows:
         return None
-    versions = (json.loads(rows[0][name]) for name in ("source_versions", "target_versions"))
-    return LastRun(instant_of(rows[0]["run_start"]), instant_of(rows[0]["run_end"]), *versions)
+    (row,) = rows
+    versions = (json.loads(row[name]) for name in ("source_versions", "target_versions"))
+    return LastRun(row["run_start"], row["run_end"], *versions)
 
 
 def latest_incremental_ids(lake: Lake) -> list[str]:

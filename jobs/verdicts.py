@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -113,24 +114,9 @@ def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
 def record(lake: Lake, run_id: str, job_name: str, table: str, checks: tuple[Check, ...]) -> None:
     """Appends the checks of a run to the validation results."""
     now = datetime.now(timezone.utc)
-    rows = [
-        (
-            run_id,
-            job_name,
-            table,
-            now,
-            c.kind,
-            c.name,
-            c.subject,
-            c.severity,
-            c.success,
-            c.observed,
-            c.expected,
-            c.detail,
-        )
-        for c in checks
-    ]
-    lake.append(TABLE, lake.spark.createDataFrame(rows, contract_of(TABLE).spark_schema))
+    of_run = {"run_id": run_id, "job_name": job_name, "target_table": table, "checked_at": now}
+    rows = [of_run | {**asdict(check), "check_kind": check.kind, "check_name": check.name} for check in checks]
+    lake.append(TABLE, lake.rows_of(contract_of(TABLE), rows))
 
 
 def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdict: Verdict) -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from expectations.contract import contract_of
 from jobs.command import Call, run_with_retries, sentence_on
 from jobs.lake import Lake
-from jobs.pipeline import Run
+from jobs.run import Run
 from jobs.sample.lakehouse import sample_tables
 from jobs.settings import Settings
 from jobs.spark_session import open_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,13 +16,14 @@ from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime
-from jobs import quarantine, sources
+from jobs import quarantine, run_log, sources
 from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
 from jobs.lake import Lake
-from jobs.pipeline import Execution, Mode, Outcome, Phase, Run
-from jobs.publish import Replacement
+from jobs.pipeline import Execution, Phase
+from jobs.publish import Changes, Replacement
 from jobs.registry import JOBS, job_named
+from jobs.run import Mode, Outcome, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE
@@ -75,6 +76,32 @@ def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start:
     quarantine.record(lake, found, [source], run_id, run_start)
 
 
+def log_success(
+    lake: Lake,
+    run_id: str,
+    job_name: str,
+    run_start: datetime,
+    changes: Changes,
+    *,
+    is_incremental: bool = False,
+    sources: Mapping[str, int] | None = None,
+    targets: Mapping[str, int] | None = None,
+) -> None:
+    """Has the log of runs know a run that succeeded, over an empty window at its start."""
+    ended = run_log.EndedRun(
+        run_id=run_id,
+        job_name=job_name,
+        window=(run_start, run_start),
+        run_start=run_start,
+        status="succeeded",
+        is_incremental=is_incremental,
+        source_versions=sources or {},
+        target_versions=targets or {},
+        changes=changes,
+    )
+    run_log.record(lake, ended)
+
+
 def version_of(lakehouse: Path, table: str) -> int:
     """The number of a table's last commit; -1 where there is no table."""
     return max(
@@ -101,7 +128,7 @@ def run(
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))
     mode = Mode(is_incremental=not call.names_a_window, allow_empty=allow_empty, dry_run=dry_run)
-    return Execution(rollup, lake, begun, Settings(), mode, phase).over(job.window_of(call, begun.run_start))
+    return Execution(rollup, lake, begun, Settings(), mode, phase).run_over(job.window_of(call, begun.run_start))
 
 
 def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], columns: list[str]) -> list[str]:

@@ -28,8 +28,8 @@ def _differs(name: str, is_double: bool) -> Column:
     allowed = F.lit(TOLERANCE) * F.greatest(F.lit(1.0), F.abs(old), F.abs(new))
     distance = F.abs(old - new)
     # Infinity would allow an infinite distance, and Spark's NaN one of NaN.
-    may_affect = (distance <= allowed) & (distance < float("inf"))
-    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(may_affect)
+    is_within_tolerance = (distance <= allowed) & (distance < float("inf"))
+    is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(is_within_tolerance)
     # NaN equals NaN in Spark, and infinity itself, but their distance is not small.
     return ~(is_close | old.eqNullSafe(new))
 

@@ -131,15 +131,6 @@ RULES: Mapping[str, SourceRules] = {
     TEACHERS: SourceRules(("id", "school_id", "timezone"), is_read_whole=True),
 }
 
-REASONS = (
-    "missing_key",
-    "duplicate_key",
-    "missing_time",
-    "unknown_event_type",
-    "orphan_session",
-    "negative_duration",
-)
-
 
 @dataclass(frozen=True)
 class Measure:

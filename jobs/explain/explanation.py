@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timezone
 from functools import cached_property, reduce
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, StructType, TimestampType
+from pyspark.sql.types import DateType, TimestampType
 
 from expectations.contract import Contract, contract_of
 from jobs import quarantine
+from jobs.collect import collect_utc
 from jobs.errors import BrokenContractError, UsageError
 from jobs.explain.subjects import Subject
 from jobs.failures import says_gone
-from jobs.lake import Commit, Lake, instant_or_none
+from jobs.lake import Commit, Lake
 from jobs.logs import log
-from jobs.pipeline import identified, span_of
+from jobs.pipeline import identified
+from jobs.rollup import span_of
 from jobs.settings import Settings
 from jobs.sources import facts_of_rows, raw_rows
 from transforms.columns import blank_to_null, instant
@@ -35,6 +37,8 @@ from transforms.sessions import session_spans
 from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
 
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+"""Rows without a time come first."""
 STEPS_LOOKED_BACK = 20
 """How many commits are looked into for a row that was not there just before it was written."""
 
@@ -58,7 +62,7 @@ class Rejected:
     """A source row near the explained one that takes part in no metric; `resolved_at` where it does since."""
 
     source: str
-    id: str | None
+    row_key: str | None
     at: datetime | None
     reason: str
     resolved_at: datetime | None
@@ -152,19 +156,6 @@ def same(left: Value, right: Value) -> bool:
     return bool(left == right)
 
 
-def _columns_for_driver(schema: StructType) -> list[Column]:
-    """Instants as numbers: else they would come in the driver's zone."""
-    return [
-        F.unix_micros(field.name).alias(field.name) if isinstance(field.dataType, TimestampType) else F.col(field.name)
-        for field in schema
-    ]
-
-
-def _values(row: Row, schema: StructType) -> Values:
-    instants = {field.name for field in schema if isinstance(field.dataType, TimestampType)}
-    return {name: instant_or_none(row[name]) if name in instants else row[name] for name in row.asDict()}
-
-
 def collected_locally(rows: DataFrame) -> DataFrame:
     """The few rows, computed once and held here: what reads them again does not read the lake again.
 
@@ -237,11 +228,8 @@ def made_of(
     read = _read(lake, subject, versions, settings)
     row = recomputed(subject, read.spans, read.usable, run_start, settings)
     found = subject.evidence(read.spans, read.usable)
-    listed = [
-        Listed(r["source"], r["id"], instant_or_none(r["at"]), r["role"], frozenset(r["columns"]))
-        for r in found.select(*_columns_for_driver(found.schema)).collect()
-    ]
-    listed.sort(key=lambda r: (r.role, r.source, r.at or datetime.min.replace(tzinfo=timezone.utc), r.id))
+    listed = [Listed(r["source"], r["id"], r["at"], r["role"], frozenset(r["columns"])) for r in collect_utc(found)]
+    listed.sort(key=lambda r: (r.role, r.source, r.at or _BEGINNING, r.id))
     return Recomputed(row, tuple(listed), _rejected(lake, subject, read, run_start))
 
 
@@ -251,15 +239,14 @@ def recomputed(
     """The row with the key that the rollup's own transform makes of usable rows; None where it makes none."""
     plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in rows.items()}
     made = identified(subject.rollup.rows(spans, plain, subject.window, run_start, settings), subject.rollup)
-    one = made.where(_of_key(subject)).select(*_columns_for_driver(made.schema)).collect()
-    return _values(one[0], made.schema) if one else None
+    rows_of_key = collect_utc(made.where(_of_key(subject)))
+    return rows_of_key[0] if rows_of_key else None
 
 
 def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) -> tuple[Rejected, ...]:
     """What the quarantine holds near the row: as it is now, and as it was when the run started."""
     if not lake.exists(quarantine.TABLE):
         return ()
-    lake.register([quarantine.TABLE])
     sources = list(subject.rollup.sources)
     since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
     source = F.regexp_replace("source_table", r"^classwaves\.", "")
@@ -271,7 +258,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
     touched = read.sessions.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
     rows = (
-        lake.read(quarantine.TABLE, lake.version(quarantine.TABLE))
+        lake.latest(quarantine.TABLE)
         .where(since_then)
         .withColumn("source", source)
         .where(F.col("source").isin(*sources))
@@ -284,11 +271,9 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     )
     timeless = rows.where(F.col("at").isNull() & F.col("is_of_session"))
     near = subject.nearby(rows, read.usable).unionByName(timeless)
-    names = ("source", "row_key", "at", "reason", "resolved_at")
-    found = near.select(*names)
-    collected = [tuple(r) for r in found.select(*_columns_for_driver(found.schema)).collect()]
-    collected.sort(key=lambda r: (r[2] or 0, r[0], r[1] or "", r[3]))
-    return tuple(Rejected(r[0], r[1], instant_or_none(r[2]), r[3], instant_or_none(r[4])) for r in collected)
+    names = [field.name for field in fields(Rejected)]
+    found = [Rejected(**row) for row in collect_utc(near.select(*names))]
+    return tuple(sorted(found, key=lambda r: (r.at or _BEGINNING, r.source, r.row_key or "", r.reason)))
 
 
 _DIMENSIONS = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")
@@ -331,10 +316,10 @@ def explain(
 
 def _row_at(lake: Lake, contract: Contract, subject: Subject, version: int) -> Values | None:
     """Raises an error where the version cannot be read."""
-    rows = lake.rows_at(contract.table, version, _of_key(subject), _columns_for_driver(contract.spark_schema))
+    rows = lake.rows_at(contract.table, version, _of_key(subject), contract.column_names)
     if rows is None:
         raise _GoneError
-    return _values(rows[0], contract.spark_schema) if rows else None
+    return rows[0] if rows else None
 
 
 class _GoneError(Exception):
@@ -454,7 +439,7 @@ def _no_row(lake: Lake, contract: Contract, subject: Subject, version: int) -> U
     distances = [reduce(lambda a, b: a + b, texts), *times]
     rows = lake.read(contract.table, version).orderBy(*distances).limit(3)
     key = rows.select(*contract.key)
-    near = [_values(row, key.schema) for row in key.select(*_columns_for_driver(key.schema)).collect()]
+    near = collect_utc(key)
     asked = " ".join(text_of(value) for value in subject.key.values())
     if not near:
         return UsageError(f"{contract.table} has no row {asked}: it is empty.")

@@ -16,7 +16,7 @@ from jobs.errors import UsageError
 from jobs.rollup import Rollup, Usable
 from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
-from transforms.columns import blank_to_null, instant, normalised
+from transforms.columns import any_of, blank_to_null, instant, normalised
 from transforms.combine import union_all
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
 from transforms.evidence.days import FACTS as FACTS_OF_DAYS
@@ -152,10 +152,7 @@ class HourOfSchool:
             return _of(rows.where(F.col("created_at") < instant(end)), sessions)
         if source == PARTICIPANTS:
             return _of(rows.where(_between("join_time", start - timedelta(hours=MAX_STAY_HOURS), end)), sessions)
-        may_affect = F.lit(False)
-        for moment in times:
-            may_affect = may_affect | F.coalesce(_between(moment, start, end), F.lit(False))
-        near = rows.where(may_affect)
+        near = rows.where(any_of(F.coalesce(_between(moment, start, end), F.lit(False)) for moment in times))
         if "school_id" in rows.columns:
             own = near.where(F.col("school_id") == self.school_id)
             return own.unionByName(_of(near, sessions)) if "session_id" in rows.columns else own

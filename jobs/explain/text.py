@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from jobs.explain.explanation import Change, Explanation, Listed, Rejected, text_of
-from transforms.evidence.parts import COUNTS
+from transforms.evidence.parts import COUNTS, PLACES
 from transforms.table_diff import AUDIT_COLUMNS
 
 SHOWN = 20
@@ -61,7 +61,7 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
     if name in AUDIT_COLUMNS:
         yield "  no source row says so: it is the start of a run"
     listed = explanation.listed_for(name)
-    for role, title in ((COUNTS, "Counted"), ("places", "What places these rows")):
+    for role, title in ((COUNTS, "Counted"), (PLACES, "What places these rows")):
         rows = [row for row in listed if row.role == role]
         if not rows and role != COUNTS:
             continue
@@ -114,7 +114,7 @@ def _listed(row: Listed) -> str:
 
 def _rejected(row: Rejected) -> str:
     since = f", resolved at {text_of(row.resolved_at)}" if row.resolved_at else ""
-    return f"{row.source} {row.id or 'without an id'} {text_of(row.at)} {row.reason}{since}"
+    return f"{row.source} {row.row_key or 'without an id'} {text_of(row.at)} {row.reason}{since}"
 
 
 def _shown(rows: Sequence[str], *, show_all: bool) -> list[str]:
@@ -137,7 +137,7 @@ def _object(explanation: Explanation, column: str | None) -> dict[str, object]:
         "rejected": [
             {
                 "source": row.source,
-                "id": row.id,
+                "id": row.row_key,
                 "at": text_of(row.at) if row.at else None,
                 "reason": row.reason,
                 "resolved_at": text_of(row.resolved_at) if row.resolved_at else None,

@@ -14,12 +14,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import TimestampType
 
 from jobs import sources
+from jobs.collect import collect_utc
 from jobs.incremental.source_changes import SourceChanges, before_and_after, session_of
 from jobs.incremental.source_subset import rows_for_changes
-from jobs.lake import CHANGE_TYPE, Lake, instant_of
+from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
@@ -55,11 +55,8 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
 
 
 def _keys(rows: DataFrame, column: str) -> set[Any]:
-    """The values of the column. A timestamp is collected as a number: else it would come in the driver's zone."""
-    if not isinstance(rows.schema[column].dataType, TimestampType):
-        return {row[column] for row in rows.select(column).distinct().collect()}
-    micros = rows.select(F.unix_micros(column).alias(column)).distinct().collect()
-    return {instant_of(row[column]) for row in micros}
+    """The values of the column."""
+    return {row[column] for row in collect_utc(rows.select(column).distinct())}
 
 
 def affected_window(

@@ -227,6 +227,15 @@ def test_an_expectation_that_raises_is_critical_whatever_its_severity(spark: Spa
     ]
 
 
+def test_a_check_of_the_volume_that_raises_does_not_say_that_the_window_is_emptied(spark: SparkSession) -> None:
+    result = verdict_on(spark, HOURLY, HOURLY.sound).results[0]
+    for answer in result.results:
+        answer.exception_info = {"raised_exception": True}
+    checks = _answers(result, HOURLY.suite(), "expectation")
+    assert {check.severity for check in checks} == {"critical"}
+    assert Counter(check.kind for check in checks if check.name == ROW_COUNT) == {"drift": 1, "emptiness": 1}
+
+
 def test_a_missing_result_is_refused(spark: SparkSession) -> None:
     of_rows = verdict_on(spark, HOURLY, HOURLY.sound).results[0]
     lost, *others = of_rows.results

@@ -21,9 +21,9 @@ from jobs import cli
 from jobs.backfill import Chunk
 from jobs.command import sentence_on
 from jobs.errors import JobError
-from jobs.pipeline import Outcome, Run
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
+from jobs.run import Outcome, Run
 from tests.conftest import ROOT
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import PROMPTS

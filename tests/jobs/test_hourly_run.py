@@ -18,9 +18,9 @@ from jobs import cli
 from jobs import dashboard_metrics_hourly as job
 from jobs.errors import GateRefusedError
 from jobs.lake import MAX_COMMITS, Commit, ConflictError, Lake
-from jobs.pipeline import Outcome
 from jobs.provenance import Provenance
 from jobs.publish import Replacement, publish
+from jobs.run import Outcome
 from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_lake, write_lake, write_table

@@ -23,7 +23,7 @@ from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
 from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
-from jobs.pipeline import Outcome
+from jobs.run import Outcome
 from jobs.storage import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import (

@@ -21,7 +21,8 @@ from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError
 from jobs.lake import Lake
 from jobs.lineage import columns_read, lineage_events, run_uuid
-from jobs.pipeline import Progress, Run
+from jobs.pipeline import Progress
+from jobs.run import Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.delta_io import write_lake

@@ -22,7 +22,7 @@ from jobs.provenance import Provenance
 from jobs.publish import Changes, publish
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
-from tests.lakehouses import PROMPTS, reject, rows_of, version_of, week_of_prompts
+from tests.lakehouses import PROMPTS, log_success, reject, rows_of, version_of, week_of_prompts
 
 RUNS = 12
 FILES_PER_COMMIT = 2
@@ -48,8 +48,7 @@ def shortened_run(lake: Lake, number: int) -> None:
         lake.create_missing(contract_of(table))
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
     verdicts.record(lake, name, "shortened", PROMPTS, (check,))
-    window = (week, week + timedelta(weeks=1))
-    run_log.record(lake, run_log.EndedRun(name, "shortened", window, begun, "succeeded", False, {}, {}, Changes(new=1)))
+    log_success(lake, name, "shortened", begun, Changes(new=1))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
 
@@ -142,8 +141,7 @@ def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stay
     for number, keys in enumerate(("ab", "b")):
         reject(lake, SOURCE, keys, f"run-{number}", now + timedelta(minutes=number))
     for name, is_incremental in (("first", True), ("latest", True), ("window", False)):
-        run = run_log.EndedRun(name, "job", (NOW, NOW), now, "succeeded", is_incremental, {}, {}, Changes())
-        run_log.record(lake, run)
+        log_success(lake, name, "job", now, Changes(), is_incremental=is_incremental)
     list(maintain(lake, Settings(), now + timedelta(days=89)))
     assert {row["row_key"] for row in rows_of(tmp_path, quarantine.TABLE)} == {"a", "b"}
     list(maintain(lake, Settings(), now + timedelta(days=91)))

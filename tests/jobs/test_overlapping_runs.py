@@ -122,7 +122,7 @@ def test_a_run_that_goes_on_is_not_taken_for_dead(spark: SparkSession, tmp_path:
     with Staging(lake, "run", begun) as staging:
         staging.write("rows", spark.range(1))
         now = datetime.now(timezone.utc)
-        ledger.repair(Entry("job", EARLY, now), begun_and_alive(lake, now), lambda run_start: False)
+        ledger.repair("job", now, begun_and_alive(lake, now), lambda run_start: False)
     rows = rows_of(tmp_path, "users.analytics_job_metadata")
     assert {row["last_run"]: row["status"] for row in rows} == {begun: "running", dead: "failed"}
 

@@ -20,7 +20,7 @@ from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError, UsageError
 from jobs.failures import OutsideError, says_gone
 from jobs.lake import Lake
-from jobs.pipeline import Run
+from jobs.run import Run
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
 from jobs.storage import LocalFolder

@@ -19,6 +19,7 @@ from jobs.provenance import Provenance, Watermark
 from jobs.publish import Changes
 from jobs.rollup import Rollup
 from jobs.storage import LocalFolder
+from tests.lakehouses import log_success
 from transforms.windows import HourWindow
 
 TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
@@ -113,20 +114,17 @@ def test_where_a_target_is_gone_nothing_is_known(
 def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, **targets: int) -> None:
     """A run that ended well and changed nothing, with the versions of the targets when it began."""
     followed, versions = watermark(number), {f"analytics.{name}": version for name, version in targets.items()}
-    window = (BEGUN, BEGUN)
-    entry = run_log.EndedRun(
+    lake.create_missing(contract_of(run_log.TABLE))
+    log_success(
+        lake,
         f"log-{number}",
         job_name,
-        window,
         followed.run_start,
-        "succeeded",
-        is_incremental,
-        followed.versions,
-        versions,
         Changes(),
+        is_incremental=is_incremental,
+        sources=followed.versions,
+        targets=versions,
     )
-    lake.create_missing(contract_of(run_log.TABLE))
-    run_log.record(lake, entry)
 
 
 def after(spark: SparkSession, lakehouse: Path, tmp_path: Path, **run: object) -> tuple[Lake, Path]:

@@ -7,6 +7,7 @@ What places these rows is found here for all alike: the session, the events that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -35,18 +36,12 @@ LISTED_TIMES: Mapping[str, str] = {
 }
 """The time by which a row of a source is told."""
 
-Labels = Mapping[str, "Column | bool"]
+Labels = Mapping[str, "Column | Literal[True]"]
 
 
 def columns_of(labels: Labels) -> Column:
     """The names of the columns whose condition holds, as an array."""
-    whens = [
-        F.lit(name) if condition is True else F.when(condition, F.lit(name))
-        for name, condition in labels.items()
-        if condition is not False
-    ]
-    if not whens:
-        return F.array().cast("array<string>")
+    whens = [F.lit(name) if condition is True else F.when(condition, F.lit(name)) for name, condition in labels.items()]
     return F.array_compact(F.array(*whens)).cast("array<string>")
 
 

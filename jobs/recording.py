@@ -1,0 +1,119 @@
+"""What a run records of itself: its row in the ledger while it runs, and its row in the log of runs when it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic
+
+from expectations.gate import Verdict
+from jobs import run_log
+from jobs.errors import GateRefusedError, JobError
+from jobs.failures import explained
+from jobs.lake import Lake
+from jobs.ledger import Entry, Ledger
+from jobs.logs import log
+from jobs.publish import Changes, SupersededError
+from jobs.rollup import Rollup, W, span_of
+from jobs.run import Mode, Pinned, Run
+from jobs.staging import begun_and_alive
+
+
+class RunRecorder(Generic[W]):
+    """Records one run in the ledger and in the log of runs; a dry run records nothing."""
+
+    def __init__(self, rollup: Rollup[W], lake: Lake, run: Run, mode: Mode) -> None:
+        self._rollup, self._lake, self._run, self._mode = rollup, lake, run, mode
+        self._ledger = Ledger(lake)
+        self._created_at: datetime | None = None
+
+    def repair(self) -> None:
+        """Ends the ledger's rows of earlier runs of the job that died."""
+        if self._mode.dry_run or not self._ledger.exists:
+            return
+        self._ledger.prepare()
+        alive = begun_and_alive(self._lake, self._run.run_start)
+        self._ledger.repair(self._run.job_name, self._run.run_start, alive, self._has_published)
+
+    def begin(self, window: W) -> None:
+        """Records that the run is running over the window, unless a run that began later has the row."""
+        if not self._mode.dry_run:
+            self._ledger.prepare()
+            self._created_at = self._ledger.begin(self._entry(window))
+
+    def succeed(self, window: W, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+        """Records that the run succeeded, with what it changed in the canonical table."""
+        if self._mode.dry_run:
+            return
+        if self._created_at is not None:
+            self._ledger.record(self._entry(window), "succeeded", self._created_at, changes.rows)
+        self._log_success(span_of(window), pinned, changes, verdict)
+
+    def succeed_without_window(self, pinned: Pinned) -> None:
+        """Records that the run found nothing to recompute: over an empty window, at its start."""
+        if not self._mode.dry_run:
+            self._log_success((self._run.run_start, self._run.run_start), pinned, Changes(), Verdict(()))
+
+    def fail(
+        self, error: Exception, window: W, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+    ) -> Exception:
+        """Records a failure and returns the error that explains it.
+
+        Best effort: what went wrong may keep this from being written, and is what the user must hear of. An incremental
+        run that does not know its window yet has no row in the ledger.
+        """
+        named = explained(error)
+        if self._mode.dry_run or (isinstance(named, SupersededError) and self._mode.may_retry):
+            return named  # a superseded attempt is no failure yet: the next one settles what this one has begun
+        status: run_log.Status = "rejected" if isinstance(named, GateRefusedError) else "failed"
+        message = str(named) if isinstance(named, JobError) else type(named).__name__
+        try:
+            if window_is_known and self._ledger.exists:
+                self._ledger.prepare()
+                self._ledger.end(self._entry(window), status, error=message)
+            if self._lake.exists(run_log.TABLE):
+                self._lake.register([run_log.TABLE])
+                self._log(span_of(window), pinned, status, verdict, message=message)
+        except Exception as another:
+            log.warning("the failure could not be recorded", reason=type(another).__name__)
+        return named
+
+    def _entry(self, window: W) -> Entry:
+        return Entry(self._run.job_name, span_of(window)[0], self._run.run_start)
+
+    def _has_published(self, run_start: datetime) -> bool:
+        table = self._rollup.targets[-1]
+        if not self._lake.exists(table):
+            return False
+        own = (commit.made_by(self._run.job_name) for commit in self._lake.commits(table))
+        return any(provenance is not None and provenance.run_start == run_start for provenance in own)
+
+    def _log_success(self, span: tuple[datetime, datetime], pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+        if self._mode.is_retry:
+            self._ledger.settle(self._run.job_name, self._run.run_start)
+        self._log(span, pinned, "succeeded", verdict, changes=changes)
+
+    def _log(
+        self,
+        span: tuple[datetime, datetime],
+        pinned: Pinned,
+        status: run_log.Status,
+        verdict: Verdict,
+        *,
+        changes: Changes | None = None,
+        message: str | None = None,
+    ) -> None:
+        ended = run_log.EndedRun(
+            run_id=self._run.run_id,
+            job_name=self._run.job_name,
+            window=span,
+            run_start=self._run.run_start,
+            status=status,
+            is_incremental=self._mode.is_incremental,
+            source_versions=pinned.sources,
+            target_versions=pinned.targets,
+            changes=changes,
+            checks=len(verdict.checks),
+            failed_checks=sum(not check.success for check in verdict.checks),
+            message=message,
+        )
+        run_log.record(self._lake, ended)

@@ -1,0 +1,78 @@
+"""A run as values: which it is, how it is carried out, what it is pinned to, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from jobs import run_log
+from jobs.incremental.watermark import Baseline
+from jobs.provenance import Watermark
+from jobs.publish import Changes
+from jobs.rollup import RunWindow
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a job: its name, and when it began."""
+
+    run_id: str
+    job_name: str
+    run_start: datetime
+
+    @classmethod
+    def begin(cls, job_name: str, run_start: datetime | None = None) -> Run:
+        """A run that starts now, or at the given instant."""
+        start = run_start or datetime.now(timezone.utc)
+        return cls(run_log.new_run_id(job_name, start), job_name, start)
+
+    def again(self) -> Run:
+        """Another attempt at the same run: the same start, a name of its own."""
+        return Run.begin(self.job_name, self.run_start)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a run is carried out.
+
+    `is_incremental`: over what changed in the sources instead of the whole window. `allow_empty`: even if that empties
+    a window that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is
+    written. `is_retry`: an earlier attempt at the same run was superseded. `may_retry`: so may this one be.
+    """
+
+    is_incremental: bool = False
+    allow_empty: bool = False
+    dry_run: bool = False
+    is_retry: bool = False
+    may_retry: bool = False
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """Versions when the run began: of the sources, of the targets that exist, and how far sources were followed."""
+
+    sources: Mapping[str, int]
+    targets: Mapping[str, int]
+    baseline: Baseline | None
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """How far the sources were followed, where that is known."""
+        return self.baseline.watermark if self.baseline else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run that ended well did: the window it covered (None: nothing changed), and changes per table."""
+
+    run: Run
+    window: RunWindow | None
+    changes: Mapping[str, Changes]
+    data_docs: Path | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether there was nothing to write."""
+        return all(changes.is_empty for changes in self.changes.values())
