@@ -14,12 +14,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from expectations.literals import sql_text
+from transforms.catalog import full_name
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
-
-CATALOG = "classwaves"
-"""The catalog's own name: what full names begin with, whatever catalog or folder holds the tables."""
 
 SUM = "sum"
 """What `report` says of a count: that rows are added up."""
@@ -72,10 +70,14 @@ class Column(_Model):
 
 
 class Contract(_Model):
-    """One table: its grain, its key, its clustering columns and its columns in catalog order."""
+    """One table: its grain, its key, its clustering columns and its columns in catalog order.
+
+    `required`: a run that reads the source and finds it absent ends there; any other absent source counts as empty.
+    """
 
     table: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+$")]
     kind: Kind
+    required: bool = False
     description: str
     grain: str
     key: tuple[str, ...] = ()
@@ -96,7 +98,7 @@ class Contract(_Model):
     @property
     def full_name(self) -> str:
         """The name that identities and documents use: `classwaves.<schema>.<table>`."""
-        return f"{CATALOG}.{self.table}"
+        return full_name(self.table)
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from expectations.contract import contract_names, contract_of, own_contracts
+from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
 from jobs import spark_session
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.settings import Settings, load_settings
@@ -214,7 +214,6 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
 def _sources(lake: Lake) -> Iterator[Finding]:
     from jobs.command import read_call
     from jobs.registry import JOBS, job_named
-    from jobs.rollup import REQUIRED_SOURCES
 
     jobs_of: dict[str, list[str]] = {}
     for job in map(job_named, JOBS):
@@ -227,7 +226,7 @@ def _sources(lake: Lake) -> Iterator[Finding]:
             well += finding is None
             if finding:
                 yield finding
-        elif source in REQUIRED_SOURCES:
+        elif contract_of(source).required:
             mend = f"Without it {' and '.join(readers)} cannot run: restore or rename it."
             yield Finding("sources", "fail", f"The required table {source} is absent.", mend)
         else:
@@ -256,10 +255,8 @@ def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) 
 
 def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> Finding:
     """Whether a table was written later than it is now: then a clock is wrong, this one or the writer's."""
-    from jobs.rollup import REQUIRED_SOURCES
-
-    own = (contract.table for contract in own_contracts())
-    tables = [table for table in sorted({*own, *REQUIRED_SOURCES}) if lake.exists(table)]
+    contracts = [*own_contracts(), *(source for source in source_contracts() if source.required)]
+    tables = [table for table in sorted(contract.table for contract in contracts) if lake.exists(table)]
     latest = datetime.min.replace(tzinfo=timezone.utc)
     last = ""
     for table in tables:

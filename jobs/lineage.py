@@ -14,12 +14,13 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from expectations.contract import CATALOG, Contract, contract_of, own_contracts
+from expectations.contract import Contract, contract_of, own_contracts
 from jobs.errors import JobError
 from jobs.logs import log
 from jobs.publish import SupersededError
 from jobs.rollup import span_of
 from jobs.settings import Settings
+from transforms.catalog import CATALOG
 
 if TYPE_CHECKING:
     from expectations.gate import Check

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from expectations.literals import sql_datetime
+from expectations.literals import sql_datetime, sql_text
 from jobs.incremental.source_subset import SourceSubset
 from jobs.lake import Lake
+from transforms.catalog import CATALOG, full_name
 from transforms.columns import instant
 from transforms.usable_rows import key_hash
 
 TABLE = "quality.quarantine"
+
+
+def source_of_row() -> Column:
+    """The two-part name of the source that a row of the quarantine is of."""
+    return F.regexp_replace("source_table", rf"^{CATALOG}\.", "")
 
 
 def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> DataFrame:
@@ -29,7 +35,7 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
         "|", "source_table", F.coalesce("row_key", F.lit("")), "reason", "row_hash", F.col("occurrence").cast("string")
     )
     return (
-        rejected.withColumn("source_table", F.concat(F.lit("classwaves."), F.col("source")))
+        rejected.withColumn("source_table", F.concat(F.lit(f"{CATALOG}."), F.col("source")))
         .withColumn("occurrence", F.row_number().over(same))
         .withColumn("id", F.sha2(identity, 256))
         .withColumns(
@@ -50,8 +56,7 @@ def _no_longer_rejected(
     lake: Lake, rejected: DataFrame, subset: SourceSubset, run_id: str, run_start: datetime
 ) -> DataFrame:
     """The rows of the quarantine that stand for rows that were read and are not rejected, as resolved."""
-    source = F.regexp_replace("source_table", "^classwaves\\.", "")
-    still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source)
+    still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source_of_row())
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
     of_whole = hashes.where(F.col("source").isin(*subset.whole))
     found = hashes.join(subset.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
@@ -83,10 +88,10 @@ def record(
             return rejected
         return rejected.unionByName(_no_longer_rejected(lake, rejected, subset, run_id, run_start))
 
-    names = ", ".join(f"'classwaves.{source}'" for source in sources)
+    names = ", ".join(sql_text(full_name(source)) for source in sources)
     all_others = (
         f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_datetime(run_start)}",
-        {"resolved_run_id": f"'{run_id}'", "resolved_at": sql_datetime(run_start)},
+        {"resolved_run_id": sql_text(run_id), "resolved_at": sql_datetime(run_start)},
     )
     lake.merge(
         TABLE,
@@ -101,7 +106,7 @@ def record(
 def counts(rows: DataFrame) -> DataFrame:
     """How many source rows are rejected, by source and reason, how many no longer are, and when they were met."""
     is_open = F.col("resolved_at").isNull()
-    return rows.groupBy(F.regexp_replace("source_table", "^classwaves\\.", "").alias("source"), "reason").agg(
+    return rows.groupBy(source_of_row().alias("source"), "reason").agg(
         F.count_if(is_open).alias("rejected"),
         F.count_if(~is_open).alias("resolved"),
         F.min("first_seen_at").alias("first_seen_at"),

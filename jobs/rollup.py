@@ -15,16 +15,6 @@ from transforms.metric_settings import MetricSettings
 Usable = Mapping[str, DataFrame]
 """Each source's usable rows by the source's name."""
 
-REQUIRED_SOURCES = frozenset(
-    {
-        "sessions.classroom_sessions",
-        "sessions.transcriptions",
-        "analytics.session_events",
-        "ai_insights.teacher_guidance_metrics",
-    }
-)
-"""A run that reads one of these and finds it absent breaks a contract; any other absent source counts as empty."""
-
 Self = TypeVar("Self", bound="RunWindow")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
@@ -19,13 +20,29 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    max_session_hours: int = Field(24, ge=1, le=168, description="A session ends at the latest after this many hours.")
-    open_session_hours: int = Field(
-        4, ge=1, le=168, description="Hours that a session without a recorded end is taken to last."
+    max_session_hours: int = Field(
+        MetricSettings.max_session_hours,
+        ge=1,
+        le=168,
+        description="A session ends at the latest after this many hours.",
     )
-    transcription_usd_per_minute: float = Field(0.006, ge=0, le=1000, description="US dollars per transcribed minute.")
+    open_session_hours: int = Field(
+        MetricSettings.open_session_hours,
+        ge=1,
+        le=168,
+        description="Hours that a session without a recorded end is taken to last.",
+    )
+    transcription_usd_per_minute: float = Field(
+        MetricSettings.transcription_usd_per_minute,
+        ge=0,
+        le=1000,
+        description="US dollars per transcribed minute.",
+    )
     analysis_usd_per_second: float = Field(
-        0.00025, ge=0, le=1000, description="US dollars per second of AI processing."
+        MetricSettings.analysis_usd_per_second,
+        ge=0,
+        le=1000,
+        description="US dollars per second of AI processing.",
     )
     look_back_hours: int = Field(
         48, ge=0, le=87_600, description="How far a run looks back at a source with neither feed nor earlier version."
@@ -64,12 +81,7 @@ class Settings(BaseSettings):
     @property
     def metrics(self) -> MetricSettings:
         """The part of the settings that changes what a metric's value is."""
-        return MetricSettings(
-            max_session_hours=self.max_session_hours,
-            open_session_hours=self.open_session_hours,
-            transcription_usd_per_minute=self.transcription_usd_per_minute,
-            analysis_usd_per_second=self.analysis_usd_per_second,
-        )
+        return MetricSettings(**{field.name: getattr(self, field.name) for field in fields(MetricSettings)})
 
 
 def load_settings() -> Settings:

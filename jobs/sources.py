@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
-from jobs.rollup import REQUIRED_SOURCES
 from jobs.staging import Staging
 from transforms.combine import union_all
 from transforms.metric_settings import MetricSettings
@@ -61,7 +60,7 @@ def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     """
     present = [source for source in sources if lake.exists(source)]
     for source in sources:
-        if source not in present and source in REQUIRED_SOURCES:
+        if source not in present and contract_of(source).required:
             raise BrokenContractError(f"The required table {source} is absent.")
     lake.register(present)
     versions = {source: lake.version(source) for source in present}

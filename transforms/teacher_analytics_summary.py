@@ -12,6 +12,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.catalog import full_name
 from transforms.columns import mean, not_negative, percentage, seconds_between
 from transforms.combine import as_count, one_row_per_key
 from transforms.local_dates import UTC, known_zone, local_date
@@ -162,7 +163,7 @@ def source_tables() -> Column:
         "sessions.student_groups": "groups",
         "sessions.transcriptions": "final_transcriptions",
     }
-    names = [F.when(F.col(count) > 0, f"classwaves.{table}") for table, count in sorted(given.items())]
+    names = [F.when(F.col(count) > 0, full_name(table)) for table, count in sorted(given.items())]
     return F.to_json(F.array_compact(F.array(*names)))
 
 

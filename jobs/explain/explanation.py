@@ -249,7 +249,6 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
         return ()
     sources = list(subject.rollup.sources)
     since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
-    source = F.regexp_replace("source_table", r"^classwaves\.", "")
 
     def field(name: str) -> Column:
         return F.get_json_object("row_json", f"$.{name}")
@@ -260,7 +259,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     rows = (
         lake.latest(quarantine.TABLE)
         .where(since_then)
-        .withColumn("source", source)
+        .withColumn("source", quarantine.source_of_row())
         .where(F.col("source").isin(*sources))
         .withColumn("at", at.try_cast("timestamp"))
         .withColumn("session_id", of_session)

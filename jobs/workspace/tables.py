@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from expectations.contract import Contract
-from jobs.rollup import REQUIRED_SOURCES
 from jobs.statements import column_comment, column_tags, one_line, quoted_name, table_comment, table_tag
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def differences(contract: Contract, table: TableInfo | None) -> list[Difference]
     counts as empty is no difference.
     """
     if table is None:
-        is_missed = contract.kind != "source" or contract.table in REQUIRED_SOURCES
+        is_missed = contract.kind != "source" or contract.required
         return [Difference(contract.table, "table", "there", "not there")] if is_missed else []
     found = list(_columns(contract, table))
     if contract.kind != "source":
