@@ -33,6 +33,7 @@ class SourceRules:
     """What makes a row of one source unusable, beyond a missing key and a newer copy.
 
     `metric_columns`: what metrics read of a usable row. `placed_by`: the time without which the row belongs nowhere.
+    `listed_by`: of a source without such a time the one that tells its rows apart for who reads a list of them.
     `in_session`: whether it needs a usable session. `personal`: the personal columns of which a metric reads something;
     no other personal column is ever read, and of these only what `_cleaned` takes from them goes any further.
     `is_read_whole`: whether all rows are needed whatever the window, because they place others or are a stock.
@@ -45,6 +46,12 @@ class SourceRules:
     has_duration: bool = False
     personal: tuple[str, ...] = ()
     is_read_whole: bool = False
+    listed_by: str | None = None
+
+    @property
+    def row_time(self) -> str:
+        """The column with the time by which a row is listed."""
+        return self.placed_by or self.listed_by or "created_at"
 
 
 RULES: Mapping[str, SourceRules] = {
@@ -60,6 +67,7 @@ RULES: Mapping[str, SourceRules] = {
             "actual_end",
         ),
         is_read_whole=True,
+        listed_by="actual_start",
     ),
     "sessions.student_groups": SourceRules(
         (
@@ -92,7 +100,9 @@ RULES: Mapping[str, SourceRules] = {
         event_types=EVENT_TYPES,
         personal=("payload",),
     ),
-    "analytics.session_analytics": SourceRules(("session_id", "status", "computed_at", "failed_at"), in_session=True),
+    "analytics.session_analytics": SourceRules(
+        ("session_id", "status", "computed_at", "failed_at"), in_session=True, listed_by="computed_at"
+    ),
     PROMPTS: SourceRules(
         (
             "session_id",
@@ -128,7 +138,7 @@ RULES: Mapping[str, SourceRules] = {
     "operational.system_events": SourceRules(
         ("session_id", "school_id", "created_at", "severity"), placed_by="created_at"
     ),
-    TEACHERS: SourceRules(("id", "school_id", "timezone"), is_read_whole=True),
+    TEACHERS: SourceRules(("id", "school_id", "timezone"), is_read_whole=True, listed_by="updated_at"),
 }
 
 

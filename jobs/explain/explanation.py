@@ -31,7 +31,7 @@ from jobs.settings import Settings
 from jobs.sources import facts_of_rows, raw_rows
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
-from transforms.evidence.parts import LISTED_TIMES, PLACES
+from transforms.evidence.parts import PLACES
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
@@ -171,7 +171,7 @@ def _with_copies(rows: DataFrame, candidate_rows: DataFrame) -> DataFrame:
 
 
 def _also(source: str) -> tuple[str, str]:
-    return "id", LISTED_TIMES[source]
+    return "id", RULES[source].row_time
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
     def field(name: str) -> Column:
         return F.get_json_object("row_json", f"$.{name}")
 
-    at = F.coalesce(*[F.when(F.col("source") == name, field(LISTED_TIMES[name])) for name in sources])
+    at = F.coalesce(*[F.when(F.col("source") == name, field(RULES[name].row_time)) for name in sources])
     of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
     touched = read.sessions.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
     rows = (

@@ -33,7 +33,7 @@ _OF_SESSIONS_AND_PROMPTS = (
 def evidence_of_day(spans: DataFrame, usable: Mapping[str, DataFrame], teacher: str, window: DateWindow) -> DataFrame:
     """The evidence of the row of this teacher and of the one date of the window: see `evidence_of`.
 
-    `usable` has the rows' `id` and their `LISTED_TIMES` besides.
+    `usable` has the rows' `id` and their `row_time` besides.
     """
     profiles = teacher_profiles(usable[TEACHERS])
     sessions = _sessions(spans, usable, profiles, teacher, window)

@@ -22,7 +22,7 @@ FACTS = "data_sources_count"
 def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: str, window: HourWindow) -> DataFrame:
     """The evidence of the row of this school and of the one hour of the window: see `evidence_of`.
 
-    `usable` has the rows' `id` and their `LISTED_TIMES` besides.
+    `usable` has the rows' `id` and their `row_time` besides.
     """
     own = spans.where(F.col("school_id") == school)
     in_hour = window.contains

@@ -14,27 +14,10 @@ from pyspark.sql import functions as F
 
 from transforms.columns import normalised
 from transforms.combine import union_all
-from transforms.usable_rows import EVENTS, SESSIONS, TEACHERS
+from transforms.usable_rows import EVENTS, RULES, SESSIONS, TEACHERS
 
 COUNTS, PLACES = "counts", "places"
 """What a row does for a value: it is in the count, sum or mean, or it says where another row belongs."""
-
-LISTED_TIMES: Mapping[str, str] = {
-    SESSIONS: "actual_start",
-    "sessions.student_groups": "created_at",
-    "sessions.participants": "join_time",
-    "sessions.transcriptions": "start_time",
-    EVENTS: "event_time",
-    "analytics.session_analytics": "computed_at",
-    "ai_insights.teacher_guidance_metrics": "generated_at",
-    "ai_insights.intervention_suggestions": "created_at",
-    "ai_insights.analysis_results": "analysis_timestamp",
-    "audio.recordings": "created_at",
-    "operational.api_metrics": "timestamp",
-    "operational.system_events": "created_at",
-    TEACHERS: "updated_at",
-}
-"""The time by which a row of a source is told."""
 
 Labels = Mapping[str, "Column | Literal[True]"]
 
@@ -69,7 +52,7 @@ def part(
     return rows.select(
         F.lit(source).alias("source"),
         F.col("id"),
-        F.col(LISTED_TIMES[source]).alias("at"),
+        F.col(RULES[source].row_time).alias("at"),
         F.lit(role).alias("role"),
         (F.col("session_id") if has_session else F.lit(None).cast("string")).alias("session_id"),
         (F.col("teacher_id") if has_teacher else F.lit(None).cast("string")).alias("teacher_id"),
