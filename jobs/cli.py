@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -14,11 +13,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command import ONE_PLACE, exit_status_of, lakehouse_folder, open_lake
+from jobs.command_options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import JobError, UsageError
+from jobs.exit_status import exit_with
+from jobs.job_options import lakehouse_folder, read_call
+from jobs.job_run import run_job
 from jobs.logs import set_up_logs
-from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
+from jobs.open_lake import ONE_PLACE, open_lake
 from jobs.registry import job_named, unknown_name_error
 from jobs.workspace.commands import app as workspace
 
@@ -113,8 +115,6 @@ def run(
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
-    from jobs.command import read_call, run_job
-
     declared = job_named(job)
     call = read_call(declared, context.args)
     with phases() as phase:
@@ -141,12 +141,11 @@ def backfill(
 
     from jobs.backfill import Chunk, chunks_of, read_chunk
     from jobs.backfill import backfill as run_chunks
-    from jobs.command import read_call
     from jobs.publish import Changes
     from jobs.settings import load_settings
 
     declared = job_named(job)
-    call, settings = read_call(declared, context.args, also=("--chunk", "--again", "--json")), load_settings()
+    call, settings = read_call(declared, context.args, ("--chunk", "--again", "--json")), load_settings()
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
@@ -500,9 +499,7 @@ def main() -> None:
             raise JobError("The command was interrupted.")
         return None
 
-    status = exit_status_of(work)
-    if status:
-        sys.exit(status)
+    exit_with(work)
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def contracts() -> Finding:
 
 def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding]:
     """What a run would find: the place, its sources, our own tables in it, and when they were written last."""
-    from jobs.command import open_lake
+    from jobs.open_lake import open_lake
 
     place = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
     name = "lakehouse" if lakehouse is not None else "catalog"
@@ -212,13 +212,12 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
 
 
 def _sources(lake: Lake) -> Iterator[Finding]:
-    from jobs.command import read_call
     from jobs.registry import JOBS, job_named
     from jobs.rollup import REQUIRED_SOURCES
 
     jobs_of: dict[str, list[str]] = {}
     for job in map(job_named, JOBS):
-        for source in job.rollup_of(read_call(job, [])).sources:
+        for source in job.rollup_of(job.default_call()).sources:
             jobs_of.setdefault(source, []).append(job.name)
     well = 0
     for source, readers in sorted(jobs_of.items()):

@@ -6,8 +6,8 @@ import difflib
 from importlib import import_module
 from typing import Any
 
-from jobs.command import Job
 from jobs.errors import UsageError
+from jobs.job import Job
 
 JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
 """The jobs: each is the module of that name in this package."""

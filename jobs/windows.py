@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from jobs.command import Call
 from jobs.errors import UsageError
+from jobs.job import Call
 from transforms.windows import (
     EARLIEST,
     LATEST,

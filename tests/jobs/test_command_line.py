@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from jobs import cli
 from jobs.backfill import Chunk
-from jobs.command import sentence_on
 from jobs.errors import JobError
+from jobs.job_run import sentence_on
 from jobs.pipeline import Outcome, Run
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
