@@ -6,7 +6,6 @@ Those of the other commands of `classwaves` are in `jobs.command_options`.
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from jobs.errors import UsageError
 from jobs.job import DEFAULT_CATALOG, DEFAULT_PERIOD, Call, Job
 from jobs.open_lake import ONE_PLACE
 from jobs.rollup import W
+from jobs.suggestions import nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,8 +33,8 @@ class Parser(argparse.ArgumentParser):
         sentence = ONE_PLACE if "not allowed with argument" in message else f"{message[0].upper()}{message[1:]}."
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             options = [*self._option_string_actions, *self._extra_options]
-            near = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.75)
-            sentence += f" Did you mean {near[0]}?" if near else f" {self.prog} --help says what there is."
+            near = nearest(unknown[1], options, cutoff=0.75)
+            sentence += f" Did you mean {near}?" if near else f" {self.prog} --help says what there is."
         raise UsageError(sentence)
 
 

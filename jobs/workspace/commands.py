@@ -18,8 +18,9 @@ from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.job import DEFAULT_CATALOG, Call, Job
 from jobs.logs import log
-from jobs.registry import job_named, unknown_name_error
+from jobs.registry import job_named
 from jobs.rollup import W
+from jobs.suggestions import unknown_name_error
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
