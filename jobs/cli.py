@@ -382,7 +382,7 @@ def main() -> None:
         except Exception as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 typer.echo(str(error), err=True)
-                raise UsageError("No command was named: those that there are stand above.") from error
+                raise UsageError("No command given: see the list above.") from error
             # What the parser refuses is the user's mistake. Its base class is the parser library's own.
             if hasattr(error, "format_message") and hasattr(error, "exit_code"):
                 raise UsageError(error.format_message()) from error

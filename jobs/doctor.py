@@ -173,7 +173,9 @@ def settings() -> Finding:
     known = {f"CLASSWAVES_{name}".upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith("CLASSWAVES_") and name.upper() not in known)
     if unknown:
-        return Finding("settings", "warn", f"{', '.join(unknown)} is no setting", "See docs/jobs.md for their names.")
+        return Finding(
+            "settings", "warn", f"{', '.join(unknown)} is not a setting", "See docs/jobs.md for their names."
+        )
     if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
         return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
     changed = [name for name in Settings.model_fields if getattr(loaded, name) != Settings.model_fields[name].default]

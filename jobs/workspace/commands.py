@@ -199,7 +199,7 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk
-    from jobs.workspace.runs import check_parameters, find_jobs, has_succeeded, read_bundle, verdict_on
+    from jobs.workspace.runs import check_parameters, closing_message, ended_well, find_jobs, read_bundle
 
     declared = job_named(job)
     call = _call_over(declared, start, end, period)
@@ -217,8 +217,8 @@ def backfill(
         check_parameters(name, deployed, parameters)
         run = _followed(client, deployed.job_id, parameters, len(chunks), f"backfill {job}")
         url = run.run_page_url or ""
-        if not has_succeeded(run):
-            reason = verdict_on(client, run) or "The platform does not say why."
+        if not ended_well(run):
+            reason = closing_message(client, run) or "The platform does not say why."
             raise JobError(f"The backfill of {job} failed: {reason} See {url}")
     typer.echo(f"The backfill of {job} is done: {len(chunks)} chunks, see {url}", err=True)
 

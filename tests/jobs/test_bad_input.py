@@ -158,7 +158,7 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
     ("name", "value", "sentence"),
     [
         ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
-        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is no address of a Spark Connect server."),
+        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is not the address of a Spark Connect server."),
     ],
 )
 def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:

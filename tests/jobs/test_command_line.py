@@ -128,6 +128,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
         (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. dashboard_metrics_hourly --help says what there is."),
         (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
         (["show", PROMPTS, "--colums", "id"], "--columns"),
+        ([], "No command given: see the list above."),
         (["doctr"], "Did you mean 'doctor'?"),
         (["reprot", "--lakehouse", "x"], "Did you mean 'report'"),
         (["report", "--lakehouse", "x", "--ot", "y.html"], "--out"),
