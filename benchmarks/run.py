@@ -28,7 +28,6 @@ from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
 from benchmarks.processes import ROOT, Taken, module, run, spark_submit
 from benchmarks.references import spark_reference
-from jobs.command import read_call
 from jobs.registry import JOBS, job_named
 
 SIZES = (1_000, 10_000, 100_000)
@@ -90,14 +89,14 @@ def forget_runs(lakehouse: Path) -> None:
 def targets_of(job: str) -> tuple[str, ...]:
     """The tables that a job publishes."""
     declared = job_named(job)
-    targets: tuple[str, ...] = declared.rollup_of(read_call(declared, [])).targets
+    targets: tuple[str, ...] = declared.rollup_of(declared.default_call()).targets
     return targets
 
 
 def size_of_sources(job: str, lakehouse: Path) -> tuple[int, int]:
     """How many rows and bytes the job's sources have, by their logs."""
     declared = job_named(job)
-    tables = [lakehouse.joinpath(*name.split(".")) for name in declared.rollup_of(read_call(declared, [])).sources]
+    tables = [lakehouse.joinpath(*name.split(".")) for name in declared.rollup_of(declared.default_call()).sources]
     added = [DeltaTable(str(table)).get_add_actions(flatten=True) for table in tables]
     rows, size = (sum(sum(a[name].to_pylist()) for a in added) for name in ("num_records", "size_bytes"))
     return rows, size

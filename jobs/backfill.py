@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs import run_log, sources
-from jobs.command import Call, Job, run_with_retries
 from jobs.errors import JobError, UsageError
+from jobs.job import Call, Job
+from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W, span_of

@@ -5,14 +5,16 @@ The parameters of the backfill job say what all of its tasks have in common; the
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.command import Call, Job, exit_status_of, read_call, run_job
 from jobs.errors import UsageError
+from jobs.exit_status import exit_with
+from jobs.job import Call, Job
+from jobs.job_options import Parser, read_call
+from jobs.job_run import run_job
 from jobs.logs import set_up_logs
 from jobs.registry import JOBS, job_named
 
@@ -22,14 +24,14 @@ def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
 
     `--period=`, with nothing after it, is not given: only one of the rollups has periods.
     """
-    parser = argparse.ArgumentParser(prog="backfill_chunk", allow_abbrev=False, add_help=False)
+    parser = Parser(prog="backfill_chunk", allow_abbrev=False, add_help=False)
     parser.add_argument("--rollup", default="")
     parser.add_argument("--chunks", default="")
     own, rest = parser.parse_known_args(arguments)
     if own.rollup not in JOBS:
         raise UsageError(f"--rollup must be one of {', '.join(JOBS)}: {own.rollup!r}.")
     job = job_named(own.rollup)
-    call = read_call(job, [argument for argument in rest if argument != "--period="], also=("--rollup", "--chunks"))
+    call = read_call(job, [argument for argument in rest if argument != "--period="], ("--rollup", "--chunks"))
     if call.start is None or call.end is None:
         raise UsageError("A chunk needs --start and --end.")
     if own.chunks and (call.start, call.end) not in _windows(own.chunks):
@@ -48,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chunk, and ends as the job itself does."""
     set_up_logs()
     given = sys.argv[1:] if arguments is None else arguments
-    status = exit_status_of(lambda: run_job(*read_chunk(given)))
-    if status:
-        raise SystemExit(status)
+    exit_with(lambda: run_job(*read_chunk(given)))
 
 
 if __name__ == "__main__":

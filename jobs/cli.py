@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command import ONE_PLACE, exit_status_of, lakehouse_folder, open_lake
+from jobs.command_options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import JobError, UsageError
+from jobs.exit_status import exit_with
+from jobs.job_options import lakehouse_folder, read_call
+from jobs.job_run import run_job
 from jobs.logs import set_up_logs
-from jobs.options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
-from jobs.registry import job_named, unknown_name_error
+from jobs.open_lake import ONE_PLACE, open_lake
+from jobs.registry import contract_named, job_named
 from jobs.workspace.commands import app as workspace
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from expectations.contract import Contract
 
 app = typer.Typer(
     name="classwaves",
@@ -59,7 +53,7 @@ def sample(
         ),
     ],
     sessions: Annotated[
-        Optional[int], typer.Option(min=1, help="Number of sessions; without it a small pilot of 425.")
+        int | None, typer.Option(min=1, help="Number of sessions; without it a small pilot of 425.")
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=36_500, help="Number of days that the sessions are spread over.")
@@ -74,21 +68,10 @@ def sample(
     from expectations.contract import contract_of
     from jobs.lake import Lake
     from jobs.sample.lakehouse import BUSY_DENSITY, PILOT_DENSITY, PILOT_SESSIONS, sample_tables
+    from jobs.sample.lakehouse_folder import folder_for_sample
     from jobs.spark_session import open_session
-    from jobs.storage import LocalFolder
 
-    try:
-        lakehouse.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"The lakehouse folder {lakehouse} cannot be made: {error.strerror}.") from error
-    place = LocalFolder(lakehouse)
-    taken = sorted(
-        str(log_folder.parent.relative_to(place.folder)) for log_folder in place.folder.glob("*/*/_delta_log")
-    )
-    if taken and not overwrite:
-        raise UsageError(
-            f"The folder {lakehouse} holds tables already ({taken[0]}, …): give --overwrite to replace them."
-        )
+    place = folder_for_sample(lakehouse, overwrite=overwrite)
     spark = open_session("classwaves sample")
     lake = Lake(spark, place)
     density = PILOT_DENSITY if sessions is None else BUSY_DENSITY
@@ -113,8 +96,6 @@ def run(
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
-    from jobs.command import read_call, run_job
-
     declared = job_named(job)
     call = read_call(declared, context.args)
     with phases() as phase:
@@ -141,12 +122,11 @@ def backfill(
 
     from jobs.backfill import Chunk, chunks_of, read_chunk
     from jobs.backfill import backfill as run_chunks
-    from jobs.command import read_call
     from jobs.publish import Changes
     from jobs.settings import load_settings
 
     declared = job_named(job)
-    call, settings = read_call(declared, context.args, also=("--chunk", "--again", "--json")), load_settings()
+    call, settings = read_call(declared, context.args, ("--chunk", "--again", "--json")), load_settings()
     calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
@@ -218,7 +198,7 @@ def show(
     catalog: CatalogOption = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
     columns: Annotated[
-        Optional[str], typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
+        str | None, typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -226,20 +206,15 @@ def show(
 
     Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
     """
-    from pyspark.sql import functions as F
+    from jobs.show import as_objects, as_texts, chosen_columns, newest_rows
 
-    contract = _contract(table)
-    chosen = list(contract.public_columns) if as_json and columns is None else _chosen_columns(contract, columns)
-    lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
-    if not lake.exists(table):
-        raise UsageError(f"There is no table {table} yet: run its job first.")
-    frame = lake.latest(table).orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)]).limit(rows)
+    contract = contract_named(table)
+    chosen = chosen_columns(contract, columns, all_by_default=as_json)
+    newest = newest_rows(open_lake(lakehouse, catalog, "classwaves", only_reads=True), contract, rows)
     if as_json:
-        as_text = F.to_json(F.struct(*chosen), {"ignoreNullFields": "false"})
-        print_json([json.loads(row["as_text"]) for row in frame.select(as_text.alias("as_text")).collect()])
+        print_json(as_objects(newest, chosen))
         return
-    shown = frame.select(*[F.col(name).cast("string").alias(name) for name in chosen]).collect()
-    print_table(f"{table}, newest first", chosen, [[row[name] for name in chosen] for row in shown])
+    print_table(f"{table}, newest first", chosen, as_texts(newest, chosen))
     if columns is None and len(chosen) < len(contract.public_columns):
         typer.echo(f"{len(contract.public_columns) - len(chosen)} more columns: name them with --columns.", err=True)
 
@@ -282,7 +257,7 @@ def add_columns(
 
     Example: classwaves add-columns analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse
     """
-    contract = _contract(table)
+    contract = contract_named(table)
     if contract.kind == "source":
         raise UsageError(f"The table {table} is a source, it is not ours to change.")
     lake = open_lake(lakehouse, catalog, "classwaves")
@@ -326,12 +301,12 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
     lakehouse: LakehouseOption = None,
     catalog: CatalogOption = None,
-    school: Annotated[Optional[str], typer.Option(metavar="ID", help="Only this school's hours and teachers.")] = None,
+    school: Annotated[str | None, typer.Option(metavar="ID", help="Only this school's hours and teachers.")] = None,
     first: Annotated[
-        Optional[str], typer.Option("--from", metavar="DATE", help="First date; by default a year before the last.")
+        str | None, typer.Option("--from", metavar="DATE", help="First date; by default a year before the last.")
     ] = None,
     last: Annotated[
-        Optional[str],
+        str | None,
         typer.Option("--to", metavar="DATE", help="Last date, included; by default the last with an hour."),
     ] = None,
 ) -> None:
@@ -343,11 +318,11 @@ def report(
     """
     from datetime import datetime, timezone
 
-    begin, end = _date(first, "--from"), _date(last, "--to")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"The folder {out.parent} of --out does not exist.")
-    if out.is_dir():
-        raise UsageError(f"The path {out} of --out is a folder: name a file in it.")
+    from jobs.report.file import check_file, write_page
+    from jobs.windows import read_date
+
+    begin, end = read_date(first, "--from"), read_date(last, "--to")
+    check_file(out)
     from jobs.report.figures import Reader
     from jobs.report.page import page
 
@@ -357,19 +332,7 @@ def report(
         found = Reader(lake, datetime.now(timezone.utc), phase).report(begin, end, school)
         phase("draw the page")
         html = page(found)
-    try:
-        # Beside it first: the page of before is not lost to a disk that is full.
-        file = out.resolve()
-        half = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            half.write_text(html, encoding="utf-8")
-            half.replace(file)
-        finally:
-            half.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # no mistake in the call: told like any other full disk
-        raise UsageError(f"The file {out} cannot be written: {error.strerror}.") from error
+    write_page(html, out)
     typer.echo(f"The report is in {out}: {len(html.encode()) / 1e6:.1f} MB.", err=True)
 
 
@@ -393,92 +356,20 @@ def explain(
     Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T13:00Z --lakehouse demo-lakehouse
     """
     from jobs.explain.explanation import explain as explain_row
-    from jobs.explain.subjects import subject_of
+    from jobs.explain.request import read_request
     from jobs.explain.text import as_json as json_of
     from jobs.explain.text import as_text
     from jobs.settings import load_settings
 
-    name, tables = _explained(table)
-    parts = len(_contract(tables[0]).key)
-    subject = subject_of(name, key if len(key) != parts + 1 else key[:parts])
-    column = key[parts] if len(key) == parts + 1 else None
-    if column is not None:
-        tables = _with_column(tables, column)
+    request = read_request(table, key)
     settings = load_settings()
     lake = open_lake(lakehouse, catalog, "classwaves explain", only_reads=True)
     with phases() as phase:
-        found = explain_row(lake, subject, tables, settings, phase)
+        found = explain_row(lake, request.subject, request.tables, settings, phase)
     if as_json:
-        typer.echo(json_of(found, column))
+        typer.echo(json_of(found, request.column))
         return
-    typer.echo("\n\n".join(as_text(each, column, show_all=show_all) for each in found))
-
-
-def _explained(table: str) -> tuple[str, tuple[str, ...]]:
-    """The rollup that a name means, and its tables: all of them, or the one that is named."""
-    from jobs.explain.subjects import NAMES
-
-    if table in NAMES:
-        return table, NAMES[table]
-    for name, tables in NAMES.items():
-        if table in tables:
-            return name, (table,)
-    every = tuple(each for tables in NAMES.values() for each in tables)
-    raise unknown_name_error(table, (*NAMES, *every), "rollup or table of one named")
-
-
-def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:
-    """The first of the tables that has the column."""
-    for table in tables:
-        if column in _contract(table).public_columns:
-            return (table,)
-    names = tuple(dict.fromkeys(name for table in tables for name in _contract(table).public_columns))
-    raise unknown_name_error(column, names, f"column of {tables[0]} named")
-
-
-def _date(text: str | None, option: str) -> date | None:
-    """A date of an option; raises `UsageError` that names the option."""
-    from datetime import date
-
-    from jobs.windows import read_instant
-
-    if text is None:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
-    read_instant(text, option)  # refuses a date that no window has
-    return day
-
-
-def _contract(table: str) -> Contract:
-    from expectations.contract import contract_names, contract_of
-
-    names = contract_names()
-    if table not in names:
-        raise unknown_name_error(table, names, "table")
-    return contract_of(table)
-
-
-def _newest_by(contract: Contract) -> list[str]:
-    """The columns that order the table's rows by their age: the moment of the row where it has one, then its key."""
-    moments = ("run_end", "checked_at", "last_seen_at", "last_run")
-    return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
-
-
-def _chosen_columns(contract: Contract, columns: str | None) -> list[str]:
-    from transforms.table_diff import AUDIT_COLUMNS
-
-    public = contract.public_columns
-    if columns is None:
-        telling = [name for name in public if name != "id" and name not in AUDIT_COLUMNS and name not in contract.key]
-        return [*contract.key, *telling[: max(1, 9 - len(contract.key))]]
-    chosen = [name.strip() for name in columns.split(",")]
-    for name in chosen:
-        if name not in public:
-            raise unknown_name_error(name, public, f"column that may be shown in {contract.table} named")
-    return chosen
+    typer.echo("\n\n".join(as_text(each, request.column, show_all=show_all) for each in found))
 
 
 def main() -> None:
@@ -491,7 +382,7 @@ def main() -> None:
         except Exception as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 typer.echo(str(error), err=True)
-                raise UsageError("No command was named: those that there are stand above.") from error
+                raise UsageError("No command given: see the list above.") from error
             # What the parser refuses is the user's mistake. Its base class is the parser library's own.
             if hasattr(error, "format_message") and hasattr(error, "exit_code"):
                 raise UsageError(error.format_message()) from error
@@ -500,9 +391,7 @@ def main() -> None:
             raise JobError("The command was interrupted.")
         return None
 
-    status = exit_status_of(work)
-    if status:
-        sys.exit(status)
+    exit_with(work)
 
 
 if __name__ == "__main__":

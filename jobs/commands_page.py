@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from jobs.cli import app
-from jobs.command import job_parser
+from jobs.job_options import job_parser
 from jobs.registry import JOBS, job_named
 
 _INTRODUCTION = """# Commands

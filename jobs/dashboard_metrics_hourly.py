@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
-from jobs.command import Job, main_of
+from jobs.exit_status import main_of
+from jobs.job import Job
 from jobs.rollup import Rollup, Usable
 from jobs.windows import hour_window
 from transforms.columns import hour_of

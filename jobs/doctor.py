@@ -173,7 +173,9 @@ def settings() -> Finding:
     known = {f"CLASSWAVES_{name}".upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith("CLASSWAVES_") and name.upper() not in known)
     if unknown:
-        return Finding("settings", "warn", f"{', '.join(unknown)} is no setting", "See docs/jobs.md for their names.")
+        return Finding(
+            "settings", "warn", f"{', '.join(unknown)} is not a setting", "See docs/jobs.md for their names."
+        )
     if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
         return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
     changed = [name for name in Settings.model_fields if getattr(loaded, name) != Settings.model_fields[name].default]
@@ -196,7 +198,7 @@ def contracts() -> Finding:
 
 def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding]:
     """What a run would find: the place, its sources, our own tables in it, and when they were written last."""
-    from jobs.command import open_lake
+    from jobs.open_lake import open_lake
 
     place = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
     name = "lakehouse" if lakehouse is not None else "catalog"
@@ -212,12 +214,11 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
 
 
 def _sources(lake: Lake) -> Iterator[Finding]:
-    from jobs.command import read_call
     from jobs.registry import JOBS, job_named
 
     jobs_of: dict[str, list[str]] = {}
     for job in map(job_named, JOBS):
-        for source in job.rollup_of(read_call(job, [])).sources:
+        for source in job.rollup_of(job.default_call()).sources:
             jobs_of.setdefault(source, []).append(job.name)
     well = 0
     for source, readers in sorted(jobs_of.items()):

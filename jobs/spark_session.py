@@ -73,12 +73,12 @@ def open_session(application: str) -> SparkSession:
             session = SparkSession.builder.appName(application).getOrCreate()
         except Exception as error:
             if "SPARK_REMOTE" in os.environ and isinstance(error, PySparkValueError):
-                raise UsageError("SPARK_REMOTE is no address of a Spark Connect server.") from error
+                raise UsageError("SPARK_REMOTE is not the address of a Spark Connect server.") from error
             if "JAVA_GATEWAY_EXITED" not in str(error):
                 raise
             raise UsageError(
                 "Spark could not start: most likely the Delta jar that conf/spark.properties names is neither cached "
-                "nor to be had from Maven Central; run `make setup` once with a network."
+                "nor to be had from Maven Central; run `classwaves prepare` once with a network."
             ) from error
     session.conf.set("spark.sql.session.timeZone", "UTC")
     with suppress(Exception):  # a platform that lets nobody set this refuses a payload that names a member twice

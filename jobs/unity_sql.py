@@ -8,13 +8,14 @@ targets as of a version: a table with a filter or a mask has no time travel.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
-from jobs.command import exit_status_of
+from jobs.exit_status import exit_with
+from jobs.job_options import Parser
+from jobs.logs import set_up_logs
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
 OWN_SCHEMA = "quality"
@@ -148,9 +149,9 @@ STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the statements that are asked for."""
-    parser = argparse.ArgumentParser(prog="python -m jobs.unity_sql", allow_abbrev=False, description=__doc__)
+def asked_for(arguments: Sequence[str]) -> Iterator[str]:
+    """The statements that the arguments ask for; raises `UsageError` for arguments that ask for none."""
+    parser = Parser(prog="python -m jobs.unity_sql", allow_abbrev=False, description=__doc__)
     parser.add_argument("what", choices=list(STATEMENTS))
     parser.add_argument("--catalog", required=True, metavar="NAME", help="the catalog")
     defaults = Names("")
@@ -159,10 +160,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"--{option.replace('_', '-')}", default=getattr(defaults, option), metavar="NAME", help="(%(default)s)"
         )
     given = vars(parser.parse_args(arguments))
-    statements = STATEMENTS[given.pop("what")](Names(**given))
-    status = exit_status_of(lambda: sys.stdout.writelines(f"{statement};\n" for statement in statements))
-    if status:
-        raise SystemExit(status)
+    return STATEMENTS[given.pop("what")](Names(**given))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the statements that are asked for."""
+    set_up_logs()
+    given = sys.argv[1:] if arguments is None else arguments
+    exit_with(lambda: sys.stdout.writelines(f"{statement};\n" for statement in asked_for(given)))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
-from jobs.command import Call
 from jobs.errors import UsageError
+from jobs.job import Call
 from transforms.windows import (
     EARLIEST,
     LATEST,
@@ -23,6 +23,18 @@ from transforms.windows import (
 def read_instant(text: str, option: str) -> datetime:
     """An ISO 8601 instant, UTC where it has no offset; raises `UsageError` that names the option."""
     return _in_time(_parsed(text, option), text, option)
+
+
+def read_date(text: str | None, option: str) -> date | None:
+    """An ISO 8601 date, None where none is given; raises `UsageError` that names the option."""
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
+    read_instant(text, option)  # refuses a date that no window has
+    return day
 
 
 def _parsed(text: str, option: str) -> datetime:

@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 from expectations.contract import contract_of
-from jobs.command import Call, run_with_retries, sentence_on
+from jobs.job import Call
+from jobs.job_run import run_with_retries, sentence_on
 from jobs.lake import Lake
 from jobs.run import Run
 from jobs.sample.lakehouse import sample_tables

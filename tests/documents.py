@@ -18,7 +18,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs import cli
-from jobs.command import job_parser
+from jobs.job_options import job_parser
 from jobs.registry import JOBS, job_named
 from tests.conftest import ROOT
 from tests.delta_io import write_lake

@@ -17,8 +17,8 @@ from pyspark.sql.types import StructType
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime
 from jobs import quarantine, run_log, sources
-from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
+from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.pipeline import Execution, Phase
 from jobs.publish import Changes, Replacement
@@ -36,7 +36,7 @@ HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
 DAILY = "analytics.teacher_analytics_summary"
 DAILY_OF_USERS = "users.teacher_analytics_summary"
 PROMPTS = "ai_insights.teacher_prompt_effectiveness"
-TARGETS = {job.name: job.rollup_of(read_call(job, [])).targets for job in map(job_named, JOBS)}
+TARGETS = {job.name: job.rollup_of(job.default_call()).targets for job in map(job_named, JOBS)}
 """The tables of each job, the canonical one first."""
 
 

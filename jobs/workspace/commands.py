@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,14 @@ from uuid import uuid4
 
 import typer
 
-from jobs.command import DEFAULT_CATALOG
+from jobs.command_options import JobArgument, JsonOption
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import BrokenContractError, JobError, UsageError
+from jobs.job import DEFAULT_CATALOG, Call, Job
 from jobs.logs import log
-from jobs.options import JobArgument, JsonOption
-from jobs.registry import job_named, unknown_name_error
+from jobs.registry import job_named
+from jobs.rollup import W
+from jobs.suggestions import unknown_name_error
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -197,12 +199,11 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk
-    from jobs.command import read_call
-    from jobs.workspace.runs import check_parameters, find_jobs, has_succeeded, read_bundle, verdict_on
+    from jobs.workspace.runs import check_parameters, closing_message, ended_well, find_jobs, read_bundle
 
     declared = job_named(job)
-    options = ["--start", start, "--end", end, *(["--period", period] if period else [])]
-    calls = chunks_of(declared, read_call(declared, options), read_chunk(chunk), datetime.now(timezone.utc))
+    call = _call_over(declared, start, end, period)
+    calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
     chunks = [{"start": _compact(call.start), "end": _compact(call.end)} for call in calls]
     parameters = {"rollup": job, "chunks": json.dumps(chunks), **({"period": period} if period else {})}
     bundle_jobs = read_bundle(_bundle_folder(bundle))
@@ -216,10 +217,22 @@ def backfill(
         check_parameters(name, deployed, parameters)
         run = _followed(client, deployed.job_id, parameters, len(chunks), f"backfill {job}")
         url = run.run_page_url or ""
-        if not has_succeeded(run):
-            reason = verdict_on(client, run) or "The platform does not say why."
+        if not ended_well(run):
+            reason = closing_message(client, run) or "The platform does not say why."
             raise JobError(f"The backfill of {job} failed: {reason} See {url}")
     typer.echo(f"The backfill of {job} is done: {len(chunks)} chunks, see {url}", err=True)
+
+
+def _call_over(job: Job[W], start: str, end: str, period: str | None) -> Call:
+    """The job's call over a window; raises `UsageError` for a period that the job does not have."""
+    call = replace(job.default_call(), start=start or None, end=end or None)
+    if not period:
+        return call
+    if not job.periods:
+        raise UsageError(f"{job.name} takes no --period.")
+    if period not in job.periods:
+        raise UsageError(f"--period must be one of {', '.join(job.periods)}: {period!r}.")
+    return replace(call, period=period)
 
 
 def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], steps: int, title: str) -> Run:

@@ -66,7 +66,7 @@ def read_bundle(folder: Path) -> dict[str, Declared]:
         found = resources.get("jobs") if isinstance(resources, dict) else None
         for key, job in (found or {}).items():
             if not isinstance(job, dict):
-                raise UsageError(f"The job {key} in the bundle's file {file} is no mapping.")
+                raise UsageError(f"The job {key} in the bundle's file {file} is not a mapping.")
             jobs[key] = {"name": key, **job}
     if not jobs:
         raise UsageError(f"No YAML file in {folder} declares a job: name the bundle's folder with --bundle.")
@@ -168,7 +168,7 @@ def is_paused(job: BaseJob) -> bool:
 
 
 @dataclass(frozen=True)
-class LastRun:
+class WorkspaceRun:
     """One run of a deployed job: when it began, how long it took so far, how it stands and how it ended."""
 
     job: str
@@ -179,23 +179,23 @@ class LastRun:
     verdict: str
 
 
-def last_runs(client: WorkspaceClient, jobs: Mapping[str, BaseJob], number: int) -> list[LastRun]:
+def last_runs(client: WorkspaceClient, jobs: Mapping[str, BaseJob], number: int) -> list[WorkspaceRun]:
     """So many of the latest runs of these jobs, by the jobs' names in the bundle, newest first."""
     found: list[tuple[str, BaseRun]] = []
     for name, job in jobs.items():
         listed = client.jobs.list_runs(job_id=job.job_id, limit=min(number, 24))
         found += [(name, run) for run in islice(listed, number)]
     found.sort(key=lambda pair: pair[1].start_time or 0, reverse=True)
-    return [_last_run(client, name, run) for name, run in found[:number]]
+    return [_workspace_run(client, name, run) for name, run in found[:number]]
 
 
-def _last_run(client: WorkspaceClient, name: str, run: BaseRun) -> LastRun:
+def _workspace_run(client: WorkspaceClient, name: str, run: BaseRun) -> WorkspaceRun:
     start = datetime.fromtimestamp((run.start_time or 0) / 1000, timezone.utc)
     ended = run.end_time or 0
     end = datetime.fromtimestamp(ended / 1000, timezone.utc) if ended else datetime.now(timezone.utc)
     run_id = run.run_id or 0
-    verdict = verdict_on(client, client.jobs.get_run(run_id)) if ended else ""
-    return LastRun(name, run_id, start, end - start, state_of(run), verdict)
+    verdict = closing_message(client, client.jobs.get_run(run_id)) if ended else ""
+    return WorkspaceRun(name, run_id, start, end - start, state_of(run), verdict)
 
 
 def state_of(run: BaseRun | Run | RunTask) -> str:
@@ -205,7 +205,7 @@ def state_of(run: BaseRun | Run | RunTask) -> str:
     return word.value.lower() if word else "unknown"
 
 
-def has_succeeded(run: BaseRun | Run | RunTask) -> bool:
+def ended_well(run: BaseRun | Run | RunTask) -> bool:
     """Whether the run ended well."""
     return state_of(run) == "success"
 
@@ -223,11 +223,11 @@ def latest_tasks(run: Run) -> list[RunTask]:
     return list(latest.values())
 
 
-def verdict_on(client: WorkspaceClient, run: Run) -> str:
+def closing_message(client: WorkspaceClient, run: Run) -> str:
     """How an ended run ended: the last lines of its tasks, of those that failed where one did."""
     tasks = latest_tasks(run)
-    if not has_succeeded(run):
-        tasks = [task for task in tasks if not has_succeeded(task) and state_of(task) not in _NOT_TRIED]
+    if not ended_well(run):
+        tasks = [task for task in tasks if not ended_well(task) and state_of(task) not in _NOT_TRIED]
     sentences = {task.task_key: sentence for task in tasks if (sentence := _sentence_of_task(client, task))}
     if not sentences:
         return _message(run)
@@ -246,7 +246,7 @@ def _sentence_of_task(client: WorkspaceClient, task: RunTask) -> str:
         return _sentence(client, task.run_id) or _message(task)
     counts = _counts(task)
     total = counts.total_iterations or 0
-    if has_succeeded(task):
+    if ended_well(task):
         return f"{counts.completed_iterations or 0} of {total} {task.task_key} done."
     counted = f"{counts.failed_iterations} of {total} {task.task_key} failed." if counts.failed_iterations else ""
     for round_ in client.jobs.get_run(task.run_id).iterations or []:

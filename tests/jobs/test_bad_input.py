@@ -22,8 +22,9 @@ from jobs import (
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
 )
-from jobs.command import Call, exit_status_of
 from jobs.errors import UsageError
+from jobs.exit_status import exit_status_of
+from jobs.job import Call
 from jobs.settings import load_settings
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, version_of
@@ -157,7 +158,7 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
     ("name", "value", "sentence"),
     [
         ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
-        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is no address of a Spark Connect server."),
+        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is not the address of a Spark Connect server."),
     ],
 )
 def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_setting_beyond_all_reason_is_wrong(name: str, value: str, monkeypatch
 def test_logs_that_nobody_reads_stop_nothing(tmp_path: Path) -> None:
     """`classwaves run … 2>&1 | grep -m1 published` must not end a run between two commits."""
     script = (
-        "from jobs.logs import log, set_up_logs; from jobs.command import exit_status_of; set_up_logs()\n"
+        "from jobs.logs import log, set_up_logs; from jobs.exit_status import exit_status_of; set_up_logs()\n"
         f"def work():\n for n in range(9): log.info('on', n=n)\n open({str(tmp_path / 'done')!r}, 'w').close()\n"
         "raise SystemExit(exit_status_of(work))"
     )

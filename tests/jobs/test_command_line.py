@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from jobs import cli
 from jobs.backfill import Chunk
-from jobs.command import sentence_on
 from jobs.errors import JobError
+from jobs.job_run import sentence_on
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
 from jobs.run import Outcome, Run
@@ -128,6 +128,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
         (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. dashboard_metrics_hourly --help says what there is."),
         (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
         (["show", PROMPTS, "--colums", "id"], "--columns"),
+        ([], "No command given: see the list above."),
         (["doctr"], "Did you mean 'doctor'?"),
         (["reprot", "--lakehouse", "x"], "Did you mean 'report'"),
         (["report", "--lakehouse", "x", "--ot", "y.html"], "--out"),

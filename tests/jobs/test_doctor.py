@@ -114,7 +114,7 @@ def test_room_on_the_disk(gigabytes: float, verdict: str, tmp_path: Path, monkey
 
 def test_settings_that_are_wrong_or_mistyped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLASSWAVES_LOOK_BAK_HOURS", "12")
-    assert the_only("settings").found == "CLASSWAVES_LOOK_BAK_HOURS is no setting"
+    assert the_only("settings").found == "CLASSWAVES_LOOK_BAK_HOURS is not a setting"
     monkeypatch.setenv("CLASSWAVES_MAX_SESSION_HOURS", "0")
     found = the_only("settings")
     assert (found.verdict, found.is_configuration) == ("fail", True)

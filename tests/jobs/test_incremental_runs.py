@@ -19,9 +19,9 @@ from jobs import (
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
 )
-from jobs.command import Call, Job, read_call
 from jobs.incremental import source_subset
 from jobs.incremental.watermark import read_baseline
+from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.run import Outcome
 from jobs.storage import LocalFolder
@@ -319,7 +319,7 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
     assert 0 < found[0] < len(now[GUIDANCE])
     assert mismatches(case, tmp_path, now, but_for=("total_storage_gb",)) == []
-    is_read = case.job.rollup_of(read_call(case.job, [])).sources
+    is_read = case.job.rollup_of(case.job.default_call()).sources
     still_open = Counter(
         (row["source_table"].removeprefix("classwaves."), row["reason"])
         for row in rows_of(tmp_path, "quality.quarantine")

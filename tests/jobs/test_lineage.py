@@ -17,8 +17,9 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from expectations.gate import Check, Verdict
 from jobs import logs, teacher_prompt_effectiveness
-from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError
+from jobs.job import Call
+from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.lineage import columns_read, lineage_events, run_uuid
 from jobs.pipeline import Progress

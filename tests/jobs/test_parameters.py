@@ -8,8 +8,9 @@ import pytest
 
 from jobs import dashboard_metrics_hourly, teacher_prompt_effectiveness
 from jobs.backfill_chunk import main, read_chunk
-from jobs.command import Call, Job, read_call
 from jobs.errors import UsageError
+from jobs.job import Call, Job
+from jobs.job_options import read_call
 
 HOURLY, PROMPTS = dashboard_metrics_hourly.JOB, teacher_prompt_effectiveness.JOB
 CHUNKS = '--chunks=[{"start": "2025-09-01", "end": "2025-09-08"}, {"start": "2025-09-08", "end": "2025-09-15"}]'
@@ -62,6 +63,7 @@ def test_a_chunk_is_a_call_of_the_rollup_that_is_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--rollup"], "Argument --rollup: expected one argument."),
         (SECOND, "--rollup must be one of dashboard_metrics_hourly, teacher_analytics_summary,"),
         (["--rollup=dashboard_metrics_hourly", "--period=day", *SECOND], "Unrecognized arguments: --period=day."),
         (["--rollup=dashboard_metrics_hourly", "--start=2025-09-08"], "A chunk needs --start and --end."),

@@ -16,9 +16,10 @@ from expectations.contract import contract_of
 from expectations.gate import Verdict
 from jobs import sources, teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk
-from jobs.command import Call, run_with_retries
 from jobs.errors import GateRefusedError, UsageError
 from jobs.failures import OutsideError, says_gone
+from jobs.job import Call
+from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.run import Run
 from jobs.settings import Settings

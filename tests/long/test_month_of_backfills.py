@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.command import Call, Job
+from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.pipeline import identified, own_columns
 from jobs.provenance import Provenance

@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 from expectations.contract import contract_names
 from jobs import cli
 from jobs.backfill_chunk import read_chunk
-from jobs.command import read_call
 from jobs.errors import UsageError
+from jobs.job_options import read_call
 from jobs.registry import job_named
 from tests.conftest import ROOT
 from tests.resources.bundle import MAIN, Bundle, project

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from expectations.contract import contract_names, contract_of
-from jobs.command import read_call
 from jobs.registry import JOBS, job_named
 from jobs.statements import quoted_name
 from jobs.unity_sql import STATEMENTS, Names, column_masks, comments, grants, main, row_filters, tags, targets
@@ -22,7 +21,7 @@ _TABLE = re.compile(r"`ours`\.`(\w+)`\.`(\w+)`")
 def sources() -> set[str]:
     """The tables that the jobs' rollups read."""
     jobs = map(job_named, JOBS)
-    return {source for job in jobs for source in job.rollup_of(read_call(job, [])).sources}
+    return {source for job in jobs for source in job.rollup_of(job.default_call()).sources}
 
 
 def tables_of(statements: list[str]) -> set[str]:
@@ -115,6 +114,27 @@ def test_the_staff_of_a_school_see_their_own_school() -> None:
 def test_no_table_gets_a_filter_or_a_mask_which_would_bar_the_runs() -> None:
     statements = [one for what in STATEMENTS.values() for one in what(NAMES)]
     assert not [one for one in statements if re.search(r"SET (ROW FILTER|MASK)", one)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["grants"], "The following arguments are required: --catalog."),
+        (["grant", "--catalog", "c"], "Argument what: invalid choice: 'grant' (choose from "),
+        (
+            ["grants", "--catalog", "c", "--analyst", "a"],
+            "Unrecognized arguments: --analyst a. Did you mean --analysts?",
+        ),
+    ],
+)
+def test_a_wrong_call_ends_with_2_and_says_why_on_the_last_line(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert (ended.value.code, captured.out) == (2, "")
+    assert captured.err.startswith(sentence)
 
 
 def test_names_and_texts_cannot_end_what_they_stand_in(capsys: pytest.CaptureFixture[str]) -> None:

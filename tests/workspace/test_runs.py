@@ -252,7 +252,11 @@ WRONG_CALLS = {
     ),
     "a period for a rollup without": (
         ["dashboard_metrics_hourly", *WINDOW, "--period", "week"],
-        "--period",
+        "dashboard_metrics_hourly takes no --period.",
+    ),
+    "a period that is none": (
+        ["teacher_prompt_effectiveness", *WINDOW, "--period", "year"],
+        "--period must be one of day, week, month: 'year'.",
     ),
 }
 

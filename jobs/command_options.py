@@ -1,4 +1,7 @@
-"""Options and arguments that several commands take: one meaning, one help, one completion each."""
+"""Options and arguments that several commands of `classwaves` take: one meaning, one help, one completion each.
+
+Those that a command passes on to a job are in `jobs.job_options`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.command import lakehouse_folder
+from jobs.job_options import lakehouse_folder
 from jobs.registry import JOBS
 
 

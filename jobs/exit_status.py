@@ -1,0 +1,65 @@
+"""How a command ends: its exit status, and the last line on stderr that says why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from jobs.errors import JobError
+from jobs.failures import explained
+from jobs.job import Job
+from jobs.job_options import read_call
+from jobs.job_run import run_job
+from jobs.logs import log, say, set_up_logs
+from jobs.rollup import W
+
+
+def _answer_on(error: Exception) -> tuple[str, int]:
+    """The last line and the exit status of a command that ended with the error."""
+    failure = explained(error)
+    if isinstance(failure, JobError):
+        return str(failure), failure.exit_code
+    log.error("unexpected", exc_info=error)
+    return f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+
+
+def exit_status_of(work: Callable[[], str | None]) -> int:
+    """Does the work and returns its exit status; the last line on stderr says why, in the sentence of the work.
+
+    A user's mistake leaves no stack trace; our own leaves a full one in the log.
+    """
+    sentence: str | None
+    try:
+        sentence, status = work(), 0
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        # Whoever reads along, `head` say, has seen enough. What is left goes nowhere: else Python would raise it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        failed = error.__context__  # what a command shows when it has failed may be what nobody reads
+        sentence, status = _answer_on(failed) if isinstance(failed, Exception) else (None, 0)
+    except Exception as error:
+        sentence, status = _answer_on(error)
+    if sentence:
+        say(" ".join(sentence.split()))
+    return status
+
+
+def exit_with(work: Callable[[], str | None]) -> None:
+    """Does the work and returns where it ended well; raises `SystemExit` with the exit status otherwise."""
+    if status := exit_status_of(work):
+        raise SystemExit(status)
+
+
+def main_of(job: Job[W]) -> Callable[..., None]:
+    """The `main` of a job's script and of its entry point in the wheel.
+
+    It returns where the run ended well, which is what a Databricks task wants, and exits with the status otherwise.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> None:
+        set_up_logs()
+        given = sys.argv[1:] if arguments is None else arguments
+        exit_with(lambda: run_job(job, read_call(job, given)))
+
+    return main

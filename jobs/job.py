@@ -1,0 +1,51 @@
+"""What a job is, and a call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Generic
+
+from jobs.rollup import Rollup, W
+from transforms.windows import PeriodLength
+
+DEFAULT_CATALOG = "classwaves"
+DEFAULT_PERIOD: PeriodLength = "week"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The options of a job, as they were given."""
+
+    lakehouse: Path | None
+    catalog: str | None
+    start: str | None
+    end: str | None
+    allow_empty: bool = False
+    dry_run: bool = False
+    period: PeriodLength | None = None
+
+    @property
+    def names_a_window(self) -> bool:
+        """Whether the window is asked for, and not what is new."""
+        return self.start is not None or self.end is not None
+
+
+@dataclass(frozen=True)
+class Job(Generic[W]):
+    """A job: its name, and what a call makes it do.
+
+    `window_of` gets the call and the run's start: all history for a call that names no window. It raises `UsageError`
+    for one that cannot be. `periods` are the values of `--period`.
+    """
+
+    name: str
+    rollup_of: Callable[[Call], Rollup[W]]
+    window_of: Callable[[Call, datetime], W]
+    periods: tuple[PeriodLength, ...] = ()
+
+    def default_call(self) -> Call:
+        """The call without any option: what is new in the default catalog, by the default length of period."""
+        return Call(None, None, None, None, period=DEFAULT_PERIOD if self.periods else None)

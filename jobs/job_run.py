@@ -1,0 +1,84 @@
+"""A run of a job as a call asks for it, tried again where another run was faster, and the sentence that sums it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jobs.job import Call, Job
+from jobs.logs import log
+from jobs.open_lake import open_lake
+from jobs.rollup import W
+
+if TYPE_CHECKING:
+    from jobs.lake import Lake
+    from jobs.run import Outcome, Run
+    from jobs.settings import Settings
+
+RUN_ATTEMPTS = 5
+
+
+def run_with_retries(
+    job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
+) -> Outcome:
+    """One run of a job in an open lake, and the whole of it again where another run was faster, with newer sources."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+    from jobs.lineage import lineage_events
+    from jobs.pipeline import Execution
+    from jobs.publish import SupersededError
+    from jobs.run import Mode
+
+    rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
+    mode = Mode(is_incremental=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
+    covered = "what is new" if mode.is_incremental else f"{window.start} to {window.end}"
+    log.info("run", run_id=run.run_id, window=covered, dry_run=call.dry_run)
+    attempts = Retrying(
+        retry=retry_if_exception_type(SupersededError),
+        stop=stop_after_attempt(RUN_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=2, max=60),
+        before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
+        reraise=True,
+    )
+    for attempt in attempts:
+        with attempt:
+            number = attempt.retry_state.attempt_number
+            this = run if number == 1 else run.again()
+            this_mode = replace(mode, is_retry=number > 1, may_retry=number < RUN_ATTEMPTS)
+            execution = Execution(rollup, lake, this, settings, this_mode, phase)
+            with lineage_events(execution, settings):
+                return execution.run_over(window)
+    raise AssertionError("the attempts end in a result or an error")
+
+
+def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
+    """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
+    from jobs.run import Run
+    from jobs.settings import load_settings
+
+    settings = load_settings()
+    rollup = job.rollup_of(call)
+    run = Run.begin(rollup.job_name)
+    job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
+    phase("start Spark")
+    lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
+    outcome = run_with_retries(job, call, lake, run, settings, phase)
+    if outcome.data_docs:
+        log.info("data docs", path=str(outcome.data_docs))
+    canonical = rollup.targets[0]
+    if call.dry_run and (columns := outcome.changes[canonical].columns):
+        log.info("columns that would change, and in how many rows", **columns)
+    return sentence_on(outcome, is_dry=call.dry_run)
+
+
+def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
+    """What a run did, or would do, to the first of its tables that it changes: the canonical one, as a rule."""
+    table = next(
+        (name for name, changes in outcome.changes.items() if not changes.is_empty), next(iter(outcome.changes))
+    )
+    changes = outcome.changes[table]
+    if changes.is_empty:
+        return f"{table}: nothing {'would change' if is_dry else 'changed'}."
+    counts = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
+    return f"{table}: {counts}{'; this is a dry run, nothing was written' if is_dry else ''}."

@@ -1,0 +1,62 @@
+"""The newest rows of a table, in the columns that may be shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contract import Contract
+from jobs.errors import UsageError
+from jobs.lake import Lake
+from jobs.suggestions import unknown_name_error
+from transforms.table_diff import AUDIT_COLUMNS
+
+MOST_COLUMNS = 9
+"""How many columns, the key's among them, are chosen where nobody names any."""
+
+
+def chosen_columns(contract: Contract, names: str | None, *, all_by_default: bool) -> list[str]:
+    """The columns that are named, `a,b`; without names all that may be shown, or those that say most.
+
+    Raises `UsageError` for a column that there is not, or that is personal.
+    """
+    public = contract.public_columns
+    if names is None and all_by_default:
+        return list(public)
+    if names is None:
+        telling = [name for name in public if name != "id" and name not in AUDIT_COLUMNS and name not in contract.key]
+        return [*contract.key, *telling[: max(1, MOST_COLUMNS - len(contract.key))]]
+    chosen = [name.strip() for name in names.split(",")]
+    for name in chosen:
+        if name not in public:
+            raise unknown_name_error(name, public, f"column that may be shown in {contract.table} named")
+    return chosen
+
+
+def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
+    """So many of the table's rows, the newest first; raises `UsageError` where there is no such table yet."""
+    table = contract.table
+    if not lake.exists(table):
+        raise UsageError(f"There is no table {table} yet: run its job first.")
+    return lake.latest(table).orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)]).limit(number)
+
+
+def _newest_by(contract: Contract) -> list[str]:
+    """The columns that order the table's rows by their age: the moment of the row where it has one, then its key."""
+    moments = ("run_end", "checked_at", "last_seen_at", "last_run")
+    return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
+
+
+def as_objects(rows: DataFrame, columns: list[str]) -> list[dict[str, Any]]:
+    """The rows for JSON, each column by its name."""
+    as_text = F.to_json(F.struct(*columns), {"ignoreNullFields": "false"})
+    return [json.loads(row["as_text"]) for row in rows.select(as_text.alias("as_text")).collect()]
+
+
+def as_texts(rows: DataFrame, columns: list[str]) -> list[list[str | None]]:
+    """The rows for a table of texts, in the order of the columns."""
+    shown = rows.select(*[F.col(name).cast("string").alias(name) for name in columns]).collect()
+    return [[row[name] for name in columns] for row in shown]
