@@ -77,7 +77,7 @@ def test_a_metric_that_its_contract_puts_into_the_report_has_a_chart(monkeypatch
         ]
         return contract.model_copy(update={"columns": tuple(columns)})
 
-    monkeypatch.setattr("jobs.report.page.contract_of", telling)
+    monkeypatch.setattr("jobs.report.sections.contract_of", telling)
     read = Page(page(report(1, 1, MONTH)))
     (chart,) = (chart for chart in read.data["charts"] if chart["said"] == "usage_rate")
     assert (chart["name"], chart["title"], chart["rows"]) == ("own_usage_rate", "Usage rate", "prompt_periods")
