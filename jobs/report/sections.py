@@ -81,7 +81,7 @@ def _school_hours(per: Grain) -> Section:
                 "A session counts where it ended.", "periods", "sessions_completed",
                 (start, Field("sessions_completed", "Sessions completed"),
                  Field("active_hours", "Hours with a session"),
-                 Field("prompts_generated", "Prompts"), Field("prompts_used", "Prompts followed")),
+                 Field("prompts_generated", "Prompts"), Field("prompts_used", "Prompts used")),
                 charts.bars("sessions_completed", "Sessions completed", BLUE, when),
             ),
             Chart(
@@ -124,9 +124,9 @@ def _teacher_weeks() -> Section:
         "improving": ("improving", GREEN),
         "stable": ("stable", BLUE),
         "declining": ("declining", RED),
-        "insufficient_data": ("not told", GREY),
+        "insufficient_data": ("insufficient data", GREY),
     }
-    prompts = {"prompts_used": ("followed", BLUE), "prompts_left": ("not followed", GREY)}
+    prompts = {"prompts_used": ("used", BLUE), "prompts_unused": ("not used", GREY)}
     return Section(
         "teachers",
         "Teachers' weeks",
@@ -141,13 +141,13 @@ def _teacher_weeks() -> Section:
             ),
             Chart(
                 "trend", "Trend of the session score",
-                "How many teachers improve or decline over the four weeks up to their last day of the week. Not told: "
-                "fewer than five days with a score.", "weeks", "improving",
+                "How many teachers improve or decline over the four weeks up to their last day of the week. "
+                "Insufficient data: fewer than five days with a score.", "weeks", "improving",
                 (_WEEK, *[Field(trend, label.capitalize()) for trend, (label, _) in trends.items()]),
                 charts.stacked_bars(trends, "Teachers"),
             ),
             Chart(
-                "prompts_used", "Prompts shown to teachers", "Followed, or not.", "weeks", "prompts_shown",
+                "prompts_used", "Prompts shown to teachers", "Used, or not.", "weeks", "prompts_shown",
                 (_WEEK, Field("prompts_shown", "Prompts shown"),
                  *[Field(name, label.capitalize()) for name, (label, _) in prompts.items()]),
                 charts.stacked_bars(prompts, "Prompts"),
@@ -167,9 +167,9 @@ def _prompt_effectiveness(period: PeriodLength) -> Section:
         Field("upper", "95 % to", "score"),
     )  # fmt: skip
     shares = {
-        "acknowledged_rate": ("seen", GREY),
-        "used_rate": ("followed", BLUE),
-        "dismissed_rate": ("waved away", ORANGE),
+        "acknowledged_rate": ("acknowledged", GREY),
+        "used_rate": ("used", BLUE),
+        "dismissed_rate": ("dismissed", ORANGE),
     }
     share_fields = [Field(name, label.capitalize(), "percent") for name, (label, _) in shares.items()]
     return Section(
@@ -181,7 +181,7 @@ def _prompt_effectiveness(period: PeriodLength) -> Section:
             Chart("effect", "Effectiveness by kind", "Dot: mean. Bar: 95 % Student t interval. n: scored prompts.",
                   "prompts", "mean", (value, generated, *scores), charts.intervals_by_kind()),
             Chart("shares", "What teachers did with them",
-                  "A prompt can be seen and followed or waved away. n: all prompts.",
+                  "A prompt can be acknowledged, and used or dismissed. n: all prompts.",
                   "prompts", "used_rate", (value, generated, *share_fields), charts.shares_by_kind(shares)),
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",
@@ -207,7 +207,7 @@ def _data_health() -> Section:
                   "quarantined", "rejected",
                   (Field("source", "Source", "text"), Field("reason", "Reason", "text"),
                    Field("rejected", "Rejected"), Field("resolved", "Resolved"),
-                   Field("last_seen_at", "Last met", "instant")),
+                   Field("last_seen_at", "Last seen", "instant")),
                   charts.rejections_by_reason()),
             Chart("verdicts", "The gate's verdict on each job's latest run",
                   "A refusal stops the write, a warning does not.", "verdicts", "passed",
