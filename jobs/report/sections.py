@@ -8,7 +8,7 @@ from typing import Literal
 from expectations.contract import SUM, Column, contract_of
 from jobs.report import charts
 from jobs.report.charts import BLUE, GREEN, GREY, ORANGE, RED, Drawing
-from jobs.report.figures import DAYS, HOURS, PROMPTS, Grain, Report
+from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY, Grain, Report
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.windows import PeriodLength
 
@@ -113,7 +113,7 @@ def _school_hours(per: Grain) -> Section:
                  Field("latency_ms", "Latency, ms, mean of hours", "number")),
                 charts.bars("most_connections", "People connected at once", GREEN, when),
             ),
-            *_reported(HOURS, "periods", start, when),
+            *_reported(DASHBOARD_METRICS, "periods", start, when),
         ),
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ def _teacher_weeks() -> Section:
                  *[Field(name, label.capitalize()) for name, (label, _) in prompts.items()]),
                 charts.stacked_bars(prompts, "Prompts"),
             ),
-            *_reported(DAYS, "weeks", _WEEK, "Week that begins"),
+            *_reported(TEACHER_SUMMARY, "weeks", _WEEK, "Week that begins"),
         ),
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ def _prompt_effectiveness(period: PeriodLength) -> Section:
             Chart("effect_over_time", "Effectiveness over time",
                   f"Per {period}. Bar: 95 % interval. The axis does not begin at 0.", "prompt_periods", "mean",
                   (start, generated, *scores, *share_fields), charts.intervals_over_time(), is_wide=True),
-            *_reported(PROMPTS, "prompt_periods", start, "Period that begins (UTC)"),
+            *_reported(PROMPT_EFFECTIVENESS, "prompt_periods", start, "Period that begins (UTC)"),
         ),
         picks=DIMENSIONS,
     )  # fmt: skip
