@@ -1,6 +1,6 @@
 """The report: what is asked of the lake for it, added up in Spark until it is small enough for a page.
 
-Schools and teachers go by their ids; pupils appear only as counts. `jobs/report/page.py` draws what is here.
+Schools and teachers go by their ids; pupils appear only as counts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from expectations.contract import SUM, contract_of
 from jobs import quarantine, run_log, verdicts
 from jobs.errors import UsageError
 from jobs.lake import Lake
+from jobs.registry import JOBS
 from transforms.columns import instant, percentage
 from transforms.combine import union_all
 from transforms.student_t import student_t_95
@@ -26,17 +27,11 @@ from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
 from transforms.usable_rows import RULES
 from transforms.windows import PeriodLength
 
-HOURS = "analytics.dashboard_metrics_hourly"
-DAYS = "users.teacher_analytics_summary"
+DASHBOARD_METRICS = "analytics.dashboard_metrics_hourly"
+TEACHER_SUMMARY = "users.teacher_analytics_summary"
 """The teachers' days as `users` has them: the copy in `analytics` has no trend."""
-PROMPTS = "ai_insights.teacher_prompt_effectiveness"
-QUARANTINE, CHECKS, RUNS = quarantine.TABLE, verdicts.TABLE, run_log.TABLE
-TABLES = (HOURS, DAYS, PROMPTS, QUARANTINE, CHECKS, RUNS)
-JOB_OF = {
-    HOURS: "dashboard_metrics_hourly",
-    DAYS: "teacher_analytics_summary",
-    PROMPTS: "teacher_prompt_effectiveness",
-}
+PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
+TABLES = (DASHBOARD_METRICS, TEACHER_SUMMARY, PROMPT_EFFECTIVENESS, quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 
 EVERYONE = ""
 """The scope of all schools, and the teacher who stands for all of a scope: no id is empty."""
@@ -82,7 +77,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page shows."""
+    """All that the page shows, each table by its grain.
+
+    `totals`: a scope. `periods`: a scope and a day or week, as `span.grain` says. `profile`: a scope, weekday and hour.
+    `weeks`: a scope and week; `teacher_weeks`: a school, teacher and week. Of all schools, whichever is chosen:
+    `prompts`: a dimension and value. `prompt_periods`: a period as long as `period`. `freshness`: a source.
+    `quarantined`: a source and reason. `verdicts`: a job and kind of check. `runs`: a run.
+    """
 
     made_at: datetime
     span: Span
@@ -142,7 +143,7 @@ def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
         F.avg("avg_latency_ms").alias("latency_ms"),
         F.sum("total_prompts_generated").alias("prompts_generated"),
         F.sum("total_prompts_used").alias("prompts_used"),
-        *_reported(HOURS),
+        *_reported(DASHBOARD_METRICS),
     )
 
 
@@ -176,7 +177,7 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
             F.sum("total_prompts_shown").alias("prompts_shown"),
             F.sum("total_prompts_used").alias("prompts_used"),
             F.max_by("improvement_trend", "summary_date").alias("trend"),
-            *_reported(DAYS),
+            *_reported(TEACHER_SUMMARY),
             *[
                 F.sum(F.when(F.col(name).isNotNull(), F.col(weight))).alias(f"{name}_weight")
                 for name, weight in _weights_of_days().items()
@@ -188,7 +189,7 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
 
 def _weights_of_days() -> dict[str, str]:
     """What the metrics of teachers' days weigh that are no sums: for `weeks`, which brings them together once more."""
-    return {column.name: str(column.report) for column in contract_of(DAYS).reported if column.report != SUM}
+    return {column.name: str(column.report) for column in contract_of(TEACHER_SUMMARY).reported if column.report != SUM}
 
 
 def weeks(of_teachers: DataFrame) -> DataFrame:
@@ -204,7 +205,7 @@ def weeks(of_teachers: DataFrame) -> DataFrame:
             *[F.count_if(F.col("trend") == trend).alias(trend) for trend in TRENDS],
             *[
                 (F.sum(c.name) if c.report == SUM else _weighted(c.name, f"{c.name}_weight")).alias(c.name)
-                for c in contract_of(DAYS).reported
+                for c in contract_of(TEACHER_SUMMARY).reported
             ],
         )
     )
@@ -235,7 +236,7 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
             F.sum(n).alias("n"),
             F.first("mean").alias("mean"),
             spread.alias("spread"),
-            *_reported(PROMPTS),
+            *_reported(PROMPT_EFFECTIVENESS),
         )
         .withColumns(
             {
@@ -263,8 +264,8 @@ def prompt_periods(rows: DataFrame) -> DataFrame:
     return pooled(rows.select("*", start, end), ["start", "end"])
 
 
-def length() -> Column:
-    """Whether a row of prompt effectiveness is of a day, a week or a month."""
+def period_length() -> Column:
+    """The `PeriodLength` of a row of prompt effectiveness, of which the table has no column."""
     days = F.date_diff("calculation_period_end", "calculation_period_start")
     return F.when(days == 1, "day").when(days == 7, "week").otherwise("month")
 
@@ -312,6 +313,11 @@ def _collected(frame: DataFrame, *order: str) -> Rows:
     return Rows(tuple(frame.columns), [tuple(row) for row in frame.orderBy(*order).collect()])
 
 
+def _job_of(table: str) -> str:
+    """The job that fills the table of a rollup: it has the table's own name, as `Rollup.name` has."""
+    return table.split(".")[1]
+
+
 class Reader:
     """Reads what a report needs of a lake, each table at the version that it had when the report was begun."""
 
@@ -322,7 +328,7 @@ class Reader:
         self.phase = phase
         missing = [table for table in TABLES if not lake.exists(table)]
         if missing:
-            jobs = sorted({JOB_OF[table] for table in missing if table in JOB_OF} or JOB_OF.values())
+            jobs = sorted({*map(_job_of, missing)} & {*JOBS} or JOBS)
             be = "is" if len(missing) == 1 else "are"
             raise UsageError(
                 f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
@@ -340,9 +346,10 @@ class Reader:
         The dates of teachers and prompts have no say: a fact in the future has its row there.
         """
         day = F.col("metric_hour").cast("date")
-        earliest, latest = self.rows(HOURS).agg(F.min(day), F.max(day)).collect()[0]
+        earliest, latest = self.rows(DASHBOARD_METRICS).agg(F.min(day), F.max(day)).collect()[0]
         if latest is None:
-            raise UsageError(f"The table {HOURS} has no rows: run {JOB_OF[HOURS]} over a window that has some.")
+            job = _job_of(DASHBOARD_METRICS)
+            raise UsageError(f"The table {DASHBOARD_METRICS} has no rows: run {job} over a window that has some.")
         last = last or latest
         first = first or max(earliest, last - timedelta(DEFAULT_DAYS - 1))
         if first > last:
@@ -351,8 +358,8 @@ class Reader:
 
     def check_school(self, school: str) -> None:
         """Raises `UsageError` that names the nearest where the lake knows no school of that id."""
-        known = self.rows(HOURS).select("school_id").union(self.rows(DAYS).select("school_id")).distinct()
-        ids = sorted(row[0] for row in known.collect() if row[0] is not None)
+        known = union_all([self.rows(table).select("school_id") for table in (DASHBOARD_METRICS, TEACHER_SUMMARY)])
+        ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
         if school in ids:
             return
         near = difflib.get_close_matches(school, ids, n=3)
@@ -360,15 +367,16 @@ class Reader:
         raise UsageError(f"There is no school {school}: {hint}")
 
     def report(self, first: date | None = None, last: date | None = None, school: str | None = None) -> Report:
-        """All that the page shows; raises `UsageError` for what there is not."""
+        """All that the page shows; raises `UsageError` for a school or dates of which the lake has nothing."""
         self.phase("look for the schools and the dates")
         if school is not None:
             self.check_school(school)
         span = self.span(first, last)
         begin = datetime(span.first.year, span.first.month, span.first.day, tzinfo=timezone.utc)
         end = begin + timedelta((span.last - span.first).days + 1)
-        hours = self.rows(HOURS).where((F.col("metric_hour") >= instant(begin)) & (F.col("metric_hour") < instant(end)))
-        days = self.rows(DAYS).where(F.col("summary_date").between(F.lit(span.first), F.lit(span.last)))
+        is_within = (F.col("metric_hour") >= instant(begin)) & (F.col("metric_hour") < instant(end))
+        hours = self.rows(DASHBOARD_METRICS).where(is_within)
+        days = self.rows(TEACHER_SUMMARY).where(F.col("summary_date").between(F.lit(span.first), F.lit(span.last)))
         if school is not None:
             hours, days = hours.where(F.col("school_id") == school), days.where(F.col("school_id") == school)
         all_hours = hours.withColumn("scope", F.col("school_id")) if school is not None else scoped(hours)
@@ -376,12 +384,12 @@ class Reader:
         of_periods = _collected(periods(all_hours, span.grain), "scope", "start")
         if not of_periods.rows:
             of = "" if school is None else f" of school {school}"
-            raise UsageError(f"The table {HOURS} has no hours{of} from {span.first} to {span.last}.")
+            raise UsageError(f"The table {DASHBOARD_METRICS} has no hours{of} from {span.first} to {span.last}.")
         of_teachers = teacher_weeks(days)
         overlaps = (F.col("calculation_period_end") > instant(begin)) & (
             F.col("calculation_period_start") < instant(end)
         )
-        made = self.rows(PROMPTS).where(overlaps).withColumn("length", length())
+        effectiveness = self.rows(PROMPT_EFFECTIVENESS).where(overlaps).withColumn("period_length", period_length())
         totals, usual = activity(all_hours, ["scope"]), profile(all_hours, span.dates_of_weekdays())
         of_totals, of_profile = _collected(totals, "scope"), _collected(usual, "scope", "weekday", "hour")
         self.phase("add up the weeks of teachers")
@@ -389,8 +397,8 @@ class Reader:
         own = weeks(of_teachers)
         all_weeks = _collected(own if school is None else own.where(F.col("scope") == school), "scope", "start")
         self.phase("bring the prompts together")
-        period = self._period(made)
-        chosen = made.where(F.col("length") == period).drop("length")
+        period = self._period(effectiveness)
+        chosen = effectiveness.where(F.col("period_length") == period)
         of_prompts = _collected(prompts(chosen), "dimension", "value")
         over_time = _collected(prompt_periods(chosen), "start")
         self.phase("look at the data's health")
@@ -407,14 +415,14 @@ class Reader:
             prompts=of_prompts,
             prompt_periods=over_time,
             freshness=self.freshness(),
-            quarantined=_collected(quarantined(self.rows(QUARANTINE)), "source", "reason"),
-            verdicts=_collected(latest_verdicts(self.rows(CHECKS)), "job", "kind"),
-            runs=_collected(latest_runs(self.rows(RUNS)), "run_start"),
+            quarantined=_collected(quarantined(self.rows(quarantine.TABLE)), "source", "reason"),
+            verdicts=_collected(latest_verdicts(self.rows(verdicts.TABLE)), "job", "kind"),
+            runs=_collected(latest_runs(self.rows(run_log.TABLE)), "run_start"),
         )
 
     def _period(self, rows: DataFrame) -> PeriodLength:
         """The length of period to show: days, weeks and months tell of the same prompts, so one of them is enough."""
-        there = {row[0] for row in rows.select("length").distinct().collect()}
+        there = {row[0] for row in rows.select("period_length").distinct().collect()}
         lengths: tuple[PeriodLength, ...] = ("week", "day", "month")
         return next((length for length in lengths if length in there), "week")
 
@@ -433,12 +441,11 @@ class Reader:
         return Rows(("source", "newest", "in_future", "written_at", "version", "version_read", "commits_behind"), rows)
 
     def _newest(self, versions: dict[str, int]) -> dict[str, tuple[int | None, int]]:
+        """Per source its newest moment that is not in the future, in milliseconds, and how many rows are in it."""
         now = instant(self.made_at)
         frames = []
         for source, version in versions.items():
-            columns = contract_of(source).column_names
-            placed = RULES[source].placed_by or ("created_at" if "created_at" in columns else columns[0])
-            moment = F.col(placed)
+            moment = F.col(RULES[source].placed_by or "created_at")
             frames.append(
                 self.lake.read(source, version).agg(
                     F.lit(source).alias("source"),
@@ -453,7 +460,7 @@ class Reader:
 
     def _versions_read(self) -> dict[str, int]:
         """The version of each source that the latest run that succeeded has read, whichever job's it was."""
-        succeeded = self.rows(RUNS).where(F.col("status") == "succeeded")
+        succeeded = self.rows(run_log.TABLE).where(F.col("status") == "succeeded")
         newest = succeeded.groupBy("job_name").agg(
             F.max_by("source_versions", "run_start").alias("source_versions"), F.max("run_start").alias("run_start")
         )

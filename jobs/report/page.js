@@ -55,7 +55,7 @@
     profile: () => rowsOf(state.part.profile).map((row) => ({ ...row, day: WEEKDAYS[row.weekday] })),
     weeks: () => {
       const source = state.teacher === EVERYONE ? rowsOf(state.part.weeks) : weeksOfTeacher();
-      return dated(source, 7).map((row) => ({ ...row, prompts_left: Math.max(0, row.prompts_shown - row.prompts_used) }));
+      return dated(source, 7).map((row) => ({ ...row, prompts_unused: Math.max(0, row.prompts_shown - row.prompts_used) }));
     },
     prompts: () =>
       rowsOf(shared.prompts)
@@ -151,7 +151,7 @@
       ["Sessions completed", written("count", total.sessions_completed), `${written("count", total.active_hours)} ${isAll ? "school hours" : "hours"} with a session`],
       ["Teachers", written("count", state.part.teachers), "with a session or a prompt"],
       ["Engagement", written("number", total.engagement), "mean score, 0–100"],
-      ["Prompts followed", written("percent", share), `of ${written("count", total.prompts_generated)} in school hours`],
+      ["Prompts used", written("percent", share), `of ${written("count", total.prompts_generated)} in school hours`],
       ["Busiest hour", written("count", total.most_people), isAll ? "people, in one school" : "people"],
       ["System errors", written("count", total.errors), `${written("percent", total.error_rate)} of requests failed`],
     ];

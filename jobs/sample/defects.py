@@ -12,8 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from transforms.usable_rows import RULES
 
-Changes = Mapping[str, str]
+Overrides = Mapping[str, str]
 """The columns that a broken copy does not share with its model, and their values as SQL."""
 
 FIRST_SESSION_ID = "session-000001"
@@ -34,16 +35,7 @@ MODELS = {
 }
 """The row of each table that its broken rows are copies of."""
 
-TIMES = {
-    "analytics.session_events": "event_time",
-    "sessions.transcriptions": "start_time",
-    "ai_insights.teacher_guidance_metrics": "generated_at",
-    "sessions.participants": "join_time",
-    "ai_insights.intervention_suggestions": "created_at",
-    "operational.system_events": "created_at",
-    "operational.api_metrics": "timestamp",
-    "ai_insights.analysis_results": "analysis_timestamp",
-}
+TIMES = {table: rules.placed_by for table, rules in RULES.items() if rules.placed_by}
 """The time that places a row of each table."""
 
 
@@ -53,38 +45,38 @@ def with_defects(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
 
 
 def _with_broken_rows(table: str, frame: DataFrame) -> DataFrame:
-    changes = {**_common(table), **_particular(table)}
-    contract = contract_of(table)
+    overrides = {**_common(table), **_particular(table)}
     model = frame.filter(F.col("id") == MODELS[table])
-    if "session_id" in contract.column_names and table != "operational.system_events":
+    if RULES[table].in_session:
         # Implied by the key, but Spark can apply it before it multiplies the sessions' rows.
         model = model.filter(F.col("session_id") == FIRST_SESSION_ID)
-    copies = model.withColumn("defect", F.explode(F.array(*map(F.lit, changes))))
-    values = [f"CAST({_broken(c.name, changes)} AS {c.type}) AS `{c.name}`" for c in contract.columns]
+    copies = model.withColumn("defect", F.explode(F.array(*map(F.lit, overrides))))
+    values = [f"CAST({_broken(c.name, overrides)} AS {c.type}) AS `{c.name}`" for c in contract_of(table).columns]
     return frame.unionByName(copies.selectExpr(*values))
 
 
-def _broken(column: str, changes: Mapping[str, Changes]) -> str:
-    """The column's value in each copy: changed, or the model's; a key that is not changed is made a new one."""
+def _broken(column: str, overrides: Mapping[str, Overrides]) -> str:
+    """The column's value in each copy: overridden, or the model's; a key that is not overridden is made a new one."""
     value = "concat(id, '-', defect)" if column == "id" else f"`{column}`"
-    cases = [f"WHEN '{defect}' THEN {change[column]}" for defect, change in changes.items() if column in change]
+    cases = [f"WHEN '{defect}' THEN {values[column]}" for defect, values in overrides.items() if column in values]
     return f"CASE defect {' '.join(cases)} ELSE {value} END" if cases else value
 
 
-def _common(table: str) -> dict[str, Changes]:
+def _common(table: str) -> dict[str, Overrides]:
     """Missing and duplicate keys, orphans, missing times."""
     columns = contract_of(table).column_names
-    older: Changes = {name: _hours_after(name, -1) for name in ("created_at", "updated_at") if name in columns}
-    defects: dict[str, Changes] = {
+    older: Overrides = {name: _hours_after(name, -1) for name in ("created_at", "updated_at") if name in columns}
+    defects: dict[str, Overrides] = {
         "no-key": {"id": "NULL"},
         "blank-key": {"id": "'  '"},
         "stale-copy": {"id": "id", **older},
     }
-    if "session_id" in columns and table != "operational.system_events":
+    rules = RULES[table]
+    if rules.in_session:
         defects["orphan"] = {"session_id": "'session-that-never-was'"}
         defects["no-session"] = {"session_id": "NULL"}
-    if table in TIMES:
-        defects["no-time"] = {TIMES[table]: "NULL"}
+    if rules.placed_by:
+        defects["no-time"] = {rules.placed_by: "NULL"}
     return defects
 
 
@@ -92,9 +84,9 @@ def _hours_after(moment: str, hours: int) -> str:
     return f"timestamp_seconds(unix_seconds({moment}) + {3600 * hours})"
 
 
-def _particular(table: str) -> dict[str, Changes]:
+def _particular(table: str) -> dict[str, Overrides]:
     """What can go wrong in this table only."""
-    particular: dict[str, dict[str, Changes]] = {
+    particular: dict[str, dict[str, Overrides]] = {
         "users.teachers": {
             "no-zone": {"timezone": "NULL"},
             "wrong-zone": {"timezone": "'Atlantis/Main_Square'"},

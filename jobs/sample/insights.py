@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from jobs.sample.classroom import FIRST_SESSION
 from jobs.sample.randomness import Dice, after, key, numbered, shaped
 
-PROMPTS = {
+PROMPT_MESSAGES = {
     "facilitation": "Invite a quiet voice into the discussion.",
     "deepening": "Ask for the evidence behind the last claim.",
     "redirection": "Lead the group back to the question.",
@@ -28,7 +28,7 @@ def teacher_guidance_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
         numbered(recorded, "prompt", dice.whole(4, 13, "prompts", "n"))
         .withColumn("position", dice.unit("position", *prompt))
         .withColumn("generated", after("start", F.col("position") * F.col("length")))
-        .withColumn("category", dice.one_of(tuple(PROMPTS), "category", *prompt))
+        .withColumn("category", dice.one_of(tuple(PROMPT_MESSAGES), "category", *prompt))
         .withColumn("outcome", dice.one_of(_OUTCOMES, "outcome", *prompt))
         .withColumn("seen", after("generated", dice.whole(4, 90, "seen", *prompt)))
         .withColumn("acknowledged", F.when(_sees(dice), F.col("seen")))
@@ -53,7 +53,7 @@ def _sees(dice: Dice) -> Column:
 def _prompt_values(dice: Dice) -> dict[str, Column]:
     prompt = ("n", "prompt")
     used = F.col("used").isNotNull()
-    message = F.element_at(F.create_map(*(F.lit(text) for item in PROMPTS.items() for text in item)), F.col("category"))
+    messages = F.create_map(*(F.lit(text) for item in PROMPT_MESSAGES.items() for text in item))
     phase = F.when(F.col("position") < 0.2, "opening").when(F.col("position") < 0.7, "development")
     seconds = F.unix_seconds("answered") - F.unix_seconds("generated")
     effective = F.when(used, dice.between(0.5, 0.98, "effectiveness", *prompt)).when(
@@ -68,7 +68,7 @@ def _prompt_values(dice: Dice) -> dict[str, Column]:
         "prompt_id": key("prompt", *prompt),
         "prompt_category": F.col("category"),
         "priority_level": dice.one_of(("high", "medium", "medium", "low"), "priority", *prompt),
-        "prompt_message": message,
+        "prompt_message": F.element_at(messages, F.col("category")),
         "suggested_timing": dice.one_of(("immediate", "next_break", "session_end"), "timing", *prompt),
         "session_phase": phase.when(F.col("position") < 0.88, "synthesis").otherwise("closure"),
         "subject_area": F.when(dice.chance(0.95, "subject known", "n"), F.col("subject")),

@@ -15,9 +15,10 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.sample.defects import MODELS, TIMES
+from jobs.sample.defects import MODELS
 from jobs.sample.lakehouse import BUSY_DENSITY, sample_tables
 from jobs.sample.people import Scale
+from transforms.usable_rows import RULES
 
 Rows = dict[str, list[Row]]
 
@@ -259,7 +260,7 @@ def test_keys_are_missing_and_double_in_every_source(sample):
 
 def test_every_source_of_a_session_has_orphans(sample):
     known = {row.id for row in sample[SESSIONS]} - {None}
-    sources = [t for t in MODELS if t != "operational.system_events" and "session_id" in contract_of(t).column_names]
+    sources = [table for table in MODELS if RULES[table].in_session]
     assert len(sources) == 9
     for table in sources:
         orphans = [row.session_id for row in sample[table] if row.session_id not in known]
@@ -267,8 +268,10 @@ def test_every_source_of_a_session_has_orphans(sample):
 
 
 def test_every_source_that_a_time_places_has_a_row_without_it(sample):
-    without = {table: sum(row[time] is None for row in sample[table]) for table, time in TIMES.items()}
-    assert without == dict.fromkeys(TIMES, 1)
+    times = {table: rules.placed_by for table, rules in RULES.items() if rules.placed_by}
+    assert len(times) == 8
+    without = {table: sum(row[time] is None for row in sample[table]) for table, time in times.items()}
+    assert without == dict.fromkeys(times, 1)
 
 
 def test_some_events_are_of_an_unknown_type(sample):

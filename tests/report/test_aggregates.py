@@ -17,7 +17,7 @@ from jobs.report.figures import (
     Span,
     latest_runs,
     latest_verdicts,
-    length,
+    period_length,
     periods,
     pooled,
     profile,
@@ -31,7 +31,7 @@ from tests.transforms.frames import with_columns
 
 HOURS, DAYS, PROMPTS = (
     {column.name: column.type for column in contract_of(table).columns}
-    for table in (figures.HOURS, figures.DAYS, figures.PROMPTS)
+    for table in (figures.DASHBOARD_METRICS, figures.TEACHER_SUMMARY, figures.PROMPT_EFFECTIVENESS)
 )
 """All columns of the rollups, those of metrics that are yet to come among them."""
 
@@ -156,9 +156,9 @@ def test_metrics_that_their_contracts_put_into_the_report_are_brought_together_a
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = {
-        figures.HOURS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
-        figures.DAYS: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
-        figures.PROMPTS: {"usage_rate": "total_generated"},
+        figures.DASHBOARD_METRICS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
+        figures.TEACHER_SUMMARY: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
+        figures.PROMPT_EFFECTIVENESS: {"usage_rate": "total_generated"},
     }
 
     def telling(name: str) -> Contract:
@@ -201,7 +201,7 @@ def test_lengths_of_periods_are_told_apart(table: Table) -> None:
         2026-06-01 00:00:00                | 2026-06-08 00:00:00
         2026-06-01 00:00:00                | 2026-07-01 00:00:00
     """)
-    assert [row[0] for row in frame.select(length()).collect()] == ["day", "week", "month"]
+    assert [row[0] for row in frame.select(period_length()).collect()] == ["day", "week", "month"]
 
 
 def test_quarantined_rows_are_counted_by_source_and_reason(table: Table) -> None:

@@ -11,10 +11,10 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from expectations.contract import contract_of
-from jobs import cli
+from jobs import cli, quarantine, run_log, verdicts
 from jobs.errors import UsageError
 from jobs.lake import Lake
-from jobs.report.figures import CHECKS, DAYS, EVERYONE, HOURS, PROMPTS, QUARANTINE, RUNS, TABLES, Reader
+from jobs.report.figures import DASHBOARD_METRICS, EVERYONE, PROMPT_EFFECTIVENESS, TABLES, TEACHER_SUMMARY, Reader
 from jobs.storage import LocalFolder
 from tests.report.pages import Page
 
@@ -27,16 +27,16 @@ def moment(text: str) -> datetime:
 
 
 ROWS: dict[str, list[dict[str, Any]]] = {
-    HOURS: [
+    DASHBOARD_METRICS: [
         {"school_id": school, "metric_hour": moment(hour), "sessions_active": 1, "sessions_completed": 1}
         for school in ("north", "south")
         for hour in ("2026-05-01 00:00", "2026-06-15 23:00")
     ],
-    DAYS: [
+    TEACHER_SUMMARY: [
         {"school_id": "north", "teacher_id": "t1", "summary_date": day, "total_sessions": 1, "avg_session_score": 50.0}
         for day in (date(2026, 6, 15), date(2030, 1, 1))
     ],
-    PROMPTS: [
+    PROMPT_EFFECTIVENESS: [
         {
             "prompt_category": "clarity", "subject_area": "math", "session_phase": "opening", "priority_level": "low",
             "total_generated": 1, "total_used": 1, "data_points": 0,
@@ -44,14 +44,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
         for length in (timedelta(7), timedelta(1))
     ],
-    QUARANTINE: [{"source_table": f"classwaves.{EVENTS}", "reason": "missing_key", "last_seen_at": NOW}],
-    CHECKS: [
+    quarantine.TABLE: [{"source_table": f"classwaves.{EVENTS}", "reason": "missing_key", "last_seen_at": NOW}],
+    verdicts.TABLE: [
         {
             "run_id": "r", "job_name": "j", "checked_at": NOW, "check_kind": "drift", "severity": "warning",
             "success": True,
         }
     ],
-    RUNS: [
+    run_log.TABLE: [
         {
             "run_id": "r", "job_name": "j", "status": "succeeded", "run_start": NOW, "run_end": NOW,
             "source_versions": f'{{"{EVENTS}": 0}}',

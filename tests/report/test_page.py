@@ -77,13 +77,21 @@ def test_a_metric_that_its_contract_puts_into_the_report_has_a_chart(monkeypatch
         ]
         return contract.model_copy(update={"columns": tuple(columns)})
 
-    monkeypatch.setattr("jobs.report.page.contract_of", telling)
+    monkeypatch.setattr("jobs.report.sections.contract_of", telling)
     read = Page(page(report(1, 1, MONTH)))
     (chart,) = (chart for chart in read.data["charts"] if chart["said"] == "usage_rate")
     assert (chart["name"], chart["title"], chart["rows"]) == ("own_usage_rate", "Usage rate", "prompt_periods")
     assert chart["fields"] == [["start", "From", "date"], ["usage_rate", "Usage rate", "percent"]]
     (drawn,) = (attributes for attributes in read.all("div") if attributes.get("id") == chart["name"])
     assert drawn["aria-label"] == "Usage rate"
+
+
+def test_what_became_of_prompts_is_told_in_the_words_of_their_columns(page_of_a_month):
+    charts = {chart["name"]: chart for chart in Page(page_of_a_month).data["charts"]}
+    headings = {name: dict(field[:2] for field in charts[name]["fields"]) for name in ("shares", "effect_over_time")}
+    words = {"acknowledged_rate": "Acknowledged", "used_rate": "Used", "dismissed_rate": "Dismissed"}
+    assert all(words.items() <= told.items() for told in headings.values())
+    assert re.search("waved|followed", page_of_a_month) is None
 
 
 def test_every_select_has_a_label(page_of_a_month):
