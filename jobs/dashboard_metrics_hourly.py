@@ -30,7 +30,7 @@ def _window_covering(hours: Collection[datetime], since: datetime, run_start: da
 def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
     """A session or a stay reaches into an hour from as long before it as the longest one lasts."""
     longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
-    return window.may_contain(moment, hours_before=longest)
+    return window.reached_from(moment, hours_before=longest)
 
 
 def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 
 from expectations.suites import AtMost, Range
 from transforms.metric_settings import MetricSettings
+from transforms.windows import Starts
 
 Usable = Mapping[str, DataFrame]
 """Each source's usable rows by the source's name."""
@@ -28,7 +29,7 @@ REQUIRED_SOURCES = frozenset(
 Self = TypeVar("Self", bound="RunWindow")
 
 
-class RunWindow(Protocol):
+class RunWindow(Starts[Any], Protocol):
     """The half-open window `[start, end)` of a rollup's rows that a run replaces."""
 
     @property
@@ -45,12 +46,6 @@ class RunWindow(Protocol):
 
     def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
-
-    def starts_between(self, start: str, end: str) -> Sequence[datetime | date]:
-        """The starts of its hours, dates or periods from `start` (ISO 8601) to before `end`.
-
-        Of more than a window may select the first ones and the last: a window of these is of all in between.
-        """
 
     def shifted_back(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""

@@ -25,13 +25,13 @@ _COUNTS = ("total_generated", "total_acknowledged", "total_used", "total_dismiss
 
 def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
     """What the prompts of one kind and period amount to. A dimension that is null is `unknown`."""
-    start = window.first_of(F.col("generated_at"))
+    start = window.period_start(F.col("generated_at"))
     score = F.col("effectiveness_score").cast("double")
     return (
         prompts.where(window.contains(F.col("generated_at")))
         .withColumns({name: F.coalesce(name, F.lit("unknown")) for name in DIMENSIONS})
         .withColumn("calculation_period_start", start)
-        .withColumn("calculation_period_end", window.end_of(F.col("calculation_period_start")))
+        .withColumn("calculation_period_end", window.next_period_start(F.col("calculation_period_start")))
         .groupBy(*DIMENSIONS, *PERIOD)
         .agg(
             F.count("*").alias("total_generated"),

@@ -398,8 +398,7 @@ def _may_have_written(commit: Commit, subject: Subject) -> bool:
     if commit.provenance is None:
         return not commit.keeps_rows
     start, end = span_of(subject.window)
-    first, last = (datetime.fromisoformat(text) for text in commit.provenance.window)
-    first, last = (m if m.tzinfo else m.replace(tzinfo=timezone.utc) for m in (first, last))
+    first, last = commit.provenance.span
     return first < end and start < last
 
 

@@ -24,6 +24,7 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
+from transforms.windows import starts_between
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
@@ -92,5 +93,5 @@ def affected_window(
                 others = rollup.also_affected(read.sessions, read.usable)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
         for start, end in changed.unknown_windows:
-            keys |= set(everything.starts_between(start, end))
+            keys |= set(starts_between(everything, start, end))
     return rollup.window_covering(keys, changed.watermark.run_start, run_start)
