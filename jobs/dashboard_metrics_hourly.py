@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
 from jobs.command import Job, main_of
-from jobs.rollup import Rollup, Usable
+from jobs.rollup import Rollup
 from jobs.windows import hour_window
 from transforms.columns import hour_of
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow, ceil_hour
 
@@ -33,9 +34,9 @@ def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) ->
     return window.reached_from(moment, hours_before=longest)
 
 
-def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:
+def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:
     """A recording is no fact of its own, but the storage of its hour grows."""
-    recordings = in_schools(usable["audio.recordings"], sessions).where(F.col("created_at").isNotNull())
+    recordings = in_schools(inputs.usable["audio.recordings"], inputs.sessions).where(F.col("created_at").isNotNull())
     return recordings.select(hour_of(F.col("created_at")).alias("metric_hour"))
 
 

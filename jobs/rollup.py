@@ -10,11 +10,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from pyspark.sql import Column, DataFrame
 
 from expectations.suites import AtMost, Range
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import Starts
-
-Usable = Mapping[str, DataFrame]
-"""Each source's usable rows by the source's name."""
 
 REQUIRED_SOURCES = frozenset(
     {
@@ -59,10 +57,10 @@ class Rollup(Generic[W]):
     """One rollup: all that its run needs to know.
 
     `targets` are the tables that one computation fills, the canonical one first; `sources` what it reads. `rows` makes
-    all columns of the targets but `id` and the stamps, from the usable sessions and the usable rows. A run replaces the
-    rows whose `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own
-    (a condition in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of
-    columns that must order.
+    all columns of the targets but `id` and the stamps, for the rows of a window. A run replaces the rows whose
+    `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own (a condition
+    in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of columns that must
+    order.
 
     For an incremental run: `window_covering` gives the window of the affected values of the `window_column` (with the
     start of the last incremental run, and of this one), `also_affected` further ones than the rows' own.
@@ -72,13 +70,13 @@ class Rollup(Generic[W]):
     job_name: str
     targets: tuple[str, ...]
     sources: tuple[str, ...]
-    rows: Callable[[DataFrame, Usable, W, datetime, MetricSettings], DataFrame]
+    rows: Callable[[RollupInputs, W], DataFrame]
     window_column: str
-    source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
+    source_totals: Callable[[RollupInputs, W], DataFrame]
     staged_totals: Mapping[str, str]
     window_covering: Callable[[Collection[Any], datetime, datetime], W | None]
     may_affect: Callable[[Column, W, MetricSettings], Column]
-    also_affected: Callable[[DataFrame, Usable], DataFrame] | None = None
+    also_affected: Callable[[RollupInputs], DataFrame] | None = None
     ordered: tuple[AtMost, ...] = ()
     among: str = "true"
 

@@ -87,10 +87,10 @@ def affected_window(
                 for source, found in affected.rows.items()
             }
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
-            made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
-            keys |= _keys(made, rollup.window_column)
+            inputs = read.inputs(run_start, settings.metrics)
+            keys |= _keys(rollup.rows(inputs, everything), rollup.window_column)
             if rollup.also_affected:
-                others = rollup.also_affected(read.sessions, read.usable)
+                others = rollup.also_affected(inputs)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
         for start, end in changed.unknown_windows:
             keys |= set(starts_between(everything, start, end))
