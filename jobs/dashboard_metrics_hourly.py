@@ -12,10 +12,11 @@ from expectations.reconciliation.dashboard_metrics_hourly import STAGED_TOTALS, 
 from expectations.suites import AtMost
 from jobs.exit_status import main_of
 from jobs.job import Job
-from jobs.rollup import Rollup, Usable
+from jobs.rollup import Rollup
 from jobs.windows import hour_window
 from transforms.columns import hour_of
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow, ceil_hour
 
@@ -31,12 +32,12 @@ def _window_covering(hours: Collection[datetime], since: datetime, run_start: da
 def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
     """A session or a stay reaches into an hour from as long before it as the longest one lasts."""
     longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
-    return window.may_contain(moment, hours_before=longest)
+    return window.reached_from(moment, hours_before=longest)
 
 
-def _hours_of_recordings(sessions: DataFrame, usable: Usable) -> DataFrame:
+def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:
     """A recording is no fact of its own, but the storage of its hour grows."""
-    recordings = in_schools(usable["audio.recordings"], sessions).where(F.col("created_at").isNotNull())
+    recordings = in_schools(inputs.usable["audio.recordings"], inputs.sessions).where(F.col("created_at").isNotNull())
     return recordings.select(hour_of(F.col("created_at")).alias("metric_hour"))
 
 

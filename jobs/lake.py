@@ -124,12 +124,12 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table is there."""
-        return self.storage.exists(self.spark, table)
+        return self.storage.exists(table)
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` where its log cannot be read."""
         try:
-            return self.storage.latest_version(self.spark, table)
+            return self.storage.latest_version(table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
 
@@ -137,7 +137,7 @@ class Lake:
         """About how many bytes the table's files have, asked once for a version: a catalog takes its time to answer."""
         known = self._bytes
         if (table, version) not in known:
-            known[table, version] = self.storage.bytes_of(self.spark, table)
+            known[table, version] = self.storage.bytes_of(table)
         return known[table, version]
 
     def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:

@@ -218,7 +218,7 @@ class Execution(Generic[W]):
         Thread(target=preload, daemon=True).start()
         read = self._read(window, changed, staging)
         self._phase("transform")
-        rows = rollup.rows(read.sessions, read.usable, window, run.run_start, self._settings.metrics)
+        rows = rollup.rows(read.inputs(run.run_start, self._settings.metrics), window)
         staged = staging.write("rows", identified(rows, rollup))
         self._phase("gate")
         targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}

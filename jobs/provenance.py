@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -46,6 +46,12 @@ class Provenance:
     warnings: int = 0
 
     @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The window's start and end as instants: a date, as the daily summary writes it, is its midnight in UTC."""
+        start, end = map(_instant, self.window)
+        return start, end
+
+    @property
     def is_incremental(self) -> bool:
         """Whether the run followed the sources up to the versions that it read."""
         return self.watermark == Watermark(self.source_versions, self.run_start)
@@ -61,6 +67,11 @@ class Provenance:
             return _JSON.validate_json(text or "null")
         except ValidationError:
             return None
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 _JSON = TypeAdapter(Provenance)

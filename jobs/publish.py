@@ -142,12 +142,12 @@ def _check_not_superseded(
         other = commit.made_by(provenance.job_name)
         if other is None:
             continue
-        if _overlap(other.window, provenance.window) and is_newer(other.source_versions, provenance.source_versions):
+        if _overlap(other.span, provenance.span) and is_newer(other.source_versions, provenance.source_versions):
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
         if watermark and is_newer(watermark.versions, other.source_versions):
             raise SupersededError(f"Another run has published {table} from older sources in the meantime.")
 
 
-def _overlap(one: tuple[str, str], other: tuple[str, str]) -> bool:
+def _overlap(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
     (start, end), (other_start, other_end) = one, other
     return start < other_end and other_start < end

@@ -10,15 +10,14 @@ from typing import Any, Generic, Protocol, TypeVar
 from pyspark.sql import Column, DataFrame
 
 from expectations.suites import AtMost, Range
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
-
-Usable = Mapping[str, DataFrame]
-"""Each source's usable rows by the source's name."""
+from transforms.windows import Starts
 
 Self = TypeVar("Self", bound="RunWindow")
 
 
-class RunWindow(Protocol):
+class RunWindow(Starts[Any], Protocol):
     """The half-open window `[start, end)` of a rollup's rows that a run replaces."""
 
     @property
@@ -35,12 +34,6 @@ class RunWindow(Protocol):
 
     def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
-
-    def starts_between(self, start: str, end: str) -> Sequence[datetime | date]:
-        """The starts of its hours, dates or periods from `start` (ISO 8601) to before `end`.
-
-        Of more than a window may select the first ones and the last: a window of these is of all in between.
-        """
 
     def shifted_back(self: Self, number: int) -> Self:
         """The window that is so many of its own lengths before."""
@@ -63,10 +56,10 @@ class Rollup(Generic[W]):
     """One rollup: all that its run needs to know.
 
     `targets` are the tables that one computation fills, the canonical one first; `sources` what it reads. `rows` makes
-    all columns of the targets but `id` and the stamps, from the usable sessions and the usable rows. A run replaces the
-    rows whose `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own
-    (a condition in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of
-    columns that must order.
+    all columns of the targets but `id` and the stamps, for the rows of a window. A run replaces the rows whose
+    `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own (a condition
+    in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of columns that must
+    order.
 
     For an incremental run: `window_covering` gives the window of the affected values of the `window_column` (with the
     start of the last incremental run, and of this one), `also_affected` further ones than the rows' own.
@@ -76,13 +69,13 @@ class Rollup(Generic[W]):
     job_name: str
     targets: tuple[str, ...]
     sources: tuple[str, ...]
-    rows: Callable[[DataFrame, Usable, W, datetime, MetricSettings], DataFrame]
+    rows: Callable[[RollupInputs, W], DataFrame]
     window_column: str
-    source_totals: Callable[[Usable, W, datetime, MetricSettings], DataFrame]
+    source_totals: Callable[[RollupInputs, W], DataFrame]
     staged_totals: Mapping[str, str]
     window_covering: Callable[[Collection[Any], datetime, datetime], W | None]
     may_affect: Callable[[Column, W, MetricSettings], Column]
-    also_affected: Callable[[DataFrame, Usable], DataFrame] | None = None
+    also_affected: Callable[[RollupInputs], DataFrame] | None = None
     ordered: tuple[AtMost, ...] = ()
     among: str = "true"
 

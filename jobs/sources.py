@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -13,6 +14,7 @@ from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.staging import Staging
 from transforms.combine import union_all
+from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
@@ -48,9 +50,13 @@ class Sources:
     """
 
     versions: Mapping[str, int]
-    usable: Mapping[str, DataFrame]
+    usable: Usable
     sessions: DataFrame
     findings: DataFrame
+
+    def inputs(self, run_start: datetime, settings: MetricSettings) -> RollupInputs:
+        """What a run that began then computes its rollup from."""
+        return RollupInputs(self.sessions, self.usable, run_start, settings)
 
 
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:

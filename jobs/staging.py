@@ -69,7 +69,7 @@ def begun_and_alive(lake: Lake, now: datetime) -> set[datetime]:
 
 def _found(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, bool]]:
     """Each staging table, when its run began, and whether it may be in use."""
-    for table in lake.storage.tables_like(lake.spark, SCHEMA, PREFIX):
+    for table in lake.storage.tables_like(SCHEMA, PREFIX):
         if match := _NAME.fullmatch(table):
             begun = datetime.strptime(match["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
             yield table, begun, not lake.storage.is_gone(match["owner"]) and now - begun <= MAX_AGE

@@ -59,13 +59,13 @@ class Storage(Protocol):
     def location(self, name: str) -> str | None:
         """Where a new table, or a schema, is created; None lets the catalog choose."""
 
-    def exists(self, spark: SparkSession, table: str) -> bool:
+    def exists(self, table: str) -> bool:
         """Whether the table is there."""
 
-    def latest_version(self, spark: SparkSession, table: str) -> int:
+    def latest_version(self, table: str) -> int:
         """The number of the table's latest commit."""
 
-    def bytes_of(self, spark: SparkSession, table: str) -> int:
+    def bytes_of(self, table: str) -> int:
         """About how many bytes the table's files have."""
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
@@ -80,7 +80,7 @@ class Storage(Protocol):
     def drop(self, spark: SparkSession, table: str) -> None:
         """Drops a table of ours with its files."""
 
-    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
+    def tables_like(self, schema: str, prefix: str) -> list[str]:
         """The two-part names of the schema's tables whose own names begin so."""
 
     def is_gone(self, owner: str) -> bool | None:
@@ -117,17 +117,18 @@ class LocalFolder:
             raise UsageError(f"The lakehouse folder {folder} cannot be written.")
 
     def location(self, name: str) -> str:
-        """Its folder."""
+        """Returns the folder of the table, or of the schema, as an absolute path."""
         return str(self.folder.joinpath(*name.split(".")))
 
-    def exists(self, spark: SparkSession, table: str) -> bool:
+    def exists(self, table: str) -> bool:
         """Whether the table's folder has a Delta log with a commit: it may be about to get its first."""
-        del spark
         return bool(self._commits(table))
 
-    def latest_version(self, spark: SparkSession, table: str) -> int:
-        """Read off the names in the Delta log: a run asks for a dozen tables, and a Spark job for each takes longer."""
-        del spark
+    def latest_version(self, table: str) -> int:
+        """Returns the latest version among the names of the files in the Delta log.
+
+        A run asks for a dozen tables, and a Spark job for each takes longer.
+        """
         return max(self._commits(table))
 
     def _commits(self, table: str) -> list[int]:
@@ -137,9 +138,8 @@ class LocalFolder:
             return []
         return [int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name)]
 
-    def bytes_of(self, spark: SparkSession, table: str) -> int:
-        """Files that no version holds any more are counted, too."""
-        del spark
+    def bytes_of(self, table: str) -> int:
+        """Returns the bytes of the table's files, among them those that no version holds any more."""
         size = 0
         for path in Path(self.location(table)).rglob("*.parquet"):
             with suppress(FileNotFoundError):  # others may vacuum their tables at any time
@@ -150,7 +150,7 @@ class LocalFolder:
         """Registers the folders of existing tables in the session's in-memory catalog."""
         self._forget_other_folder(spark)
         for table in tables:
-            if self.exists(spark, table):
+            if self.exists(table):
                 create_schema(spark, self, table)
                 spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta{location_clause(self, table)}")
 
@@ -167,7 +167,7 @@ class LocalFolder:
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """By settings for few rows, and for many by those that the session had at first, with adaptive planning."""
+        """Sets what suits few rows or, for many, what the session had at first, with adaptive planning."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
             at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
@@ -188,7 +188,7 @@ class LocalFolder:
             yield
 
     def docs_folder(self) -> Path:
-        """`_data_docs` in the lakehouse."""
+        """Returns the folder `_data_docs` of the lakehouse."""
         return self.folder / "_data_docs"
 
     def drop(self, spark: SparkSession, table: str) -> None:
@@ -197,13 +197,12 @@ class LocalFolder:
             spark.sql(f"DROP TABLE IF EXISTS {table}")
         shutil.rmtree(self.location(table), ignore_errors=True)
 
-    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
-        """By the names of folders, half-made tables among them."""
-        del spark
+    def tables_like(self, schema: str, prefix: str) -> list[str]:
+        """Returns the tables that have a folder, half-made ones among them, in the order of their names."""
         return [f"{schema}.{path.name}" for path in sorted((self.folder / schema).glob(f"{prefix}*"))]
 
     def is_gone(self, owner: str) -> bool | None:
-        """Told for processes of this machine only."""
+        """Returns whether a process of this machine has ended, None for one of another machine."""
         host, _, process = owner.partition("_")
         if host != _host() or not process.isdecimal():
             return None
@@ -230,50 +229,51 @@ class Catalog:
             raise UsageError(
                 f"The catalog {name} does not exist or may not be used; a local folder is named by --lakehouse DIR."
             ) from error
+        self._spark = spark
 
     def location(self, name: str) -> None:
-        """The catalog chooses."""
+        """Returns None: the catalog chooses where its tables and schemas are."""
         del name
 
-    def exists(self, spark: SparkSession, table: str) -> bool:
+    def exists(self, table: str) -> bool:
         """Whether the catalog has the table."""
-        return bool(spark.catalog.tableExists(table))
+        return bool(self._spark.catalog.tableExists(table))
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Nothing to do: a catalog knows its tables."""
         del spark, tables
 
-    def latest_version(self, spark: SparkSession, table: str) -> int:
-        """Asked of the table's history."""
-        return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
+    def latest_version(self, table: str) -> int:
+        """Returns the version of the latest commit in the table's history."""
+        return int(self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
 
-    def bytes_of(self, spark: SparkSession, table: str) -> int:
-        """Asked of the table's detail."""
-        return int(spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
+    def bytes_of(self, table: str) -> int:
+        """Returns the bytes of the files that the latest version holds."""
+        return int(self._spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
         """Nothing to do: the platform knows better."""
         del spark, are_many
 
     def lock(self, table: str) -> AbstractContextManager[None]:
-        """None: a catalog's storage lets one of two equal commits fail."""
+        """Returns a lock that keeps nobody waiting: a catalog's storage lets one of two equal commits fail."""
         del table
         return nullcontext()
 
     def docs_folder(self) -> None:
-        """A catalog has no folder."""
+        """Returns None: a catalog has no folder for reports."""
 
     def drop(self, spark: SparkSession, table: str) -> None:
-        """The catalog deletes the files of a table that it manages."""
+        """Drops the table; the catalog deletes the files of one that it manages."""
         spark.sql(f"DROP TABLE IF EXISTS {table}")
 
-    def tables_like(self, spark: SparkSession, schema: str, prefix: str) -> list[str]:
-        """By the catalog's list."""
-        if not spark.catalog.databaseExists(schema):
+    def tables_like(self, schema: str, prefix: str) -> list[str]:
+        """Returns the tables that the catalog lists, none where it has no such schema."""
+        if not self._spark.catalog.databaseExists(schema):
             return []
-        found = spark.sql(f"SHOW TABLES IN {schema} LIKE '{prefix}*'").select("tableName").collect()
+        found = self._spark.sql(f"SHOW TABLES IN {schema} LIKE '{prefix}*'").select("tableName").collect()
         return [f"{schema}.{row['tableName']}" for row in found]
 
     def is_gone(self, owner: str) -> None:
-        """Not told: the machines of a platform come and go, and their names with them."""
+        """Returns None: the machines of a platform come and go, and their names with them."""
         del owner

@@ -19,16 +19,14 @@ from transforms.trend import TREND_DAYS
 from transforms.windows import DateWindow
 
 
-def _window_covering(dates: Collection[date], since: datetime, run_start: datetime) -> DateWindow | None:
+def _window_covering(dates: Collection[date], _since: datetime, _run_start: datetime) -> DateWindow | None:
     """The affected dates, and those after them whose trends look back on them."""
-    del since, run_start
     touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
     return DateWindow.of(touched) if touched else None
 
 
-def _may_affect(moment: Column, window: DateWindow, settings: MetricSettings) -> Column:
+def _may_affect(moment: Column, window: DateWindow, _settings: MetricSettings) -> Column:
     """What happened on a date, or on one that its trend looks back on, in any zone."""
-    del settings
     return window.with_days_before(TREND_DAYS - 1).may_contain(moment)
 
 

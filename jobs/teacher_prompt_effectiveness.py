@@ -18,17 +18,15 @@ from transforms.teacher_prompt_effectiveness import teacher_prompt_effectiveness
 from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
 
 
-def _may_affect(moment: Column, window: PeriodWindow, settings: MetricSettings) -> Column:
+def _may_affect(moment: Column, window: PeriodWindow, _settings: MetricSettings) -> Column:
     """What happened in one of the periods: no session reaches from one into another."""
-    del settings
     return window.contains(moment)
 
 
 def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
     """The rollup of one period length. The table holds the rows of all lengths; each rollup replaces its own."""
 
-    def window_covering(starts: Collection[datetime], since: datetime, run_start: datetime) -> PeriodWindow | None:
-        del since, run_start
+    def window_covering(starts: Collection[datetime], _since: datetime, _run_start: datetime) -> PeriodWindow | None:
         return PeriodWindow.of(starts, length) if starts else None
 
     return Rollup(

@@ -20,6 +20,7 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.sources import Sources
+from transforms.inputs import RollupInputs
 
 TABLE = "quality.validation_results"
 BASELINE_WINDOWS = 4
@@ -41,11 +42,11 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
 
 
 def _totals(
-    rollup: Rollup[W], window: W, run_start: datetime, staged: DataFrame, read: Sources, settings: Settings
+    rollup: Rollup[W], window: W, staged: DataFrame, inputs: RollupInputs
 ) -> tuple[dict[str, float], dict[str, float]]:
     """What the staged rows add up to, and what the sources' rows do, by the names of the totals."""
     of_staged = totals_of(staged, {name: F.expr(sql) for name, sql in rollup.staged_totals.items()})
-    of_sources = rollup.source_totals(read.usable, window, run_start, settings.metrics)
+    of_sources = rollup.source_totals(inputs, window)
     sides = (of_staged.withColumn("side", F.lit(0)), of_sources.withColumn("side", F.lit(1)))
     totals: tuple[dict[str, float], dict[str, float]] = ({}, {})
     for row in sides[0].unionByName(sides[1]).collect():
@@ -76,7 +77,7 @@ def verdict_on(
         drift_tolerance=settings.drift_tolerance,
     )
     canonical, *twins = targets
-    of_staged, of_sources = _totals(rollup, window, run_start, staged, read, settings)
+    of_staged, of_sources = _totals(rollup, window, staged, read.inputs(run_start, settings.metrics))
     unlike = {
         f"rows_unlike_{twin.table}": float(count_mismatched_rows(targets[canonical], targets[twin], canonical.key))
         for twin in twins

@@ -73,16 +73,14 @@ def hour_window(call: Call, run_start: datetime) -> HourWindow:
     return HourWindow(floor_hour(start), ceil_hour(end))
 
 
-def date_window(call: Call, run_start: datetime) -> DateWindow:
+def date_window(call: Call, _run_start: datetime) -> DateWindow:
     """The dates that a call names, by default without an end. Raises `UsageError`."""
-    del run_start
     start, end = _asked(call, LATEST)
     return DateWindow(floor_period(start, "day").date(), ceil_period(end, "day").date())
 
 
-def period_window(call: Call, run_start: datetime) -> PeriodWindow:
+def period_window(call: Call, _run_start: datetime) -> PeriodWindow:
     """The whole periods that a call names, by default without an end. Raises `UsageError`."""
-    del run_start
     start, end = _asked(call, LATEST)
     length = period_length(call)
     return PeriodWindow(floor_period(start, length), ceil_period(end, length), length)

@@ -6,14 +6,14 @@ what the row was made of. `dashboard_metrics_hourly` brings them together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage, weighted_mean
 from transforms.combine import as_count, one_row_per_key
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.windows import HourWindow
@@ -339,19 +339,9 @@ def assembled_rows(parts: list[DataFrame], window: HourWindow, settings: MetricS
     )
 
 
-def dashboard_metrics_hourly(
-    spans: DataFrame,
-    usable: Mapping[str, DataFrame],
-    window: HourWindow,
-    run_start: datetime,
-    settings: MetricSettings,
-) -> DataFrame:
-    """The rows of the window's hours that began before the run's start: every column but `id` and the stamps.
-
-    `spans` are the usable sessions with their spans (`session_spans`); `usable` maps each source's name to its usable
-    rows.
-    """
-    begun = window.until(run_start)
+def dashboard_metrics_hourly(inputs: RollupInputs, window: HourWindow) -> DataFrame:
+    """The rows of the window's hours that began before the run's start: every column but `id` and the stamps."""
+    spans, usable, begun = inputs.sessions, inputs.usable, window.until(inputs.run_start)
     events = usable["analytics.session_events"]
     groups = group_readiness(usable["sessions.student_groups"], events)
     intervals = participant_intervals(usable["sessions.participants"], spans)
@@ -369,4 +359,4 @@ def dashboard_metrics_hourly(
         session_analyses_by_hour(usable["analytics.session_analytics"], spans, begun),
         bytes_stored_by_hour(usable["audio.recordings"], spans, begun),
     ]
-    return assembled_rows(parts, begun, settings)
+    return assembled_rows(parts, begun, inputs.settings)

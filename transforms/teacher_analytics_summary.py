@@ -6,17 +6,14 @@ teacher's date, which are brought together. Peers and the trend look at the fini
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.catalog import full_name
 from transforms.columns import mean, not_negative, percentage, seconds_between
 from transforms.combine import as_count, one_row_per_key
+from transforms.inputs import RollupInputs
 from transforms.local_dates import UTC, known_zone, local_date
-from transforms.metric_settings import MetricSettings
 from transforms.prompts import count_with, of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.trend import TREND_DAYS, with_improvement_trend
@@ -184,19 +181,12 @@ def with_peer_comparison(rows: DataFrame) -> DataFrame:
     return rows.withColumns({"vs_peer_average": less_others("summary_date"), "vs_school_average": of_school})
 
 
-def teacher_analytics_summary(
-    spans: DataFrame,
-    usable: Mapping[str, DataFrame],
-    window: DateWindow,
-    run_start: datetime,
-    settings: MetricSettings,
-) -> DataFrame:
+def teacher_analytics_summary(inputs: RollupInputs, window: DateWindow) -> DataFrame:
     """The rows of the window's dates, with the columns of both tables but `id` and the stamps.
 
-    `spans` are the usable sessions with their spans (`session_spans`); `usable` maps each source's name to its usable
-    rows. The settings are in the spans; a date does not have to be over before the run starts.
+    The settings are in the sessions' spans; a date does not have to be over before the run starts.
     """
-    del run_start, settings
+    spans, usable = inputs.sessions, inputs.usable
     with_past = window.with_days_before(TREND_DAYS - 1)
     profiles = teacher_profiles(usable["users.teachers"])
     groups = group_readiness(usable["sessions.student_groups"], usable["analytics.session_events"])

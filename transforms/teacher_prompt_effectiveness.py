@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import mean, percentage
 from transforms.combine import as_count
-from transforms.metric_settings import MetricSettings
+from transforms.inputs import RollupInputs
 from transforms.prompts import count_with, response_time
 from transforms.student_t import student_t_95
 from transforms.windows import PeriodWindow
@@ -25,13 +22,13 @@ _COUNTS = ("total_generated", "total_acknowledged", "total_used", "total_dismiss
 
 def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
     """What the prompts of one kind and period amount to. A dimension that is null is `unknown`."""
-    start = window.first_of(F.col("generated_at"))
+    start = window.period_start(F.col("generated_at"))
     score = F.col("effectiveness_score").cast("double")
     return (
         prompts.where(window.contains(F.col("generated_at")))
         .withColumns({name: F.coalesce(name, F.lit("unknown")) for name in DIMENSIONS})
         .withColumn("calculation_period_start", start)
-        .withColumn("calculation_period_end", window.end_of(F.col("calculation_period_start")))
+        .withColumn("calculation_period_end", window.next_period_start(F.col("calculation_period_start")))
         .groupBy(*DIMENSIONS, *PERIOD)
         .agg(
             F.count("*").alias("total_generated"),
@@ -49,26 +46,19 @@ def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
     )
 
 
-def teacher_prompt_effectiveness(
-    spans: DataFrame,
-    usable: Mapping[str, DataFrame],
-    window: PeriodWindow,
-    run_start: datetime,
-    settings: MetricSettings,
-) -> DataFrame:
+def teacher_prompt_effectiveness(inputs: RollupInputs, window: PeriodWindow) -> DataFrame:
     """The rows of the window's periods: every column but `id` and the stamps.
 
-    `usable` maps each source's name to its usable rows. The interval is Student's: mean -+ t x s / sqrt(n), with n - 1
-    degrees of freedom. Neither sessions' spans nor settings take part.
+    The interval is Student's: mean -+ t x s / sqrt(n), with n - 1 degrees of freedom. Of the inputs only the usable
+    prompts take part.
     """
-    del spans, run_start, settings
     n, average = F.col("data_points"), F.col("avg_effectiveness_score")
     margin = F.when(
         n >= MIN_DATA_POINTS, student_t_95(n - 1) * F.col("std_dev_effectiveness") / F.sqrt(n.cast("double"))
     )
     generated = F.col("total_generated")
     return (
-        prompts_by_period(usable["ai_insights.teacher_guidance_metrics"], window)
+        prompts_by_period(inputs.usable["ai_insights.teacher_guidance_metrics"], window)
         .withColumns(
             {
                 "acknowledgment_rate": percentage(F.col("total_acknowledged"), generated),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 from itertools import pairwise
-from typing import Literal, TypeVar, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -21,6 +21,8 @@ LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 PeriodLength = Literal["day", "week", "month"]
 PERIOD_LENGTHS: tuple[PeriodLength, ...] = get_args(PeriodLength)
+
+_MOMENT = timedelta(microseconds=1)
 
 _WIDEST_OFFSET = timedelta(days=1)
 """No zone's clock is further from UTC, not even those of the nineteenth century."""
@@ -45,13 +47,36 @@ def _selected(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K,
     return found[0], step(found[-1]), tuple(found) if has_gaps and len(found) <= MAX_SELECTED else None
 
 
-def _starts(start: K, end: K, step: Callable[[K], K], last: K) -> list[K]:
-    """The starts from one to before another; of more than `MAX_SELECTED` the first ones and the last."""
+class Starts(Protocol[K]):
+    """A window's hours, dates or periods, each named by where it starts."""
+
+    @property
+    def start(self) -> K:
+        """The start of the first one."""
+
+    @property
+    def last(self) -> K:
+        """The start of the last one."""
+
+    def start_of(self, moment: datetime, /) -> K:
+        """The start of the one that holds the instant, by UTC."""
+
+    def next_start(self, start: K, /) -> K:
+        """The start of the one after that which starts there."""
+
+
+def starts_between(window: Starts[K], start: datetime, end: datetime) -> list[K]:
+    """The starts of those between the window's first and last that `[start, end)`, two instants, overlaps.
+
+    Of more than `MAX_SELECTED` the first ones and the last: a window of these is of all in between.
+    """
     found: list[K] = []
-    while start < end and len(found) <= MAX_SELECTED:
-        found.append(start)
-        start = step(start)
-    if start < end:
+    current = max(window.start_of(start), window.start)
+    last = min(window.start_of(end - _MOMENT), window.last)
+    while current <= last and len(found) <= MAX_SELECTED:
+        found.append(current)
+        current = window.next_start(current)
+    if current <= last:
         found.append(last)
     return found
 
@@ -90,18 +115,27 @@ class HourWindow:
     @classmethod
     def of(cls, hours: Iterable[datetime]) -> HourWindow:
         """The window of these hours."""
-        return cls(*_selected(hours, lambda hour: hour + timedelta(hours=1)))
+        return cls(*_selected(hours, cls.next_start))
+
+    @property
+    def last(self) -> datetime:
+        """The last hour of the window."""
+        return self.end - timedelta(hours=1)
+
+    @staticmethod
+    def start_of(moment: datetime) -> datetime:
+        """The start of the hour that holds the moment."""
+        return floor_hour(moment)
+
+    @staticmethod
+    def next_start(hour: datetime) -> datetime:
+        """The start of the hour after the one that starts there."""
+        return hour + timedelta(hours=1)
 
     def shifted_back(self, number: int) -> HourWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         return HourWindow(_earlier(self.start, shift), _earlier(self.end, shift))
-
-    def starts_between(self, start: str, end: str) -> list[datetime]:
-        """The window's hours in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
-        first, stop = max(datetime.fromisoformat(start), self.start), min(datetime.fromisoformat(end), self.end)
-        hour = timedelta(hours=1)
-        return _starts(first, stop, lambda moment: moment + hour, stop - hour)
 
     def until(self, run_start: datetime) -> HourWindow:
         """The window without the hours that had not begun before the run started."""
@@ -115,7 +149,7 @@ class HourWindow:
             return is_between
         return is_between & hour_of(moment).isin(*map(instant, self.selected))
 
-    def may_contain(self, moment: Column, hours_before: int) -> Column:
+    def reached_from(self, moment: Column, hours_before: int) -> Column:
         """Whether the moment is in one of the hours, or at most so many hours before it."""
         stretches = self._stretches(timedelta(hours=hours_before))
         return any_of((moment >= instant(start)) & (moment < instant(end)) for start, end in stretches)
@@ -127,14 +161,14 @@ class HourWindow:
             start = hour - before
             if stretches and start <= stretches[-1][1]:
                 start, _ = stretches.pop()
-            stretches.append((start, hour + timedelta(hours=1)))
+            stretches.append((start, self.next_start(hour)))
         return stretches if 0 < len(stretches) <= MAX_STRETCHES else [(self.start - before, self.end)]
 
     def overlapped_hours(self, start: Column, end: Column) -> Column:
         """The hours of the window that `[start, end)` overlaps, as an array; an empty one overlaps its own hour."""
         last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
         first = F.greatest(hour_of(start), instant(self.start))
-        last = F.least(hour_of(last_moment), instant(self.end - timedelta(hours=1)))
+        last = F.least(hour_of(last_moment), instant(self.last))
         # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
         overlapped = F.sequence(first, last, F.expr("INTERVAL 1 HOUR"))
         if self.selected is not None:
@@ -153,19 +187,28 @@ class DateWindow:
     @classmethod
     def of(cls, dates: Iterable[date]) -> DateWindow:
         """The window of these dates."""
-        return cls(*_selected(dates, lambda day: day + timedelta(days=1)))
+        return cls(*_selected(dates, cls.next_start))
+
+    @property
+    def last(self) -> date:
+        """The last date of the window."""
+        return self.end - timedelta(days=1)
+
+    @staticmethod
+    def start_of(moment: datetime) -> date:
+        """The date that holds the moment by UTC."""
+        return moment.date()
+
+    @staticmethod
+    def next_start(day: date) -> date:
+        """The date after this one."""
+        return day + timedelta(days=1)
 
     def shifted_back(self, number: int) -> DateWindow:
         """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         start, end = (_earlier(_midnight(day), shift).date() for day in (self.start, self.end))
         return DateWindow(start, end)
-
-    def starts_between(self, start: str, end: str) -> list[date]:
-        """The window's dates in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
-        first, stop = max(date.fromisoformat(start), self.start), min(date.fromisoformat(end), self.end)
-        day = timedelta(days=1)
-        return _starts(first, stop, lambda date: date + day, stop - day)
 
     def with_days_before(self, days: int) -> DateWindow:
         """All dates from so many before the window to its end."""
@@ -194,8 +237,21 @@ class PeriodWindow:
     @classmethod
     def of(cls, starts: Iterable[datetime], length: PeriodLength) -> PeriodWindow:
         """The window of the periods that begin there."""
-        start, end, selected = _selected(starts, lambda first: ceil_period(first + timedelta(microseconds=1), length))
+        start, end, selected = _selected(starts, lambda first: next_period(first, length))
         return cls(start, end, length, selected)
+
+    @property
+    def last(self) -> datetime:
+        """The start of the window's last period."""
+        return self.start_of(self.end - _MOMENT)
+
+    def start_of(self, moment: datetime) -> datetime:
+        """The start of the period that holds the moment."""
+        return floor_period(moment, self.length)
+
+    def next_start(self, start: datetime) -> datetime:
+        """The start of the period after the one that starts there."""
+        return next_period(start, self.length)
 
     def shifted_back(self, number: int) -> PeriodWindow:
         """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
@@ -207,29 +263,18 @@ class PeriodWindow:
             start, end = _earlier(self.start, shift), _earlier(self.end, shift)
         return PeriodWindow(start, end, self.length)
 
-    def starts_between(self, start: str, end: str) -> list[datetime]:
-        """The window's periods in `[start, end)`, ISO 8601; of more than `MAX_SELECTED` the first ones and the last."""
-        first, stop = max(datetime.fromisoformat(start), self.start), min(datetime.fromisoformat(end), self.end)
-        a_moment = timedelta(microseconds=1)
-        return _starts(
-            first,
-            stop,
-            lambda moment: ceil_period(moment + a_moment, self.length),
-            floor_period(stop - a_moment, self.length),
-        )
-
     def contains(self, moment: Column) -> Column:
         """Whether the moment is in one of the periods."""
         is_between = (moment >= instant(self.start)) & (moment < instant(self.end))
         if self.selected is None:
             return is_between
-        return is_between & self.first_of(moment).isin(*map(instant, self.selected))
+        return is_between & self.period_start(moment).isin(*map(instant, self.selected))
 
-    def first_of(self, moment: Column) -> Column:
+    def period_start(self, moment: Column) -> Column:
         """The start of the period that holds the moment: the day, its Monday or the first of its month, 00:00 UTC."""
         return F.date_trunc(self.length, moment)
 
-    def end_of(self, start: Column) -> Column:
+    def next_period_start(self, start: Column) -> Column:
         """The start of the period after the one that begins there."""
         return start + F.expr(f"INTERVAL 1 {self.length.upper()}")
 
@@ -248,3 +293,8 @@ def ceil_period(moment: datetime, length: PeriodLength) -> datetime:
     if start == moment:
         return start
     return floor_period(start + timedelta(days={"day": 1, "week": 7, "month": 31}[length]), length)
+
+
+def next_period(start: datetime, length: PeriodLength) -> datetime:
+    """The start of the period after the one that starts there."""
+    return ceil_period(start + _MOMENT, length)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from expectations.reconciliation.totals import HOUR_IN_MICROS, session_ends, totals_of
 from transforms.columns import normalised
 from transforms.combine import union_all
-from transforms.metric_settings import MetricSettings
+from transforms.inputs import RollupInputs
 from transforms.windows import HourWindow
 
 STAGED_TOTALS: Mapping[str, str] = {
@@ -44,11 +44,9 @@ def _hours_overlapped(window: HourWindow) -> Column:
     return F.greatest(F.lit(0), F.least(last, F.lit(end_of_window - 1)) - F.greatest(first, F.lit(first_of_window)) + 1)
 
 
-def source_totals(
-    usable: Mapping[str, DataFrame], window: HourWindow, run_start: datetime, settings: MetricSettings
-) -> DataFrame:
+def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
     """One row per total: `name` and `total` over the facts of the begun hours that have a school."""
-    begun = window.until(run_start)
+    usable, settings, begun = inputs.usable, inputs.settings, window.until(inputs.run_start)
     sessions = usable["sessions.classroom_sessions"]
     in_school = sessions.where(F.col("school_id").isNotNull()).select(F.col("id").alias("session_id"))
     spans = session_ends(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,8 +10,8 @@ from pyspark.sql import functions as F
 from expectations.reconciliation.totals import session_ends, totals_of
 from transforms.columns import normalised
 from transforms.combine import union_all
+from transforms.inputs import RollupInputs
 from transforms.local_dates import known_zone, local_date
-from transforms.metric_settings import MetricSettings
 from transforms.windows import DateWindow
 
 STAGED_TOTALS: Mapping[str, str] = {
@@ -28,11 +27,9 @@ STAGED_TOTALS: Mapping[str, str] = {
 """Name of the total to the SQL over the staged rows that makes it."""
 
 
-def source_totals(
-    usable: Mapping[str, DataFrame], window: DateWindow, run_start: datetime, settings: MetricSettings
-) -> DataFrame:
+def source_totals(inputs: RollupInputs, window: DateWindow) -> DataFrame:
     """One row per total: `name` and `total` over the sessions and prompts of the window's dates that have a teacher."""
-    del run_start
+    usable, settings = inputs.usable, inputs.settings
     sessions, events = usable["sessions.classroom_sessions"], usable["analytics.session_events"]
     zones = (
         usable["users.teachers"]

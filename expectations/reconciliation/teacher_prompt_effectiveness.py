@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import totals_of
-from transforms.metric_settings import MetricSettings
+from transforms.inputs import RollupInputs
 from transforms.windows import PeriodWindow
 
 STAGED_TOTALS: Mapping[str, str] = {
@@ -22,12 +21,9 @@ STAGED_TOTALS: Mapping[str, str] = {
 """Name of the total to the SQL over the staged rows that makes it."""
 
 
-def source_totals(
-    usable: Mapping[str, DataFrame], window: PeriodWindow, run_start: datetime, settings: MetricSettings
-) -> DataFrame:
+def source_totals(inputs: RollupInputs, window: PeriodWindow) -> DataFrame:
     """One row per total: `name` and `total` over the prompts of the window's periods."""
-    del run_start, settings
-    prompts = usable["ai_insights.teacher_guidance_metrics"]
+    prompts = inputs.usable["ai_insights.teacher_guidance_metrics"]
     return totals_of(
         prompts.where(window.contains(F.col("generated_at"))),
         {

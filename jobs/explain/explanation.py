@@ -32,6 +32,7 @@ from jobs.sources import facts_of_rows, raw_rows
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
 from transforms.evidence.parts import PLACES
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
@@ -176,12 +177,13 @@ def _also(source: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Read:
-    sessions: DataFrame
-    spans: DataFrame
-    usable: Mapping[str, DataFrame]
+    touched: DataFrame
+    inputs: RollupInputs
 
 
-def _read(lake: Lake, subject: Subject, versions: Mapping[str, int], settings: MetricSettings) -> _Read:
+def _read(
+    lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
+) -> _Read:
     """What the row can depend on at these versions, judged, in three passes over the sources."""
     sources = subject.rollup.sources
     raws: dict[str, DataFrame] = {}
@@ -209,7 +211,7 @@ def _read(lake: Lake, subject: Subject, versions: Mapping[str, int], settings: M
     spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     if EVENTS in sources:
         spans = collected_locally(session_spans(clean, rows[EVENTS], settings))
-    return _Read(touched, spans, rows)
+    return _Read(touched, RollupInputs(spans, rows, run_start, settings))
 
 
 def _of_key(subject: Subject) -> Column:
@@ -225,37 +227,35 @@ def made_of(
     lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
 ) -> Recomputed:
     """What the sources give at these versions for the key."""
-    read = _read(lake, subject, versions, settings)
-    row = recomputed(subject, read.spans, read.usable, run_start, settings)
-    found = subject.evidence(read.spans, read.usable)
+    read = _read(lake, subject, versions, run_start, settings)
+    row = recomputed(subject, read.inputs)
+    found = subject.evidence(read.inputs)
     listed = [Listed(r["source"], r["id"], r["at"], r["role"], frozenset(r["columns"])) for r in collect_utc(found)]
     listed.sort(key=lambda r: (r.role, r.source, r.at or _BEGINNING, r.id))
-    return Recomputed(row, tuple(listed), _rejected(lake, subject, read, run_start))
+    return Recomputed(row, tuple(listed), _rejected(lake, subject, read))
 
 
-def recomputed(
-    subject: Subject, spans: DataFrame, rows: Mapping[str, DataFrame], run_start: datetime, settings: MetricSettings
-) -> Values | None:
+def recomputed(subject: Subject, inputs: RollupInputs) -> Values | None:
     """The row with the key that the rollup's own transform makes of usable rows; None where it makes none."""
-    plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in rows.items()}
-    made = identified(subject.rollup.rows(spans, plain, subject.window, run_start, settings), subject.rollup)
+    plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in inputs.usable.items()}
+    made = identified(subject.rollup.rows(replace(inputs, usable=plain), subject.window), subject.rollup)
     rows_of_key = collect_utc(made.where(_of_key(subject)))
     return rows_of_key[0] if rows_of_key else None
 
 
-def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) -> tuple[Rejected, ...]:
+def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]:
     """What the quarantine holds near the row: as it is now, and as it was when the run started."""
     if not lake.exists(quarantine.TABLE):
         return ()
     sources = list(subject.rollup.sources)
-    since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(run_start))
+    since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(read.inputs.run_start))
 
     def field(name: str) -> Column:
         return F.get_json_object("row_json", f"$.{name}")
 
     at = F.coalesce(*[F.when(F.col("source") == name, field(RULES[name].row_time)) for name in sources])
     of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
-    touched = read.sessions.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
+    touched = read.touched.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
     rows = (
         lake.latest(quarantine.TABLE)
         .where(since_then)
@@ -269,7 +269,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read, run_start: datetime) ->
         .select("source", "row_key", "at", "reason", "resolved_at", "is_of_session", *_DIMENSIONS)
     )
     timeless = rows.where(F.col("at").isNull() & F.col("is_of_session"))
-    near = subject.nearby(rows, read.usable).unionByName(timeless)
+    near = subject.nearby(rows, read.inputs.usable).unionByName(timeless)
     names = [field.name for field in fields(Rejected)]
     found = [Rejected(**row) for row in collect_utc(near.select(*names))]
     return tuple(sorted(found, key=lambda r: (r.at or _BEGINNING, r.source, r.row_key or "", r.reason)))
@@ -382,8 +382,7 @@ def _may_have_written(commit: Commit, subject: Subject) -> bool:
     if commit.provenance is None:
         return not commit.keeps_rows
     start, end = span_of(subject.window)
-    first, last = (datetime.fromisoformat(text) for text in commit.provenance.window)
-    first, last = (m if m.tzinfo else m.replace(tzinfo=timezone.utc) for m in (first, last))
+    first, last = commit.provenance.span
     return first < end and start < last
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary
 from jobs.errors import UsageError
-from jobs.rollup import Rollup, Usable
+from jobs.rollup import Rollup
 from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
 from transforms.columns import any_of, blank_to_null, instant, normalised
@@ -24,6 +24,7 @@ from transforms.evidence.days import evidence_of_day
 from transforms.evidence.hours import FACTS as FACTS_OF_HOURS
 from transforms.evidence.hours import evidence_of_hour
 from transforms.evidence.prompts import evidence_of_period
+from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
@@ -75,7 +76,7 @@ class Subject(Protocol):
     def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
         """The rows of a source that can take part."""
 
-    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+    def evidence(self, inputs: RollupInputs) -> DataFrame:
         """See `evidence_of`."""
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
@@ -158,9 +159,9 @@ class HourOfSchool:
             return own.unionByName(_of(near, sessions)) if "session_id" in rows.columns else own
         return _of(near, sessions)
 
-    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+    def evidence(self, inputs: RollupInputs) -> DataFrame:
         """Of the school's hour."""
-        return evidence_of_hour(spans, usable, self.school_id, self.window)
+        return evidence_of_hour(inputs.sessions, inputs.usable, self.school_id, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
         """Of the school or its sessions, in the hour."""
@@ -232,9 +233,9 @@ class DayOfTeacher:
             return near.where(own).unionByName(_of(near, sessions, only_close=True))
         return _of(rows, sessions, only_close=source not in (EVENTS, "sessions.student_groups"))
 
-    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+    def evidence(self, inputs: RollupInputs) -> DataFrame:
         """Of the teacher's date."""
-        return evidence_of_day(spans, usable, self.teacher_id, self.window)
+        return evidence_of_day(inputs.sessions, inputs.usable, self.teacher_id, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
         """Of the teacher or the teacher's sessions, on the date."""
@@ -290,10 +291,9 @@ class PeriodOfPrompts:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
         return rows.where(self.window.contains(F.col("generated_at"))).where(self._is_alike())
 
-    def evidence(self, spans: DataFrame, usable: Usable) -> DataFrame:
+    def evidence(self, inputs: RollupInputs) -> DataFrame:
         """Of these prompts of the period."""
-        del spans
-        return evidence_of_period(usable, self.dimensions, self.window)
+        return evidence_of_period(inputs.usable, self.dimensions, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
         """Prompts of these dimensions in the period."""

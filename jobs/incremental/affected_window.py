@@ -24,6 +24,7 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
+from transforms.windows import starts_between
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
@@ -83,11 +84,11 @@ def affected_window(
                 for source, found in affected.rows.items()
             }
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
-            made = rollup.rows(read.sessions, read.usable, everything, run_start, settings.metrics)
-            keys |= _keys(made, rollup.window_column)
+            inputs = read.inputs(run_start, settings.metrics)
+            keys |= _keys(rollup.rows(inputs, everything), rollup.window_column)
             if rollup.also_affected:
-                others = rollup.also_affected(read.sessions, read.usable)
+                others = rollup.also_affected(inputs)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
         for start, end in changed.unknown_windows:
-            keys |= set(everything.starts_between(start, end))
+            keys |= set(starts_between(everything, start, end))
     return rollup.window_covering(keys, changed.watermark.run_start, run_start)

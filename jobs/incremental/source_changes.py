@@ -42,8 +42,8 @@ class SourceChanges:
     not known of a source whose earlier version is gone.
 
     `snapshots`: versions of the sources, later than the watermark's, that rows were published from and after which
-    something changed. `unknown_windows`: windows that rows were published for from versions that cannot be told any
-    more, as `Provenance` has them.
+    something changed. `unknown_windows`: start and end of the windows that rows were published for from versions
+    that cannot be told any more.
     """
 
     watermark: Watermark
@@ -51,7 +51,7 @@ class SourceChanges:
     locations: DataFrame
     is_complete: bool
     snapshots: tuple[Versions, ...] = ()
-    unknown_windows: tuple[tuple[str, str], ...] = ()
+    unknown_windows: tuple[tuple[datetime, datetime], ...] = ()
 
     def versions_of(self, source: str) -> list[int]:
         """The source's version in each of the snapshots."""
@@ -205,6 +205,6 @@ def read_source_changes(
     snapshots = _snapshots(baseline.published_since, watermark, versions, rows)
     are_known = len(snapshots) <= MAX_SNAPSHOTS and all(COMMIT_VERSION in changed.columns for changed in rows.values())
     if snapshots and not are_known:
-        windows = tuple({published.window for published in baseline.published_since})
+        windows = tuple({published.span for published in baseline.published_since})
         return SourceChanges(watermark, rows, staged, is_complete, unknown_windows=windows)
     return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots))

@@ -5,7 +5,6 @@ Schools and teachers go by their ids; pupils appear only as counts.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from jobs import quarantine, run_log, verdicts
 from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.registry import JOBS
+from jobs.suggestions import nearest
 from transforms.columns import instant, percentage
 from transforms.combine import union_all
 from transforms.student_t import student_t_95
@@ -362,8 +362,8 @@ class Reader:
         ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
         if school in ids:
             return
-        near = difflib.get_close_matches(school, ids, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"none of the {len(ids)} schools has such an id."
+        near = nearest(school, ids, most=3)
+        hint = f"did you mean {near}?" if near else f"none of the {len(ids)} schools has such an id."
         raise UsageError(f"There is no school {school}: {hint}")
 
     def report(self, first: date | None = None, last: date | None = None, school: str | None = None) -> Report:

@@ -18,6 +18,7 @@ from expectations.reconciliation.dashboard_metrics_hourly import (
 from expectations.reconciliation.totals import session_ends
 from tests.conftest import read_table
 from tests.transforms.frames import with_columns
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow
 
@@ -136,7 +137,8 @@ def usable_of(spark: SparkSession, texts: Mapping[str, str]) -> dict[str, DataFr
 
 
 def totals_of(usable: Mapping[str, DataFrame], window: HourWindow | None = None) -> dict[str, float]:
-    rows = source_totals(usable, window or HourWindow(START, END), END, MetricSettings()).collect()
+    inputs = RollupInputs(usable[SESSIONS], usable, END, MetricSettings())
+    rows = source_totals(inputs, window or HourWindow(START, END)).collect()
     assert len(rows) == len({row["name"] for row in rows})
     return {row["name"]: row["total"] for row in rows}
 

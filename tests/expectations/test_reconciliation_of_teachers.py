@@ -15,6 +15,7 @@ from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.suites import reconciliation_suite
 from tests.conftest import Table, read_table
 from tests.expectations.staged import BETWEEN, DAILY
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import DateWindow, PeriodWindow
 
@@ -105,28 +106,31 @@ def usable_of(spark: SparkSession, texts: Mapping[str, str]) -> dict[str, DataFr
     return {source: read_table(spark, text) for source, text in texts.items()}
 
 
+def inputs_of(usable: Mapping[str, DataFrame]) -> RollupInputs:
+    return RollupInputs(usable["sessions.classroom_sessions"], usable, NOW, MetricSettings())
+
+
 @pytest.fixture(scope="module")
 def usable(spark: SparkSession) -> dict[str, DataFrame]:
     return usable_of(spark, USABLE)
 
 
 def test_the_totals_of_a_teachers_dates_are_what_a_hand_counts(usable: dict[str, DataFrame]) -> None:
-    totals = named(teacher_analytics_summary.source_totals(usable, DATES, NOW, MetricSettings()))
+    totals = named(teacher_analytics_summary.source_totals(inputs_of(usable), DATES))
     assert totals == OF_DATES
     assert set(totals) == set(teacher_analytics_summary.STAGED_TOTALS)
 
 
 def test_the_totals_of_periods_are_what_a_hand_counts(usable: dict[str, DataFrame]) -> None:
-    totals = named(teacher_prompt_effectiveness.source_totals(usable, DAYS, NOW, MetricSettings()))
+    totals = named(teacher_prompt_effectiveness.source_totals(inputs_of(usable), DAYS))
     assert totals == OF_DAYS
     assert set(totals) == set(teacher_prompt_effectiveness.STAGED_TOTALS)
 
 
 def test_nothing_adds_up_to_zero(spark: SparkSession) -> None:
     nothing = usable_of(spark, {source: text.strip().splitlines()[0] for source, text in USABLE.items()})
-    assert named(teacher_analytics_summary.source_totals(nothing, DATES, NOW, MetricSettings())) == dict.fromkeys(
-        OF_DATES, 0.0
-    )
+    totals = teacher_analytics_summary.source_totals(inputs_of(nothing), DATES)
+    assert named(totals) == dict.fromkeys(OF_DATES, 0.0)
 
 
 STAGED = """

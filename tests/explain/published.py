@@ -21,6 +21,7 @@ from jobs.sources import facts_of_rows, raw_rows
 from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
+from transforms.inputs import RollupInputs
 from transforms.sessions import session_spans
 from transforms.usable_rows import EVENTS, SESSIONS, usable
 from transforms.windows import PeriodWindow
@@ -96,7 +97,7 @@ def spark_row(
     known = sessions.select(F.col("id").alias("session_id"))
     rows = {source: clean(source, known) for source in rollup.sources if source != SESSIONS} | {SESSIONS: sessions}
     spans = collected_locally(session_spans(sessions, rows[EVENTS], settings)) if EVENTS in rows else known
-    return recomputed(subject, spans, rows, RUN_START, settings)
+    return recomputed(subject, RollupInputs(spans, rows, RUN_START, settings))
 
 
 def only(tables: Tables, listed: Iterable[Listed]) -> Tables:

@@ -82,7 +82,7 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     with Staging(lake, f"metamorphic_{len(windows)}", now) as staging:
         read = sources.read(lake, staging, rollup.sources, sources.pin(lake, rollup.sources), MetricSettings())
         for call in calls:
-            rows = rollup.rows(read.sessions, read.usable, job.window_of(call, now), now, MetricSettings())
+            rows = rollup.rows(read.inputs(now, MetricSettings()), job.window_of(call, now))
             as_numbers = {column: F.unix_micros(column) for column in INSTANTS if column in rows.columns}
             found += [row.asDict() for row in rows.withColumns(as_numbers).collect()]
     return found

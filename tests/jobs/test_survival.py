@@ -306,7 +306,7 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
     log_folder.parent.mkdir(parents=True)
     log_folder.symlink_to(log_folder)
     with pytest.raises(OSError, match="symbolic links"):
-        LocalFolder(tmp_path).exists(spark, "analytics.session_events")
+        LocalFolder(tmp_path).exists("analytics.session_events")
 
 
 @pytest.mark.parametrize(

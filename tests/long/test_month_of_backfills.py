@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Job[Any], tuple[str, ...]]] = {
 
 def publish(lake: Lake, rollup: Rollup[Any], read: Sources, window: Any) -> None:
     """What a run does to the targets between reading and recording, without its gate."""
-    rows = identified(rollup.rows(read.sessions, read.usable, window, NOW, MetricSettings()), rollup)
+    rows = identified(rollup.rows(read.inputs(NOW, MetricSettings()), window), rollup)
     for contract in map(contract_of, rollup.targets):
         own = own_columns(rows, contract)
         replacement = Replacement(contract, own, rollup.covered(window).sql, rollup.among)

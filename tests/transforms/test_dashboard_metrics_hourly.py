@@ -30,6 +30,7 @@ from transforms.dashboard_metrics_hourly import (
     system_events_by_hour,
     transcriptions_by_hour,
 )
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow
 
@@ -599,7 +600,7 @@ def test_the_facts_of_a_school_and_hour_are_one_row_and_hours_not_begun_have_non
     """)
     )
     # The run starts at 11:00, so the request of 11:15 is in an hour that has not begun.
-    found = dashboard_metrics_hourly(spans, whole_lake(table), WINDOW, at(11), MetricSettings())
+    found = dashboard_metrics_hourly(RollupInputs(spans, whole_lake(table), at(11), MetricSettings()), WINDOW)
     rows = found.withColumn("metric_hour", F.col("metric_hour").cast("string")).collect()
     assert [row.asDict() for row in rows] == [
         {

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows, assert_values
 from tests.transforms.frames import events_of, groups_of, with_columns
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import (
     at_local_date,
@@ -255,7 +256,7 @@ def test_a_teachers_date_is_made_of_sessions_and_prompts(table: Table) -> None:
     }
     window = DateWindow(date(2025, 9, 1), date(2025, 9, 2))
     run_start = datetime(2025, 9, 5, tzinfo=timezone.utc)
-    rows = teacher_analytics_summary(spans, usable, window, run_start, MetricSettings()).collect()
+    rows = teacher_analytics_summary(RollupInputs(spans, usable, run_start, MetricSettings()), window).collect()
     found = {row["teacher_id"]: row for row in rows}
     assert {(row["teacher_id"], row["summary_date"]) for row in rows} == {("ada", window.start), ("cy", window.start)}
     ada, cy = found["ada"], found["cy"]

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows
 from tests.transforms.frames import with_columns
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, PERIOD, teacher_prompt_effectiveness
 from transforms.windows import PeriodLength, PeriodWindow
@@ -30,7 +31,8 @@ def rollup(prompts: DataFrame, first: str, end: str, length: PeriodLength = "wee
     start, stop = (datetime.fromisoformat(text).replace(tzinfo=timezone.utc) for text in (first, end))
     usable = {"ai_insights.teacher_guidance_metrics": with_columns(prompts, TYPES)}
     spans = prompts.select(F.lit("s1").alias("session_id"))
-    return teacher_prompt_effectiveness(spans, usable, PeriodWindow(start, stop, length), start, MetricSettings())
+    inputs = RollupInputs(spans, usable, start, MetricSettings())
+    return teacher_prompt_effectiveness(inputs, PeriodWindow(start, stop, length))
 
 
 def test_a_prompt_belongs_to_its_dimensions_and_the_week_in_which_it_was_made(table: Table) -> None:

@@ -21,6 +21,7 @@ from transforms.windows import (
     PeriodWindow,
     ceil_period,
     floor_period,
+    starts_between,
 )
 
 
@@ -117,12 +118,12 @@ def test_a_period_is_a_day_an_iso_week_or_a_month(
         moment timestamp | expected timestamp
         {moment}         | {first} 00:00:00
     """)
-    assert_values(cases, window.first_of(F.col("moment")))
+    assert_values(cases, window.period_start(F.col("moment")))
     cases = table(f"""
         start timestamp  | expected timestamp
         {first} 00:00:00 | {after} 00:00:00
     """)
-    assert_values(cases, window.end_of(F.col("start")))
+    assert_values(cases, window.next_period_start(F.col("start")))
     inside = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc)
     assert (floor_period(inside, length), floor_period(day(first), length)) == (day(first), day(first))
     assert ceil_period(day(first), length) == day(first)
@@ -183,7 +184,7 @@ def test_what_reaches_into_hours_begins_at_most_so_long_before_each(table: Table
     window = HourWindow.of([at(8), at(14)])
     for name, output in (("two_hours_before", window), ("of_all", HourWindow(at(8), at(15)))):
         cases = moments.select("moment", F.col(name).alias("expected"))
-        assert_values(cases, output.may_contain(F.col("moment"), hours_before=2))
+        assert_values(cases, output.reached_from(F.col("moment"), hours_before=2))
 
 
 def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:
@@ -192,9 +193,9 @@ def test_of_very_many_hours_all_between_them_is_near(table: Table) -> None:
         2025-09-01 04:00:00 | false
     """)
     hours = [at(0) + timedelta(hours=6 * n) for n in range(MAX_STRETCHES + 1)]
-    assert_values(between, HourWindow.of(hours[:-1]).may_contain(F.col("moment"), hours_before=1))
+    assert_values(between, HourWindow.of(hours[:-1]).reached_from(F.col("moment"), hours_before=1))
     assert_values(
-        between.withColumn("expected", F.lit(True)), HourWindow.of(hours).may_contain(F.col("moment"), hours_before=1)
+        between.withColumn("expected", F.lit(True)), HourWindow.of(hours).reached_from(F.col("moment"), hours_before=1)
     )
 
 
@@ -227,26 +228,24 @@ def test_a_window_of_very_many_hours_holds_all_between_them() -> None:
     assert HourWindow.of(hours) == HourWindow(EARLIEST, hours[-1] + timedelta(hours=1))
 
 
-def test_the_starts_between_two_moments_are_those_of_the_window() -> None:
-    hours = HourWindow(at(2), at(9)).starts_between(at(0).isoformat(), at(4).isoformat())
-    assert hours == [at(2), at(3)]
-    dates = DateWindow(EARLIEST.date(), LATEST.date()).starts_between("2025-08-31", "2025-09-02")
-    assert dates == [date(2025, 8, 31), date(2025, 9, 1)]
-    months = PeriodWindow(EARLIEST, LATEST, "month").starts_between(
-        "2025-02-01T00:00:00+00:00", "2025-04-01T00:00:00+00:00"
-    )
-    assert months == [day("2025-02-01"), day("2025-03-01")]
-    assert HourWindow(at(2), at(9)).starts_between(at(9).isoformat(), at(12).isoformat()) == []
+def test_the_starts_between_two_instants_are_those_of_the_window() -> None:
+    everything, midnight = (EARLIEST, LATEST), (day("2025-08-31"), day("2025-09-02"))
+    assert starts_between(HourWindow(at(2), at(9)), at(0), at(4)) == [at(2), at(3)]
+    assert starts_between(HourWindow(at(2), at(9)), at(7), at(23)) == [at(7), at(8)]
+    assert starts_between(HourWindow(at(2), at(9)), at(9), at(12)) == []
+    dates = DateWindow(EARLIEST.date(), LATEST.date())
+    assert starts_between(dates, *midnight) == [date(2025, 8, 31), date(2025, 9, 1)]
+    assert starts_between(dates, at(22), at(23)) == [date(2025, 9, 1)]
+    assert starts_between(DateWindow(date(2025, 9, 1), date(2025, 9, 1)), *everything) == []
+    months = PeriodWindow(EARLIEST, LATEST, "month")
+    assert starts_between(months, day("2025-02-01"), day("2025-04-01")) == [day("2025-02-01"), day("2025-03-01")]
 
 
 def test_of_very_many_starts_the_ends_are_enough_for_a_window_of_all() -> None:
-    everything = HourWindow(EARLIEST, at(9))
-    assert HourWindow.of(everything.starts_between(EARLIEST.isoformat(), LATEST.isoformat())) == everything
-    for window in (DateWindow(EARLIEST.date(), LATEST.date()), PeriodWindow(EARLIEST, LATEST, "day")):
-        span = (window.start.isoformat(), window.end.isoformat())
-        made = (
-            DateWindow.of(window.starts_between(*span))
-            if isinstance(window, DateWindow)
-            else PeriodWindow.of(window.starts_between(*span), "day")
-        )
-        assert (made.start, made.end, made.selected) == (window.start, window.end, None)
+    hours = HourWindow(EARLIEST, at(9))
+    assert HourWindow.of(starts_between(hours, EARLIEST, LATEST)) == hours
+    dates = DateWindow(EARLIEST.date(), LATEST.date())
+    assert DateWindow.of(starts_between(dates, EARLIEST, LATEST)) == dates
+    for length in PERIOD_LENGTHS:
+        periods = PeriodWindow(EARLIEST, floor_period(LATEST, length), length)
+        assert PeriodWindow.of(starts_between(periods, EARLIEST, LATEST), length) == periods
