@@ -39,6 +39,8 @@ DEFAULT_DAYS = 365
 LONGEST_BY_DAY = 100
 """Days that a chart can show one by one: longer ranges are shown by week."""
 MOST_RUNS = 200
+MOST_TEACHERS = 3_000
+"""Teachers whose weeks the driver collects and the page holds: a year of theirs is well under 5 MB."""
 TRENDS = ("improving", "stable", "declining", "insufficient_data")
 
 Grain = Literal["day", "week"]
@@ -79,10 +81,11 @@ class Span:
 class Report:
     """All that the page shows, each table by its grain.
 
-    `totals`: a scope. `periods`: a scope and a day or week, as `span.grain` says. `profile`: a scope, weekday and hour.
-    `weeks`: a scope and week; `teacher_weeks`: a school, teacher and week. Of all schools, whichever is chosen:
-    `prompts`: a dimension and value. `prompt_periods`: a period as long as `period`. `freshness`: a source.
-    `quarantined`: a source and reason. `verdicts`: a job and kind of check. `runs`: a run.
+    `totals`, `teachers`: a scope. `periods`: a scope and a day or week, as `span.grain` says. `profile`: a scope,
+    weekday and hour. `weeks`: a scope and week. `teacher_weeks`: a school, teacher and week, of the `MOST_TEACHERS`
+    busiest. Of all schools, whichever is chosen: `prompts`: a dimension and value. `prompt_periods`: a period as long
+    as `period`. `freshness`: a source. `quarantined`: a source and reason. `verdicts`: a job and kind of check.
+    `runs`: a run.
     """
 
     made_at: datetime
@@ -92,6 +95,7 @@ class Report:
     totals: Rows
     periods: Rows
     profile: Rows
+    teachers: Rows
     teacher_weeks: Rows
     weeks: Rows
     prompts: Rows
@@ -185,6 +189,18 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
         )
         .withColumnsRenamed({"teacher_id": "teacher"})
     )
+
+
+def teachers(days: DataFrame) -> DataFrame:
+    """How many teachers each scope has."""
+    return scoped(days).groupBy("scope").agg(F.count_distinct("teacher_id").alias("teachers"))
+
+
+def of_busiest(of_teachers: DataFrame, most: int = MOST_TEACHERS) -> DataFrame:
+    """The weeks of the `most` teachers with the most sessions; between equals the ids decide."""
+    own_weeks = F.collect_list(F.struct(*of_teachers.columns)).alias("weeks")
+    busiest = of_teachers.groupBy("teacher").agg(F.sum("sessions").alias("sessions"), own_weeks)
+    return busiest.orderBy(F.col("sessions").desc(), "teacher").limit(most).select(F.inline("weeks"))
 
 
 def _weights_of_days() -> dict[str, str]:
@@ -393,9 +409,10 @@ class Reader:
         totals, usual = activity(all_hours, ["scope"]), profile(all_hours, span.dates_of_weekdays())
         of_totals, of_profile = _collected(totals, "scope"), _collected(usual, "scope", "weekday", "hour")
         self.phase("add up the weeks of teachers")
-        of_weeks = _collected(of_teachers, "school_id", "teacher", "start")
-        own = weeks(of_teachers)
-        all_weeks = _collected(own if school is None else own.where(F.col("scope") == school), "scope", "start")
+        of_weeks = _collected(of_busiest(of_teachers), "school_id", "teacher", "start")
+        is_shown = F.lit(True) if school is None else F.col("scope") == school
+        all_weeks = _collected(weeks(of_teachers).where(is_shown), "scope", "start")
+        all_teachers = _collected(teachers(days).where(is_shown), "scope")
         self.phase("bring the prompts together")
         period = self._period(effectiveness)
         chosen = effectiveness.where(F.col("period_length") == period)
@@ -410,6 +427,7 @@ class Reader:
             totals=of_totals,
             periods=of_periods,
             profile=of_profile,
+            teachers=all_teachers,
             teacher_weeks=of_weeks,
             weeks=all_weeks,
             prompts=of_prompts,

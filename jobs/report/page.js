@@ -171,7 +171,7 @@
     const select = find("teacher");
     const ids = [...new Set(state.part.teacher_weeks.teacher)];
     const option = (value, text) => Object.assign(make("option", text), { value });
-    const all = state.school === EVERYONE ? "Choose a school first" : `All teachers (${ids.length})`;
+    const all = state.school === EVERYONE ? "Choose a school first" : `All teachers (${state.part.teachers})`;
     select.replaceChildren(option(EVERYONE, all), ...ids.map((id) => option(id, id)));
     select.disabled = !ids.length;
   }

@@ -64,14 +64,11 @@ def _parts(report: Report) -> dict[str, dict[str, Any]]:
         "teacher_weeks": report.teacher_weeks,
     }
     by_scope = {name: _grouped(rows) for name, rows in tables.items()}
-    teachers: dict[str | None, set[str]] = defaultdict(set)
-    for school, teacher, *_ in report.teacher_weeks.rows:
-        teachers[EVERYONE].add(teacher)
-        teachers[school].add(teacher)
+    teachers = dict(report.teachers.rows)
     scopes = sorted({scope for name, groups in by_scope.items() if name != "teacher_weeks" for scope in groups})
     return {
         scope: {
-            "teachers": len(teachers[scope]),
+            "teachers": teachers.get(scope, 0),
             **{name: _by_column(rows, by_scope[name].get(scope, []), without=1) for name, rows in tables.items()},
         }
         for scope in scopes

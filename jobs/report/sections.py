@@ -8,7 +8,14 @@ from typing import Literal
 from expectations.contract import SUM, Column, contract_of
 from jobs.report import charts
 from jobs.report.charts import BLUE, GREEN, GREY, ORANGE, RED, Drawing
-from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY, Grain, Report
+from jobs.report.figures import (
+    DASHBOARD_METRICS,
+    MOST_TEACHERS,
+    PROMPT_EFFECTIVENESS,
+    TEACHER_SUMMARY,
+    Grain,
+    Report,
+)
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.windows import PeriodLength
 
@@ -118,7 +125,12 @@ def _school_hours(per: Grain) -> Section:
     )  # fmt: skip
 
 
-def _teacher_weeks() -> Section:
+def _teacher_weeks(teachers: int) -> Section:
+    """`teachers`: how many there are, of whom the page may hold the busiest only."""
+    busiest = (
+        f" Of the {teachers:,} teachers only the {MOST_TEACHERS:,} with the most sessions can be chosen: a report on "
+        "one school (--school) has all of its own."
+    )
     scores = {"score": ("session score", BLUE), "engagement": ("engagement", ORANGE)}
     trends = {
         "improving": ("improving", GREEN),
@@ -131,7 +143,7 @@ def _teacher_weeks() -> Section:
         "teachers",
         "Teachers' weeks",
         "Weeks begin on Monday, on each teacher's own clock; the first and the last may be cut short. Choose a school "
-        "and a teacher above to see one teacher's weeks.",
+        "and a teacher above to see one teacher's weeks." + (busiest if teachers > MOST_TEACHERS else ""),
         (
             Chart(
                 "scores", "Scores", "Means over sessions.", "weeks", "score",
@@ -230,7 +242,7 @@ def sections(report: Report) -> tuple[Section, ...]:
     """The page's sections, in their order."""
     return (
         _school_hours(report.span.grain),
-        _teacher_weeks(),
+        _teacher_weeks(max((count for _, count in report.teachers.rows), default=0)),
         _prompt_effectiveness(report.period),
         _data_health(),
     )

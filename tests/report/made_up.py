@@ -79,6 +79,7 @@ def report(schools: int, teachers: int, span: Span, seed: int = 7) -> Report:
                 for hour in range(24)
             ],
         ),
+        teachers=Rows(("scope", "teachers"), [(EVERYONE, schools * teachers), *[(school, teachers) for school in ids]]),
         teacher_weeks=Rows(
             ("school_id", "teacher", "start", *week_columns, "trend"),
             [of_teacher(school, teacher, start) for school in ids for teacher in range(teachers) for start in mondays],

@@ -17,6 +17,7 @@ from jobs.report.figures import (
     Span,
     latest_runs,
     latest_verdicts,
+    of_busiest,
     period_length,
     periods,
     pooled,
@@ -24,6 +25,7 @@ from jobs.report.figures import (
     quarantined,
     scoped,
     teacher_weeks,
+    teachers,
     weeks,
 )
 from tests.conftest import Table
@@ -128,6 +130,25 @@ def test_weeks_of_teachers_take_the_last_trend_and_add_up_by_school(table: Table
         ("a", date(2026, 6, 1), 2, 85.0, 1, 0, 1, 0),
         ("a", date(2026, 6, 8), 1, None, 0, 1, 0, 0),
     ]
+
+
+def test_of_more_teachers_than_a_page_holds_it_has_the_weeks_of_the_busiest_and_counts_all(table: Table) -> None:
+    days = table("""
+        school_id string | teacher_id string | summary_date date | total_sessions int
+        a                | t1                | 2026-06-01        | 3
+        a                | t2                | 2026-06-01        | 2
+        a                | t2                | 2026-06-08        | 2
+        null             | t3                | 2026-06-08        | 3
+        b                | t4                | 2026-06-08        | 2
+    """)
+    own = teacher_weeks(with_columns(days, DAYS))
+    assert rows(of_busiest(own, 2), "school_id", "teacher", "start", "sessions") == [
+        ("a", "t1", date(2026, 6, 1), 3),
+        ("a", "t2", date(2026, 6, 1), 2),
+        ("a", "t2", date(2026, 6, 8), 2),
+    ]
+    assert of_busiest(own).columns == own.columns
+    assert rows(teachers(days), "scope", "teachers") == [(EVERYONE, 4), ("a", 2), ("b", 1)]
 
 
 def test_rows_brought_together_have_the_interval_of_their_prompts(table: Table) -> None:

@@ -109,6 +109,17 @@ def test_what_a_row_says_cannot_end_a_script_or_make_an_element(page_of_a_month)
     assert name in read.data["parts"]
 
 
+def test_a_page_that_cannot_hold_all_teachers_says_so_and_counts_them(page_of_a_month):
+    assert "can be chosen" not in page_of_a_month
+    made_up = report(1, 1, MONTH)
+    html = page(replace(made_up, teachers=replace(made_up.teachers, rows=[("", 12_000), ("school-000001", 9)])))
+    assert "Of the 12,000 teachers only the 3,000 with the most sessions can be chosen" in html
+    assert {scope: part["teachers"] for scope, part in Page(html).data["parts"].items()} == {
+        "": 12_000,
+        "school-000001": 9,
+    }
+
+
 def test_the_same_report_gives_the_same_page(page_of_a_month):
     assert page(report(3, 2, MONTH)) == page_of_a_month
 
@@ -118,7 +129,7 @@ def test_a_page_of_one_school_offers_no_other(page_of_a_month):
     made_up = report(1, 1, MONTH)
     own = {
         name: replace(rows, rows=[row for row in rows.rows if row[0] == "school-000001"])
-        for name in ("totals", "periods", "profile", "weeks")
+        for name in ("totals", "periods", "profile", "weeks", "teachers")
         for rows in [getattr(made_up, name)]
     }
     html = page(replace(made_up, school="school-000001", **own))
