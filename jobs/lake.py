@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -256,7 +258,7 @@ class Lake:
 
     def empty(self, schema: StructType) -> DataFrame:
         """A frame without rows: what an absent optional table counts as."""
-        return self.spark.createDataFrame([], schema)
+        return self._local([], schema)
 
     def stage(self, table: str, rows: DataFrame) -> DataFrame:
         """Writes rows to a new table that has no contract, and returns them as they were written."""
@@ -340,7 +342,11 @@ class Lake:
     def rows_of(self, contract: Contract, rows: Iterable[Mapping[str, object]]) -> DataFrame:
         """Rows of a table of ours from values by column; raises `KeyError` for a column that a row leaves out."""
         names = contract.column_names
-        return self.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], contract.spark_schema)
+        return self._local([{name: row[name] for name in names} for row in rows], contract.spark_schema)
+
+    def _local(self, rows: list[dict[str, object]], schema: StructType) -> DataFrame:
+        # By Arrow, because that makes a local relation: of a plain list Spark starts workers of Python to write it.
+        return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=to_arrow_schema(schema)), schema)
 
     def append(self, table: str, rows: DataFrame) -> None:
         """Appends rows to a table of ours."""
