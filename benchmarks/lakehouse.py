@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs.lake import Lake
 from jobs.sample import classroom
-from jobs.sample.defects import TIMES, with_defects
+from jobs.sample.defects import with_defects
 from jobs.sample.lakehouse import BUSY_DENSITY, tables_of
 from jobs.sample.people import Scale
 from jobs.sample.randomness import Dice, key
@@ -101,10 +101,10 @@ def with_invalid_rows(table: str, rows: DataFrame) -> DataFrame:
     contract = contract_of(table)
     types = {column.name: column.type for column in contract.columns}
     broken = {"id": ["' '"]}
-    if "session_id" in types and table != "operational.system_events":
+    if table in RULES and RULES[table].in_session:
         broken["session_id"] = ["'session-that-never-was'", "NULL"]
-    if table in TIMES:
-        broken[TIMES[table]] = ["NULL"]
+    if table in RULES and (time := RULES[table].placed_by):
+        broken[time] = ["NULL"]
     if table == "sessions.transcriptions":
         broken["duration_seconds"] = ["-1"]
     if table == "analytics.session_events":

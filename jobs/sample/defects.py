@@ -35,9 +35,6 @@ MODELS = {
 }
 """The row of each table that its broken rows are copies of."""
 
-TIMES = {table: rules.placed_by for table, rules in RULES.items() if rules.placed_by}
-"""The time that places a row of each table."""
-
 
 def with_defects(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """The tables, each with its broken rows where it has any."""
