@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
@@ -102,8 +102,9 @@ def publish(
 ) -> Changes:
     """Writes the rows in one commit; none where nothing changed.
 
-    `since` is the table's version when the run began; `watermark`, of an incremental run, where that begins. Raises
-    `SupersededError` where what was written since has to be known by whoever writes on top of it.
+    `since` is the table's version when the run began; `watermark`, of an incremental run, where that begins: it stays
+    there where another run has published in the meantime. Raises `SupersededError` where what was written since has to
+    be known by whoever writes on top of it, and where the table was dropped.
     """
     table = replacement.contract.table
     done = Changes()
@@ -111,6 +112,8 @@ def publish(
     def attempt() -> None:
         nonlocal done
         commits = lake.commits(table)
+        if commits[0].version < since:
+            raise SupersededError(f"The table {table} was dropped or replaced in the meantime.")
         came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
         _check_not_superseded(table, came_since, provenance, watermark)
         current = lake.read(table, commits[0].version).where(replacement.covered)
@@ -120,7 +123,8 @@ def publish(
             return
         content = content_after(comparison, replacement.contract.column_names, run_start)
         whole = content.unionByName(replacement.carried_over(current))
-        lake.overwrite(table, whole, replacement.covered, provenance, commits)
+        made_from = replace(provenance, watermark=watermark) if _is_overtaken(provenance, came_since) else provenance
+        lake.overwrite(table, whole, replacement.covered, made_from, commits)
 
     lake.retry_on_conflict(table, attempt)
     if not done.is_empty:
@@ -146,6 +150,17 @@ def _check_not_superseded(
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
         if watermark and is_newer(watermark.versions, other.source_versions):
             raise SupersededError(f"Another run has published {table} from older sources in the meantime.")
+
+
+def _is_overtaken(provenance: Provenance, came_since: Sequence[Commit]) -> bool:
+    """Whether this is an incremental run, and a run that read other versions of the sources has published since it began.
+
+    This run has not looked for what the sources took back of that. So it does not move the watermark: the next one will.
+    """
+    others = (commit.made_by(provenance.job_name) for commit in came_since)
+    return provenance.is_incremental and any(
+        other is not None and other.source_versions != provenance.source_versions for other in others
+    )
 
 
 def _overlap(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:

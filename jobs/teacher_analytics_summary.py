@@ -16,12 +16,14 @@ from jobs.windows import date_window
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import teacher_analytics_summary
 from transforms.trend import TREND_DAYS
-from transforms.windows import DateWindow
+from transforms.windows import LATEST, DateWindow
 
 
 def _window_covering(dates: Collection[date], _since: datetime, _run_start: datetime) -> DateWindow | None:
     """The affected dates, and those after them whose trends look back on them."""
-    touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
+    touched = {
+        day + timedelta(days=n) for day in dates for n in range(TREND_DAYS) if day + timedelta(n) < LATEST.date()
+    }
     return DateWindow.of(touched) if touched else None
 
 

@@ -68,9 +68,15 @@ def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
 
 
 def hour_window(call: Call, run_start: datetime) -> HourWindow:
-    """The whole hours that a call names, by default until the hour in which the run starts. Raises `UsageError`."""
-    start, end = _asked(call, ceil_hour(run_start))
-    return HourWindow(floor_hour(start), ceil_hour(end))
+    """The whole hours that a call names, until the hour in which the run starts at the latest. Raises `UsageError`.
+
+    A later hour has no row yet: a run that takes long, or is tried again, would delete those that another one has
+    published meanwhile. A window that lies ahead is one hour long, and empty.
+    """
+    begun = ceil_hour(run_start.astimezone(timezone.utc))
+    start, end = _asked(call, begun)
+    first = floor_hour(start)
+    return HourWindow(first, max(min(ceil_hour(end), begun), first + timedelta(hours=1)))
 
 
 def date_window(call: Call, _run_start: datetime) -> DateWindow:

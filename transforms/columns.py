@@ -107,6 +107,18 @@ def percentage(part: Column, whole: Column) -> Column:
     return F.when(whole > 0, F.lit(100.0) * part / whole)
 
 
+_CALENDAR = ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999")
+
+
+def in_calendar(moment: Column) -> Column:
+    """The moment, one beyond the years 1 to 9999 as the first or the last of them; null where it is null.
+
+    A column can hold what neither Python nor sums of moments can. No window reaches that far.
+    """
+    first, last = (F.lit(f"{text}+00:00").cast("timestamp") for text in _CALENDAR)
+    return clamped(moment, first, last)
+
+
 def clamped(moment: Column, earliest: Column, latest: Column) -> Column:
     """The moment, taken no earlier than `earliest` and no later than `latest`; null where it is null."""
     return F.when(moment.isNotNull(), F.least(F.greatest(moment, earliest), latest))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DoubleType, FloatType
+from pyspark.sql.types import DataType, DoubleType, FloatType, TimestampType
 
-from transforms.columns import any_of, blank_to_null, normalised, seconds_between
+from transforms.columns import any_of, blank_to_null, in_calendar, normalised, seconds_between
 from transforms.combine import union_all
 from transforms.payloads import group_id, latency_ms, with_payload_object
 from transforms.people import person
@@ -166,7 +166,8 @@ def columns_read(source: str, public_columns: Iterable[str]) -> tuple[str, ...]:
 
 def _seconds() -> Column:
     """The duration of a transcription, seconds: `duration_seconds`, else `end_time - start_time`."""
-    return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(F.col("start_time"), F.col("end_time")))
+    start, end = in_calendar(F.col("start_time")), in_calendar(F.col("end_time"))
+    return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(start, end))
 
 
 def key_hash(source: Column, key: Column) -> Column:
@@ -308,9 +309,12 @@ def _cleaned(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[
     """The columns of a usable row that are not simply the source's own: what counts as null is null.
 
     Blank keys and references, measures outside of their range, dimensions outside of their domain (which are trimmed
-    and in lower case). Instead of the personal columns there is what the metrics need of them.
+    and in lower case). Moments beyond the calendar are its first or its last. Instead of the personal columns there is
+    what the metrics need of them.
     """
     clean = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
+    moments = [field.name for field in rows.schema if isinstance(field.dataType, TimestampType)]
+    clean |= {name: in_calendar(F.col(name)) for name in moments}
     is_outside = {m.name: _is_out_of_range(m, rows.schema[m.name].dataType) for m in measures}
     clean |= {name: F.when(~is_broken, F.col(name)) for name, is_broken in is_outside.items()}
     clean |= {d.name: F.when(~_is_foreign(d), normalised(blank_to_null(F.col(d.name)))) for d in dimensions}

@@ -24,6 +24,7 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.staging import Staging
+from transforms.usable_rows import TEACHERS
 from transforms.windows import starts_between
 
 
@@ -52,7 +53,9 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
             .select(*changes.columns)
         )
 
-    return {s: relevant(s, changes) if s in purged else changes for s, changes in changed.rows.items()}
+    # A teacher's zone says where sessions counted before, and a teacher alone counts nowhere.
+    followed = {TEACHERS} | set(changed.rows) - purged
+    return {s: changes if s in followed else relevant(s, changes) for s, changes in changed.rows.items()}
 
 
 def _keys(rows: DataFrame, column: str) -> set[Any]:

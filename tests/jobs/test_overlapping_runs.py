@@ -51,6 +51,52 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
         write(week=4, version=9)
 
 
+def test_an_incremental_run_leaves_the_watermark_where_another_has_published_since_it_began(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """It has not looked for what the sources took back of that, whether their versions were older or newer than its."""
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(PROMPTS))
+    begun = Watermark({SOURCE: 4}, EARLY)
+
+    def write(week: int, version: int, *, is_incremental: bool, since: int) -> None:
+        start = datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=week)
+        span = (start.isoformat(), (start + timedelta(weeks=1)).isoformat())
+        watermark = Watermark({SOURCE: version}, EARLY) if is_incremental else begun
+        made_from = Provenance(f"run {week}", "job", EARLY, span, {SOURCE: version}, watermark)
+        publish(lake, week_of_prompts(spark, start, id=f"{week}"), EARLY, made_from, since, begun)
+
+    def watermarks() -> list[int]:
+        found = [commit.provenance.watermark for commit in lake.commits(PROMPTS) if commit.provenance]
+        return [watermark.versions[SOURCE] for watermark in found if watermark]
+
+    write(1, 6, is_incremental=True, since=0)
+    assert watermarks() == [6]
+    for week, version in ((2, 5), (3, 7)):
+        since = lake.version(PROMPTS)
+        write(week, version, is_incremental=False, since=since)
+        write(week + 10, 6, is_incremental=True, since=since)
+        assert watermarks()[0] == 4
+    since = lake.version(PROMPTS)
+    write(4, 6, is_incremental=False, since=since)
+    write(14, 6, is_incremental=True, since=since)
+    assert watermarks()[0] == 6
+
+
+def test_a_table_that_is_dropped_under_a_run_is_not_written(spark: SparkSession, tmp_path: Path) -> None:
+    lake, week = Lake(spark, LocalFolder(tmp_path)), datetime(2025, 9, 1, tzinfo=timezone.utc)
+    lake.create_missing(contract_of(PROMPTS))
+    spark.sql(f"OPTIMIZE {PROMPTS}")
+    made_from = Provenance("run", "job", EARLY, (week.isoformat(), week.isoformat()), {})
+    publish(lake, week_of_prompts(spark, week, id="before"), EARLY, made_from, 0)
+    since = lake.version(PROMPTS)
+    lake.drop(PROMPTS)
+    lake.create_missing(contract_of(PROMPTS))
+    with pytest.raises(SupersededError, match="was dropped or replaced in the meantime"):
+        publish(lake, week_of_prompts(spark, week, id="after"), EARLY, made_from, since)
+    assert rows_of(tmp_path, PROMPTS) == []
+
+
 def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: SparkSession, tmp_path: Path) -> None:
     """Also where their versions differ, because a commit came between that changed no row."""
     lake, week = Lake(spark, LocalFolder(tmp_path)), datetime(2025, 9, 1, tzinfo=timezone.utc)

@@ -15,6 +15,8 @@ from pyspark.sql import functions as F
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows, assert_values
 from transforms import usable_rows
+from transforms.metric_settings import MetricSettings
+from transforms.sessions import session_spans
 from transforms.usable_rows import (
     EVENTS,
     RULES,
@@ -419,6 +421,33 @@ def test_the_json_of_a_row_has_all_digits_of_its_times(table: Table) -> None:
         found = deduplicated(facts(SOURCE, with_rejection_reasons(SOURCE, cases, None), ("id", "generated_at"), (), ()))
         (output,) = found.where("reason IS NOT NULL").select("row_json").collect()
     assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', output["row_json"])
+
+
+@pytest.mark.parametrize("micros", [-(2**63), 2**63 - 1])
+def test_a_moment_beyond_the_calendar_breaks_no_sum(table: Table, micros: int) -> None:
+    """Such as a column can hold, and neither Python nor a sum of moments."""
+    beyond, other = F.timestamp_micros(F.lit(micros)), F.timestamp_micros(F.lit(-micros - 1))
+
+    def facts_of(source: str, rows: DataFrame) -> DataFrame:
+        moved = rows.withColumns({name: beyond for name in rows.columns if name in ("actual_start", "start_time")})
+        moved = moved.withColumns({name: other for name in rows.columns if name in ("actual_end", "end_time")})
+        judged_rows = with_rejection_reasons(source, moved, sessions(table))
+        return usable(source, deduplicated(facts(source, judged_rows, moved.columns, [], [])))
+
+    starts = table("""
+        id string | school_id string | teacher_id string | engagement_score double | participation_rate double | actual_duration_minutes int | actual_start timestamp | actual_end timestamp
+        s1        | school           | teacher           | 1                       | 1                         | 1                           | null                   | null
+    """)
+    none = table("session_id string | event_type string | event_time timestamp")
+    (span,) = (
+        session_spans(facts_of(SESSIONS, starts), none, MetricSettings()).select("start", "end").toArrow().to_pylist()
+    )
+    assert span["start"].year == (1 if micros < 0 else 9999)
+    said = table("""
+        id string | session_id string | start_time timestamp | end_time timestamp | duration_seconds int | confidence_score double | is_final boolean
+        a         | s1                | null                 | null               | null                 | 1                       | true
+    """)
+    assert facts_of(TRANSCRIPTIONS, said).count() == (1 if micros < 0 else 0)
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:
