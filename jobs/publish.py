@@ -153,9 +153,9 @@ def _check_not_superseded(
 
 
 def _is_overtaken(provenance: Provenance, came_since: Sequence[Commit]) -> bool:
-    """Whether this is an incremental run, and a run that read other versions of the sources has published since it began.
+    """Whether a run that read other versions of the sources has published since this incremental run began.
 
-    This run has not looked for what the sources took back of that. So it does not move the watermark: the next one will.
+    This run has not looked for what the sources took back of that: so it leaves the watermark to the next one.
     """
     others = (commit.made_by(provenance.job_name) for commit in came_since)
     return provenance.is_incremental and any(
