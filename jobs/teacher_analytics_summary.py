@@ -21,10 +21,9 @@ from transforms.windows import LATEST, DateWindow
 
 def _window_covering(dates: Collection[date], _since: datetime, _run_start: datetime) -> DateWindow | None:
     """The affected dates, and those after them whose trends look back on them."""
-    touched = {
-        day + timedelta(days=n) for day in dates for n in range(TREND_DAYS) if day + timedelta(n) < LATEST.date()
-    }
-    return DateWindow.of(touched) if touched else None
+    touched = {day + timedelta(days=n) for day in dates for n in range(TREND_DAYS)}
+    in_time = {day for day in touched if day < LATEST.date()}
+    return DateWindow.of(in_time) if in_time else None
 
 
 def _may_affect(moment: Column, window: DateWindow, _settings: MetricSettings) -> Column:

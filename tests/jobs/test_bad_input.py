@@ -114,7 +114,7 @@ def test_a_window_is_widened_to_whole_dates_and_periods(
 def test_hours_from_a_start_that_lies_ahead_are_one_hour_that_has_not_begun() -> None:
     now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
     window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2099-01-01T10:20", None), now)
-    assert (window.start.hour, window.end - window.start) == (10, timedelta(hours=2))
+    assert (window.start.hour, window.end - window.start) == (10, timedelta(hours=1))
     assert window.until(now).start == window.until(now).end
 
 
