@@ -2,5 +2,5 @@
 
 import os
 
-# Great Expectations reads this when it is imported: no call home from a school's data platform.
+# Great Expectations reads this when it is imported: a school's data platform must not call home.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

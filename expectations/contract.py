@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 SUM = "sum"
-"""What `report` says of a count: that rows are added up."""
+"""The value of `report` for a column whose rows are added up."""
 
 Kind = Literal["source", "rollup", "quality"]
 
@@ -41,10 +41,10 @@ class Column(_Model):
     """One column: its Spark type, what its values mean and what they may be.
 
     `minimum` and `maximum` are inclusive. On a source they are the range outside of which a measure counts as null;
-    on a rollup they are what the gate holds the rows to. `domain` lists the values of a text dimension, in lower
-    case. `personal` marks texts, names, addresses and identifiers of pupils, which never leave their table.
-    `definition`, `sources` and `null_when` are there for the derived columns of the rollups. `report` gives a metric a
-    chart in the report, and says how rows are brought together there: `sum`, or the count that a mean or share is of.
+    on a rollup the gate enforces them. `domain` lists the values of a text dimension, in lower case. `personal` marks
+    texts, names, addresses and identifiers of pupils, which never leave their table. `definition`, `sources` and
+    `null_when` describe the derived columns of the rollups. `report` gives a metric a chart in the report and says how
+    its rows are aggregated there: `sum`, or the count by which a mean or share is weighted.
     """
 
     name: str
@@ -65,14 +65,14 @@ class Column(_Model):
 
     @property
     def is_measure(self) -> bool:
-        """Whether values can lie outside of the range that the contract states."""
+        """Whether values can lie outside the range that the contract states."""
         return self.finite or self.minimum is not None or self.maximum is not None
 
 
 class Contract(_Model):
     """One table: its grain, its key, its clustering columns and its columns in catalog order.
 
-    `required`: a run that reads the source and finds it absent ends there; any other absent source counts as empty.
+    `required`: a run that reads the source fails if it is absent; any other absent source counts as empty.
     """
 
     table: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+$")]
@@ -97,7 +97,7 @@ class Contract(_Model):
 
     @property
     def full_name(self) -> str:
-        """The name that identities and documents use: `classwaves.<schema>.<table>`."""
+        """The name used in row ids and documents: `classwaves.<schema>.<table>`."""
         return full_name(self.table)
 
     @property
@@ -106,7 +106,7 @@ class Contract(_Model):
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> Column:
-        """The column of that name; raises `KeyError` where the table has none."""
+        """The column of that name; raises `KeyError` if the table has none."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -114,17 +114,17 @@ class Contract(_Model):
 
     @property
     def public_columns(self) -> tuple[str, ...]:
-        """The columns that may be shown outside of the table: all but the personal ones."""
+        """The columns that may be shown outside the table: all but the personal ones."""
         return tuple(column.name for column in self.columns if not column.personal)
 
     @property
     def reported(self) -> tuple[Column, ...]:
-        """The columns that have a chart in the report by their contract."""
+        """The columns that the contract gives a chart in the report; never a personal one."""
         return tuple(column for column in self.columns if column.report and not column.personal)
 
     @property
     def measures(self) -> tuple[Column, ...]:
-        """The columns whose values can lie outside of their range."""
+        """The columns whose values can lie outside their range."""
         return tuple(column for column in self.columns if column.is_measure)
 
     @property
@@ -136,13 +136,13 @@ class Contract(_Model):
         return cast("StructType", StructType.fromDDL(fields))
 
     def column_definition(self, name: str) -> str:
-        """A column as DDL has it: name, type and comment."""
+        """The column's DDL: name, type and comment."""
         return f"`{name}` {self.column(name).type} COMMENT {sql_text(self.column(name).description)}"
 
     def create_statement(self, location: str | None = None) -> str:
-        """The DDL that makes the table where it is missing, at `location` or managed by the catalog.
+        """The DDL that creates the table if it is missing, at `location` or managed by the catalog.
 
-        Row by row changes are fed to whoever reads them, so the Change Data Feed is on.
+        The Change Data Feed is on, so that consumers can read row-level changes.
         """
         columns = ",\n  ".join(map(self.column_definition, self.column_names))
         parts = [f"CREATE TABLE IF NOT EXISTS {self.table} (\n  {columns}\n) USING delta"]
@@ -156,7 +156,7 @@ class Contract(_Model):
 
 
 def read_contract(text: str, name: str) -> Contract:
-    """The contract in a YAML text; raises `BrokenContractFileError` that says what is wrong in which file."""
+    """The contract in a YAML text; raises `BrokenContractFileError`, which says what is wrong with contract `name`."""
     try:
         return Contract.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except (yaml.YAMLError, ValidationError) as error:
@@ -172,7 +172,7 @@ def contract_names() -> tuple[str, ...]:
 
 @cache
 def contract_of(table: str) -> Contract:
-    """The contract of `schema.table`; raises `UnknownTableError` where there is none."""
+    """The contract of `schema.table`; raises `UnknownTableError` if it has none."""
     if table not in contract_names():
         raise UnknownTableError(table)
     schema, name = table.split(".")
@@ -190,6 +190,6 @@ def own_contracts() -> list[Contract]:
 
 
 def source_contracts() -> list[Contract]:
-    """The contracts of the tables that the rollups' columns are made of."""
+    """The contracts of the tables that the rollups' columns are computed from."""
     read = {source for contract in own_contracts() for column in contract.columns for source in column.sources}
     return [contract_of(name) for name in sorted(read)]

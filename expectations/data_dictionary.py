@@ -1,4 +1,4 @@
-"""The data dictionary: what the contracts say of the tables that are ours, as one page."""
+"""The data dictionary: what the contracts say about our own tables, as one page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INTRODUCTION = """# Data dictionary
 Generated from the contracts in `expectations/contracts/` by `make dictionary`: change those, not this page.
 
 Times are UTC. Averages and rates over nothing are null, counts and sums are 0. Every column is nullable in the catalog;
-where a column is never null, the gate sees to it."""
+if a column is never null, the gate enforces it."""
 
 
 def _text(value: str) -> str:
@@ -34,7 +34,7 @@ def _range(column: Column) -> str:
 def _report(column: Column) -> str:
     if not column.report:
         return ""
-    return "its sum" if column.report == SUM else f"its mean, weighed by `{column.report}`"
+    return "its sum" if column.report == SUM else f"its mean, weighted by `{column.report}`"
 
 
 def _heading(contract: Contract) -> list[str]:
@@ -42,7 +42,7 @@ def _heading(contract: Contract) -> list[str]:
 
 
 def _derived(contract: Contract, canonical: Contract | None) -> str:
-    """A section with one entry per derived column. What the canonical table has as well is named, not repeated."""
+    """A section with one entry per derived column. Columns shared with the canonical table are only named."""
     shared = {column.name: column for column in canonical.columns} if canonical else {}
     lines = [
         f"## {contract.table}",
@@ -74,13 +74,13 @@ def _derived(contract: Contract, canonical: Contract | None) -> str:
 
 
 def _kept(contract: Contract) -> str:
-    """A section for a table of ours that holds no metric: a table of its columns."""
+    """A section for one of our tables that holds no metrics: its columns as a table."""
     rows = [f"| `{c.name}` | `{c.type}` | {_text(c.description)} |" for c in contract.columns]
     return "\n".join([*_heading(contract), "", "| column | type | meaning |", "|---|---|---|", *rows])
 
 
 def _canonical_of(contract: Contract, rollups: Iterable[Contract]) -> Contract | None:
-    """The table of the same name in another schema, for a table of `users`: pages read there, jobs compute here."""
+    """For a table of `users`, which pages read: the table of the same name in another schema, which jobs compute."""
     schema, name = contract.table.split(".")
     twins = [other for other in rollups if other.table.split(".")[1] == name and other.table != contract.table]
     return twins[0] if schema == "users" and twins else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 ROW_KEY = "key_of_the_row"
-"""The column that tells which row failed: in UTC, whatever the driver's zone, and without the value that failed."""
+"""The column that identifies a failed row: in UTC, whatever the driver's zone, and without the failing value."""
 
 Severity = Literal["critical", "warning", "info"]
 CheckKind = Literal["expectation", "reconciliation", "drift", "emptiness", "source_measure", "quarantine"]
@@ -22,7 +22,7 @@ CheckKind = Literal["expectation", "reconciliation", "drift", "emptiness", "sour
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was asked of the rows of a run, and the answer. `detail` holds keys, never content."""
+    """One check of a run's rows and its result. `detail` holds keys, never content."""
 
     kind: CheckKind
     name: str
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a run's rows: all `checks`, and Great Expectations' `results`, which pages are made of."""
+    """The verdict on a run's rows: all `checks`, and Great Expectations' `results`, from which pages are rendered."""
 
     checks: tuple[Check, ...]
     results: tuple[ExpectationSuiteValidationResult, ...] = ()
@@ -48,17 +48,17 @@ class Verdict:
 
     @property
     def warnings(self) -> tuple[Check, ...]:
-        """The other checks that failed, but for mere information."""
+        """The checks of severity `warning` that failed."""
         return tuple(check for check in self.checks if not check.success and check.severity == "warning")
 
     @property
     def refused(self) -> bool:
-        """Whether the rows must not be written. No checks at all is no verdict: refused too."""
+        """Whether the rows must not be written: a critical check failed, or nothing was checked at all."""
         return not self.checks or bool(self.failures)
 
 
 def relative_differences(staged: Mapping[str, float], source: Mapping[str, float]) -> dict[str, float | None]:
-    """Per total, the difference of staged and source over the greater of them and 1; None where one is missing."""
+    """Per total, (staged - source) over the greatest of both absolute values and 1; None if one is missing."""
     return {
         name: (staged[name] - source[name]) / max(1.0, abs(staged[name]), abs(source[name]))
         if staged.get(name) is not None and source.get(name) is not None
@@ -68,7 +68,7 @@ def relative_differences(staged: Mapping[str, float], source: Mapping[str, float
 
 
 def preload() -> None:
-    """Imports Great Expectations, which takes seconds: a run does so while Spark reads and Python has nothing to do."""
+    """Imports Great Expectations, which takes seconds: a run does this while Spark reads and Python is idle."""
     import_module("great_expectations.expectations")
 
 
@@ -95,14 +95,14 @@ def _declared_severity(configuration: Any) -> Severity:
 
 
 def _kind(configuration: Any, kind: CheckKind) -> CheckKind:
-    """The kind of a check of a suite of this kind: those of the number of rows are told apart by their severity."""
+    """The kind of a check in a suite of this kind; the two checks of the row count differ in severity."""
     if configuration.type == "expect_table_row_count_to_be_between":
         return "drift" if _declared_severity(configuration) == "warning" else "emptiness"
     return kind
 
 
 def _told(found: Mapping[str, Any]) -> str:
-    """The keys of the first rows that failed. The one row of the totals has no key, only a number."""
+    """The keys of the first rows that failed. The single row of totals has no key, only a number."""
     rows = found.get("partial_unexpected_index_list") or []
     return "; ".join(row[ROW_KEY] for row in rows[:5] if isinstance(row, dict))
 
@@ -111,7 +111,7 @@ def _checked(result: Any, kind: CheckKind) -> Check:
     configuration = result.expectation_config
     kwargs = configuration.kwargs
     raised = bool((result.exception_info or {}).get("raised_exception", True))
-    # An expectation that raised answers nothing, whatever severity it was given: it refuses the rows.
+    # An expectation that raised gives no answer: the rows are refused, whatever its declared severity.
     severity: Severity = "critical" if raised else _declared_severity(configuration)
     found = result.result or {}
     observed = found.get("unexpected_count", found.get("observed_value"))
@@ -135,15 +135,15 @@ def _identity(configuration: Any) -> str:
 def _keyed(rows: DataFrame, key: Sequence[str]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # A text made by Spark: a timestamp that is collected as such comes back in the driver's zone.
+    # Formatted by Spark: a timestamp that is collected as such comes back in the driver's zone.
     values = [F.coalesce(F.col(name).cast("string"), F.lit("null")) for name in key]
     return rows.withColumn(ROW_KEY, F.concat_ws(" | ", *values))
 
 
 def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> ExpectationSuiteValidationResult:
-    """The suite's results: yes or no for all, with counts and keys for what failed.
+    """The suite's results: pass or fail for all, with counts and keys for what failed.
 
-    Details cost two to four times the Spark jobs, so only failures are asked again.
+    Details cost two to four times the Spark jobs, so they are computed for failures only.
     """
     from great_expectations.core import ExpectationSuite
 
@@ -183,7 +183,7 @@ def judge(
 ) -> Verdict:
     """Great Expectations' verdict on staged rows and on the differences of their totals from the sources'.
 
-    `key` names the columns that tell which rows failed.
+    `key` names the columns that identify failed rows.
     """
     import pandas as pd
 

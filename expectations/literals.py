@@ -1,4 +1,4 @@
-"""Values as literals of SQL, for conditions and statements that are text."""
+"""Values as SQL literals, for conditions and statements built as text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import date, datetime, timezone
 
 
 def sql_text(text: str) -> str:
-    """The text as a literal."""
+    """The text as a SQL string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def sql_datetime(moment: datetime | date) -> str:
-    """A date, or an instant with its offset, as a literal: the session's zone does not matter.
+    """A date, or an instant with its offset, as a SQL literal: the session's zone does not matter.
 
     Raises `ValueError` for a moment without an offset.
     """

@@ -1,4 +1,4 @@
-"""Expectation suites: what the contracts of a rollup's tables say of its staged rows, and what they cannot say."""
+"""Expectation suites for a rollup's staged rows: what its tables' contracts demand, and what they cannot express."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUMERIC = ("int", "bigint", "double", "float")
 
 @dataclass(frozen=True)
 class Range:
-    """The half-open range `[start, end)` that a column's values must be in, and the selected ones of it: a window."""
+    """A window: a column's values in the half-open range `[start, end)` or, if given, only the `selected` ones."""
 
     column: str
     start: datetime | date
@@ -33,7 +33,7 @@ class Range:
 
     @property
     def sql(self) -> str:
-        """The same as a condition with literals, which every engine can push down."""
+        """The range as a condition with literals, which every engine can push down."""
         first, end = (sql_datetime(moment) for moment in (self.start, self.end))
         between = f"{self.column} >= {first} AND {self.column} < {end}"
         if self.selected is None:
@@ -43,30 +43,30 @@ class Range:
 
 @dataclass(frozen=True)
 class AtMost:
-    """Two columns of which the smaller may never be greater than the other, where both are there."""
+    """Two columns of which `smaller` may never exceed `greater` if neither is null."""
 
     smaller: str
     greater: str
 
     @property
     def name(self) -> str:
-        """The name of the column that the check is made on: `greater - smaller`, which must be at least 0."""
+        """The name of the column that is checked: `greater - smaller`, which must be at least 0."""
         return f"{self.greater}_less_{self.smaller}"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """How many rows the table holds in the window now, and how many it held on average in the windows before it."""
+    """How many rows the table holds in the window now, and how many on average in the windows before it."""
 
     rows_now: int
     usual_rows: float | None = None
 
 
 def prepared(rows: DataFrame, key: Sequence[str], ordered: Iterable[AtMost]) -> DataFrame:
-    """The staged rows with the columns that the suite asks about besides their own.
+    """The staged rows with the additional columns that the suite checks.
 
-    Great Expectations answers all that it asks about single columns in one pass over the rows, but takes a pass for
-    every pair of columns and every uniqueness: so these are columns.
+    Great Expectations evaluates all single-column checks in one pass over the rows, but takes a pass for every pair of
+    columns and every uniqueness check: so these are turned into columns.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -86,7 +86,7 @@ def _of_column(column: Column) -> list[Expectation]:
     if column.domain:
         made.append(gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.domain)))
     if column.type == "double":
-        # The greatest finite double as a bound is what catches NaN and infinity: NaN passes a bound below only.
+        # The greatest finite double as upper bound catches NaN and infinity: NaN passes a lower bound alone.
         made.append(
             gxe.ExpectColumnValuesToBeBetween(
                 column=column.name,
@@ -111,7 +111,7 @@ def rollup_suite(
     allow_empty: bool,
     drift_tolerance: float,
 ) -> ExpectationSuite:
-    """The suite of a rollup's staged rows, `prepared`. `contracts` are of its tables, the canonical one first."""
+    """The suite for a rollup's `prepared` staged rows. `contracts` are those of its tables, the canonical one first."""
     import great_expectations.expectations as gxe
     from great_expectations.core import ExpectationSuite
 

@@ -1,4 +1,4 @@
-"""Backfills: a long window in chunks, each a run of its own, so that what is done is done."""
+"""Backfills: a long window in chunks, each a separate run, so that completed chunks stay completed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from jobs.run import Outcome, Run
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)
-"""Longer than any history, and short enough to be added to any date."""
+"""Longer than any history, yet short enough to be added to any date."""
 
 _CHUNK = re.compile(r"(\d+)([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def read_chunk(text: str) -> timedelta:
-    """A length such as `12h`, `7d` or `2w`; raises `UsageError`."""
+    """A length such as `12h`, `7d` or `2w`; raises `UsageError` for any other text."""
     match = _CHUNK.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise UsageError(f"--chunk must be a number of hours, days or weeks, such as 12h, 7d or 2w: {text!r}.")
@@ -36,7 +36,7 @@ def read_chunk(text: str) -> timedelta:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One part of a backfill, and its run's outcome; None where the chunk was done already."""
+    """One part of a backfill, and its run's outcome; None if the chunk had already succeeded."""
 
     start: datetime
     end: datetime
@@ -70,16 +70,16 @@ def backfill(
 ) -> Iterator[Chunk]:
     """Runs the calls in their order and yields each chunk when it is done.
 
-    A chunk that has succeeded before with the sources as they are is skipped, unless it is to be done `again`. Raises
-    the `JobError` of the first chunk that fails, naming it: what comes before it is published, what comes after it is
-    not tried.
+    A chunk that has succeeded with the current versions of the sources is skipped, unless `again` is set. Raises the
+    `JobError` of the first chunk that fails, and names the chunk: those before it are published, those after it are not
+    tried.
     """
     rollup = job.rollup_of(calls[0])
     for call in calls:
         run = Run.begin(rollup.job_name)
         window = span_of(job.window_of(call, run.run_start))
         if not (again or call.dry_run) and _is_done(lake, rollup, window):
-            log.info("the chunk was done before with these sources", start=str(window[0]), end=str(window[1]))
+            log.info("the chunk has already succeeded with these sources", start=str(window[0]), end=str(window[1]))
             yield Chunk(*window)
             continue
         try:
@@ -94,14 +94,14 @@ def backfill(
 
 
 def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -> bool:
-    """Whether a run over the window has succeeded with the sources as they are, and its rows still stand."""
+    """Whether a run over the window has succeeded with the sources' current versions, and its rows are still there."""
     versions = sources.pin(lake, rollup.sources)
     since = []
     for table in rollup.targets:
         if not lake.exists(table):
             return False
         commits = lake.commits(table)
-        # A RESTORE or a hand at the table may have undone what an earlier run wrote; what was before the oldest commit
-        # may have been a table that was dropped.
+        # A RESTORE or a manual commit may have undone what an earlier run wrote; before the oldest commit there may
+        # have been another table, since dropped.
         since += [c.at for c in commits if not (c.provenance or c.keeps_rows)] + [commits[-1].at]
     return run_log.has_succeeded(lake, rollup.job_name, window, versions, max(since))

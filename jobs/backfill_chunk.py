@@ -1,6 +1,6 @@
 """The entry point of a backfill's tasks on Databricks: one chunk of the rollup that a parameter names.
 
-The parameters of the backfill job say what all of its tasks have in common; the loop adds the window of each.
+The backfill job's parameters are common to all of its tasks; the loop adds the window of each.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from jobs.registry import JOBS, job_named
 
 
 def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
-    """The job and its call; raises `UsageError` where a chunk has no window, or none of the list that it is from.
+    """The job and its call; raises `UsageError` if the chunk has no window, or one that is not among `--chunks`.
 
-    `--period=`, with nothing after it, is not given: only one of the rollups has periods.
+    An empty `--period=` counts as not given: only one of the rollups has periods.
     """
     parser = Parser(prog="backfill_chunk", allow_abbrev=False, add_help=False)
     parser.add_argument("--rollup", default="")
@@ -47,7 +47,7 @@ def _windows(chunks: str) -> list[tuple[str, str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the chunk, and ends as the job itself does."""
+    """Runs the chunk and ends as the job itself does: returns, or exits with its status."""
     set_up_logs()
     given = sys.argv[1:] if arguments is None else arguments
     exit_with(lambda: run_job(*read_chunk(given)))

@@ -1,4 +1,4 @@
-"""The command line `classwaves`: sample data, runs, and a look at what they made."""
+"""The command line `classwaves`: sample data, runs, and a look at their results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sample(
     lakehouse: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", parser=lakehouse_folder, help="The folder to write; it is made where it is missing."
+            metavar="DIR", parser=lakehouse_folder, help="The folder to write; it is created if it is missing."
         ),
     ],
     sessions: Annotated[
@@ -59,9 +59,9 @@ def sample(
         int, typer.Option(min=1, max=36_500, help="Number of days that the sessions are spread over.")
     ] = 30,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 7,
-    overwrite: Annotated[bool, typer.Option(help="Replace the source tables that the folder has already.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the source tables that the folder already has.")] = False,
 ) -> None:
-    """Write a sample lakehouse: invented schools, and a few rows of every kind that the quarantine knows.
+    """Write a sample lakehouse: invented schools, and a few rows of every kind that is rejected.
 
     Example: classwaves sample --lakehouse demo-lakehouse --sessions 1000
     """
@@ -92,7 +92,7 @@ def run(
 
     --lakehouse DIR or --catalog NAME says where; --start T and --end T (exclusive, ISO 8601, UTC) which window;
     --allow-empty lets the run empty a window that holds rows; --dry-run shows what would change and writes nothing;
-    --period day, week or month is how teacher_prompt_effectiveness sums up.
+    --period day, week or month is the length of teacher_prompt_effectiveness's periods.
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
@@ -108,13 +108,14 @@ def backfill(
     context: typer.Context,
     job: JobArgument,
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
-    again: Annotated[bool, typer.Option("--again", help="Run chunks again that succeeded before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also run chunks that have already succeeded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a job over a long window in chunks, with the options of its script; --start and --end must be given.
 
-    A chunk that has succeeded with the sources as they are is skipped, so that a backfill that stopped goes on where it
-    was. It stops at the first chunk that fails. With --dry-run it shows what would change and publishes nothing.
+    A chunk that has succeeded with the current versions of the sources is skipped, so a backfill that stopped resumes
+    where it was. It stops at the first chunk that fails. With --dry-run it shows what would change and publishes
+    nothing.
 
     Example: classwaves backfill dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-10-01
     """
@@ -136,7 +137,7 @@ def backfill(
             for done in run_chunks(declared, calls, lake, settings, again=again, phase=phase):
                 chunks.append(done)
                 advance()
-    finally:  # what is done is done, wherever it stops
+    finally:  # wherever it stops, the completed chunks are shown
         counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]
         names = list(Changes().counts)
         if as_json:
@@ -162,7 +163,7 @@ def backfill(
 
 @app.command()
 def maintain(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Keep our tables small: old checks go, rows are brought together in few files, files nobody needs are deleted.
+    """Keep our tables small: delete old checks, compact rows into few files, delete files that nobody needs.
 
     Example: classwaves maintain --lakehouse demo-lakehouse
     """
@@ -198,7 +199,7 @@ def show(
     catalog: CatalogOption = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Which columns; by default those that say most.")
+        str | None, typer.Option(metavar="A,B,…", help="Which columns; by default the most informative ones.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -251,27 +252,27 @@ def add_columns(
     lakehouse: LakehouseOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Add the columns that a table of ours lacks by its contract: after a metric was added, before the next run.
+    """Add the contract's columns that one of our tables lacks: after a metric was added, before the next run.
 
-    The rows that the table holds have no value there until their window is run again.
+    They are null in the table's existing rows until their window is run again.
 
     Example: classwaves add-columns analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse
     """
     contract = contract_named(table)
     if contract.kind == "source":
-        raise UsageError(f"The table {table} is a source, it is not ours to change.")
+        raise UsageError(f"The table {table} is a source: it is not ours to change.")
     lake = open_lake(lakehouse, catalog, "classwaves")
     if not lake.exists(table):
-        raise UsageError(f"There is no table {table} yet: the first run makes it with all columns.")
+        raise UsageError(f"There is no table {table} yet: the first run creates it with all columns.")
     added = lake.add_columns(contract)
     typer.echo(f"{table}: {'added ' + ', '.join(added) if added else 'no column is missing'}.", err=True)
 
 
 @app.command()
 def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Check this machine, the settings and, where it is named, a lakehouse: what is wrong and how to mend it.
+    """Check this machine, the settings and, if given, a lakehouse: what is wrong and how to fix it.
 
-    Exit status 0: runs can go ahead, whatever it warns of. 1: they would fail. 2: the configuration is wrong.
+    Exit status 0: runs can go ahead, perhaps with warnings. 1: they would fail. 2: the configuration is wrong.
 
     Example: classwaves doctor --lakehouse demo-lakehouse
     """
@@ -307,12 +308,12 @@ def report(
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="DATE", help="Last date, included; by default the last with an hour."),
+        typer.Option("--to", metavar="DATE", help="Last date, inclusive; by default the last that has an hour."),
     ] = None,
 ) -> None:
-    """Write a page with the hours of schools, the weeks of teachers, how prompts did, and the data's health.
+    """Write a page with the hours of schools, the weeks of teachers, the effectiveness of prompts and data health.
 
-    It is one file that needs no network to be looked at. It names schools and teachers by their ids.
+    It is a single file that opens without a network. Schools and teachers appear by their ids.
 
     Example: classwaves report --lakehouse demo-lakehouse --out demo-lakehouse/report.html
     """
@@ -350,8 +351,9 @@ def explain(
 ) -> None:
     """Explain a published number: its definition, its source rows, its run and commit, and what it was before.
 
-    Without COLUMN the whole row: each value, and how many rows of which source it was made of. What is missing in a key
-    is written -; a period's end may be its length: day, week (also -) or month. With --json every source row is listed.
+    Without COLUMN the whole row: each value, and from how many rows of which source it was computed. Write - for a
+    missing part of a key; a period's end may be its length: day, week (also -) or month. With --json every source row
+    is listed.
 
     Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T13:00Z --lakehouse demo-lakehouse
     """
@@ -373,7 +375,7 @@ def explain(
 
 
 def main() -> None:
-    """The console script: exit status and last line on stderr as the jobs have them."""
+    """The console script: ends with an exit status and a last line on stderr, as the jobs do."""
     set_up_logs()
 
     def work() -> str | None:
@@ -383,11 +385,11 @@ def main() -> None:
             if type(error).__name__ == "NoArgsIsHelpError":
                 typer.echo(str(error), err=True)
                 raise UsageError("No command given: see the list above.") from error
-            # What the parser refuses is the user's mistake. Its base class is the parser library's own.
+            # What the parser refuses is the user's mistake; its base class belongs to the parser library.
             if hasattr(error, "format_message") and hasattr(error, "exit_code"):
                 raise UsageError(error.format_message()) from error
             raise
-        if status:  # the parser library's own, for Ctrl-C
+        if status:  # the parser library's status for Ctrl-C
             raise JobError("The command was interrupted.")
         return None
 

@@ -1,4 +1,4 @@
-"""Rows brought to the driver: the one way in which instants are collected."""
+"""Rows collected to the driver: the only way in which instants are collected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pyspark.sql.types import TimestampType
 
 
 def collect_utc(rows: DataFrame) -> list[dict[str, Any]]:
-    """The rows by the names of their columns, timestamps as aware datetimes in UTC.
+    """The rows as dictionaries by column name, timestamps as aware datetimes in UTC.
 
-    Spark collects a timestamp without a zone, in that of the driver's machine: so they are collected as numbers.
+    Spark collects timestamps as naive datetimes in the driver's zone: so they are collected as numbers.
     """
     instants = {field.name for field in rows.schema if isinstance(field.dataType, TimestampType)}
     columns = [F.unix_micros(name).alias(name) if name in instants else F.col(name) for name in rows.columns]

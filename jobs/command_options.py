@@ -1,4 +1,4 @@
-"""Options and arguments that several commands of `classwaves` take: one meaning, one help, one completion each.
+"""Options and arguments shared by several commands of `classwaves`: one meaning, one help, one completion each.
 
 Those that a command passes on to a job are in `jobs.job_options`.
 """
@@ -15,19 +15,19 @@ from jobs.registry import JOBS
 
 
 def complete_job(incomplete: str) -> list[str]:
-    """The jobs whose names begin so, for the shell."""
+    """The jobs whose names begin with the text, for the shell's completion."""
     return [name for name in JOBS if name.startswith(incomplete)]
 
 
 def complete_table(incomplete: str) -> list[str]:
-    """The tables whose names begin so, for the shell."""
+    """The tables whose names begin with the text, for the shell's completion."""
     from expectations.contract import contract_names
 
     return [name for name in contract_names() if name.startswith(incomplete)]
 
 
 def complete_rollup(incomplete: str) -> list[str]:
-    """The rollups, by their jobs' and their tables' names, that begin so."""
+    """The jobs' and their tables' names that begin with the text, for the shell's completion."""
     from expectations.contract import own_contracts
 
     tables = [contract.table for contract in own_contracts() if contract.kind == "rollup"]

@@ -17,7 +17,7 @@ _INTRODUCTION = """# Commands
 
 Generated from the command line by `make dictionary`: change that, not this page.
 
-Every command has `--help`, exits with 0 where all went well, and says why it did not on its last line of stderr:
+Every command has `--help` and exits with 0 if all went well; otherwise its last line on stderr says why:
 2 the call or the configuration is wrong, 3 the gate refused the rows, 4 a table breaks its contract, 1 all else."""
 
 
@@ -32,7 +32,7 @@ def _table(rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _of_parameter(parameter: Any) -> tuple[str, str]:
-    """An option or argument of the command line."""
+    """Name and meaning of an option or argument of the command line."""
     names = ", ".join(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
     if parameter.param_type_name == "argument":
         return parameter.name.upper(), _cell(parameter.help)
@@ -44,7 +44,7 @@ def _of_parameter(parameter: Any) -> tuple[str, str]:
 
 
 def _of_action(action: argparse.Action) -> tuple[str, str]:
-    """An option of a job's own parser."""
+    """Name and meaning of an option of a job's own parser."""
     value = "" if action.nargs == 0 else f" {action.metavar or (action.dest or '').upper()}"
     if action.nargs == "?":
         value = f"[={value.strip()}]"
@@ -72,7 +72,7 @@ def _of_command(name: str, command: Any) -> Iterator[str]:
 def _of_jobs() -> Iterator[str]:
     yield "## Options of the jobs"
     yield (
-        "What `run` and `backfill` take besides their own, and what each job's script takes: "
+        "The options that `run` and `backfill` take besides their own, and that each job's script takes: "
         f"{', '.join(f'`{name}`' for name in JOBS)}. More on them is in [Jobs](jobs.md)."
     )
     options: dict[str, tuple[str, list[str]]] = {}
@@ -89,7 +89,7 @@ def _of_jobs() -> Iterator[str]:
 
 
 def commands_page() -> str:
-    """The page in Markdown."""
+    """The page in Markdown: a section per command, and one with the jobs' own options."""
     whole: Any = typer.main.get_command(app)
     sections = [section for name, command in whole.commands.items() for section in _of_command(name, command)]
     return "\n\n".join([_INTRODUCTION, *sections, *_of_jobs()]) + "\n"

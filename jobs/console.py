@@ -1,4 +1,4 @@
-"""What the command line shows on the way and at the end: phases, a bar, tables, JSON."""
+"""What the command line shows while it works and at the end: phases, a progress bar, tables, JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.logs import log
 
 @contextmanager
 def phases() -> Iterator[Callable[[str], None]]:
-    """Shows what a run is at: a spinner on a terminal, log lines elsewhere."""
+    """Shows a run's current phase: a spinner on a terminal, log lines elsewhere. Yields what to call at each phase."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda name: log.info("phase", phase=name)
@@ -28,7 +28,7 @@ def phases() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """A bar with the time left on a terminal, log lines elsewhere: what to call after a step, and at a phase of it."""
+    """A bar with the time left on a terminal, log lines elsewhere. Yields what to call after each step and phase."""
     from rich.progress import Progress
 
     console = Console(stderr=True)
@@ -43,7 +43,7 @@ def progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Calla
 
 def print_table(title: str, columns: list[str], rows: list[list[str | None]]) -> None:
     """Prints rows under the columns' names; None is an empty cell."""
-    # Texts, because rich takes brackets in plain strings, as in `[dev jane] classwaves hourly`, for its own.
+    # Texts, because rich interprets brackets in plain strings, as in `[dev jane] classwaves hourly`, as markup.
     drawn = Table(title=Text(title), header_style="bold")
     for name in columns:
         drawn.add_column(name, overflow="fold")
@@ -51,12 +51,12 @@ def print_table(title: str, columns: list[str], rows: list[list[str | None]]) ->
         drawn.add_row(*[Text("" if value is None else _short(value)) for value in row])
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)  # a file has no edge to wrap at
+        console = Console(width=200)  # a file has no width to wrap at
     console.print(drawn)
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
-    """Prints one JSON array, for programs: nothing else may go to stdout with it."""
+    """Prints one JSON array, for programs: nothing else may be written to stdout with it."""
     typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 

@@ -22,7 +22,7 @@ from transforms.windows import HourWindow, ceil_hour
 
 
 def _window_covering(hours: Collection[datetime], since: datetime, run_start: datetime) -> HourWindow | None:
-    """The affected hours, and those that began since the last incremental run: open sessions reach into them."""
+    """The affected hours, and those that began since the last incremental run: open sessions extend into them."""
     first, end = ceil_hour(since), ceil_hour(run_start)
     begun = {first + timedelta(hours=n) for n in range(max(0, (end - first) // timedelta(hours=1)))}
     touched = {hour for hour in hours if hour < end} | begun
@@ -30,13 +30,13 @@ def _window_covering(hours: Collection[datetime], since: datetime, run_start: da
 
 
 def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
-    """A session or a stay reaches into an hour from as long before it as the longest one lasts."""
+    """A session or a stay can reach into an hour from as long before it as the longest one lasts."""
     longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
     return window.reached_from(moment, hours_before=longest)
 
 
 def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:
-    """A recording is no fact of its own, but the storage of its hour grows."""
+    """The hours of recordings: a recording is not a fact of its own, but adds to the storage of its hour."""
     recordings = in_schools(inputs.usable["audio.recordings"], inputs.sessions).where(F.col("created_at").isNotNull())
     return recordings.select(hour_of(F.col("created_at")).alias("metric_hour"))
 

@@ -1,4 +1,4 @@
-"""What may be wrong before a run is: the machine, the settings, the contracts, the lakehouse and its clock."""
+"""Finds what would make a run fail: the machine, the settings, the contracts, the lakehouse and its clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jobs.lake import Lake
 
 PYTHONS = ((3, 10), (3, 13))
-"""The first Python that we run on, and the first that we do not."""
+"""The first Python version that we run on, and the first that we do not."""
 TRIED_JAVAS = (17, 21)
 GB = 10**9
 LITTLE_DISK, TOO_LITTLE_DISK = 5 * GB, 1 * GB
@@ -34,7 +34,7 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and how to mend it where it is not well.
+    """What one check found and, if it is a problem, how to fix it (`mend`).
 
     `is_configuration`: what fails is the call or the configuration, not the machine or the data.
     """
@@ -47,7 +47,7 @@ class Finding:
 
 
 def exit_error(findings: Sequence[Finding]) -> JobError | None:
-    """The error that ends the command, where something failed."""
+    """The error that ends the command if a check failed, else None; a `UsageError` if it is the configuration."""
     failed = [finding for finding in findings if finding.verdict == "fail"]
     if not failed:
         return None
@@ -57,7 +57,7 @@ def exit_error(findings: Sequence[Finding]) -> JobError | None:
 
 
 def examined(lakehouse: Path | None = None, catalog: str | None = None) -> Iterator[Finding]:
-    """All that is found, check by check. Spark starts only for a lakehouse or a catalog that is named."""
+    """Yields all findings, check by check. Spark starts only if a lakehouse or a catalog is given."""
     findings = []
     for check in (python, java, jar, memory, lambda: disk(lakehouse), settings, contracts):
         finding = check()
@@ -66,21 +66,21 @@ def examined(lakehouse: Path | None = None, catalog: str | None = None) -> Itera
     if lakehouse is None and catalog is None:
         return
     if any(finding.verdict == "fail" for finding in findings if finding.check in ("python", "java", "contracts")):
-        yield Finding("lakehouse", "warn", "not looked at", "Mend what failed above, then call again.")
+        yield Finding("lakehouse", "warn", "not examined", "Fix what failed above, then run this command again.")
         return
     yield from of_the_lake(lakehouse, catalog)
 
 
 def python() -> Finding:
-    """The Python that this is."""
+    """Whether this Python version is one that we run on."""
     found = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
         return Finding("python", "ok", found)
-    return Finding("python", "fail", found, "Install Python 3.10 to 3.12 and make .venv with it.", True)
+    return Finding("python", "fail", found, "Install Python 3.10 to 3.12 and create .venv with it.", True)
 
 
 def java() -> Finding:
-    """The Java that Spark would start."""
+    """Whether the Java that Spark would start is one that it runs on."""
     if spark_session.is_started_by_spark():
         return Finding("java", "ok", "the platform's own")
     version = spark_session.java_major_version()
@@ -91,7 +91,7 @@ def java() -> Finding:
             "java", "fail", f"Java {version}", "Spark needs Java 17: install it, or set JAVA_HOME to it.", True
         )
     if version not in TRIED_JAVAS:
-        return Finding("java", "warn", f"Java {version}", "Spark is tried out with Java 17 and 21: prefer one of them.")
+        return Finding("java", "warn", f"Java {version}", "We test with Java 17 and 21: prefer one of them.")
     return Finding("java", "ok", f"Java {version}")
 
 
@@ -102,7 +102,7 @@ def _property(name: str) -> str | None:
 
 
 def jar() -> Finding:
-    """The Delta jar that conf/spark.properties names: Spark fetches it at its first start."""
+    """Whether the Delta jar that conf/spark.properties names is cached: Spark fetches it at its first start."""
     if spark_session.is_started_by_spark():
         return Finding("jar", "ok", "the platform's own")
     package = _property("spark.jars.packages") or ""
@@ -120,13 +120,13 @@ def _bytes(text: str) -> int:
 
 
 def memory_of_machine() -> tuple[int, int]:
-    """The bytes of memory that processes may have here, and those that are free: a container's limit counts."""
+    """Bytes of memory that processes may use here, and bytes that are free; a container's limit applies."""
     page = os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * page
     free = os.sysconf("SC_AVPHYS_PAGES") * page if "SC_AVPHYS_PAGES" in os.sysconf_names else total
     about = Path("/proc/meminfo")
     if about.is_file() and (match := re.search(r"MemAvailable:\s+(\d+) kB", about.read_text(encoding="ascii"))):
-        free = int(match[1]) * 1024  # caches can be given up, which the system call does not count
+        free = int(match[1]) * 1024  # includes caches that can be freed, which the system call does not count
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
         total = min(total, int(text))
@@ -144,14 +144,14 @@ def memory() -> Finding:
     if total < needed:
         return Finding("memory", "fail", found, mend, True)
     return (
-        Finding("memory", "warn", found, "End what else runs here.")
+        Finding("memory", "warn", found, "Stop other programs on this machine.")
         if free < needed
         else Finding("memory", "ok", found)
     )
 
 
 def disk(lakehouse: Path | None = None) -> Finding:
-    """Whether there is room for the lakehouse and for what Spark puts aside."""
+    """Whether there is room for the lakehouse and for Spark's temporary files."""
     folders = [Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0])]
     if lakehouse is not None and lakehouse.is_dir():
         folders.append(lakehouse)
@@ -165,7 +165,7 @@ def disk(lakehouse: Path | None = None) -> Finding:
 
 
 def settings() -> Finding:
-    """Whether every setting can be read; a name that is none of ours is most likely mistyped."""
+    """Whether every setting can be read; an unknown name is most likely mistyped."""
     try:
         loaded = load_settings()
     except UsageError as error:
@@ -179,7 +179,7 @@ def settings() -> Finding:
     if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
         return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
     changed = [name for name in Settings.model_fields if getattr(loaded, name) != Settings.model_fields[name].default]
-    return Finding("settings", "ok", f"changed: {', '.join(changed)}" if changed else "all as they are by default")
+    return Finding("settings", "ok", f"changed: {', '.join(changed)}" if changed else "all at their defaults")
 
 
 def contracts() -> Finding:
@@ -191,13 +191,13 @@ def contracts() -> Finding:
         except ValueError as error:
             message = " ".join(str(error).split())
             return Finding(
-                "contracts", "fail", message, f"Mend expectations/contracts/{name.replace('.', '/')}.yaml.", True
+                "contracts", "fail", message, f"Fix expectations/contracts/{name.replace('.', '/')}.yaml.", True
             )
-    return Finding("contracts", "ok", f"{len(names)} tables have one")
+    return Finding("contracts", "ok", f"{len(names)} contracts can be read")
 
 
 def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding]:
-    """What a run would find: the place, its sources, our own tables in it, and when they were written last."""
+    """Yields what a run would find: the place, its sources, our own tables in it, and when they were last written."""
     from jobs.open_lake import open_lake
 
     place = str(lakehouse) if lakehouse is not None else f"catalog {catalog}"
@@ -205,7 +205,7 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
     try:
         lake = open_lake(lakehouse, catalog, "classwaves doctor")
     except UsageError as error:
-        yield Finding(name, "fail", str(error), "Correct the name, or the permissions of whoever calls.", True)
+        yield Finding(name, "fail", str(error), "Correct the name, or the caller's permissions.", True)
         return
     yield Finding(name, "ok", f"{place} can be reached")
     yield from _sources(lake)
@@ -231,15 +231,15 @@ def _sources(lake: Lake) -> Iterator[Finding]:
             mend = f"Without it {' and '.join(readers)} cannot run: restore or rename it."
             yield Finding("sources", "fail", f"The required table {source} is absent.", mend)
         else:
-            yield Finding("sources", "warn", f"{source} is absent", "It counts as empty: is that meant?")
-    yield Finding("sources", "ok", f"{well} tables are as their contracts say")
+            yield Finding("sources", "warn", f"{source} is absent", "It counts as empty: is that intended?")
+    yield Finding("sources", "ok", f"{well} tables match their contracts")
 
 
 def _own_tables(lake: Lake) -> Iterator[Finding]:
     there = [contract.table for contract in own_contracts() if lake.exists(contract.table)]
     found = [finding for table in there if (finding := _as_its_contract_says(lake, "targets", table, exactly=True))]
     yield from found
-    yield Finding("targets", "ok", f"{len(there) - len(found)} tables are as their contracts say")
+    yield Finding("targets", "ok", f"{len(there) - len(found)} tables match their contracts")
 
 
 def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) -> Finding | None:
@@ -249,13 +249,13 @@ def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) 
     except BrokenContractError as error:
         mend = "Change the source or its contract."
         if exactly:
-            mend = f"`classwaves add-columns {table}` adds what is absent; what is not in the contract is not ours."
+            mend = f"`classwaves add-columns {table}` adds absent columns; those not in the contract are not ours."
         return Finding(check, "fail", str(error), mend)
     return None
 
 
 def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> Finding:
-    """Whether a table was written later than it is now: then a clock is wrong, this one or the writer's."""
+    """Whether a table was written later than now: then a clock is wrong, this machine's or the writer's."""
     contracts = [*own_contracts(), *(source for source in source_contracts() if source.required)]
     tables = [table for table in sorted(contract.table for contract in contracts) if lake.exists(table)]
     latest = datetime.min.replace(tzinfo=timezone.utc)
@@ -265,10 +265,10 @@ def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezon
             lake.register([table])
             at = lake.commits(table, 1)[0].at
         except Exception:
-            continue  # told by the checks above
+            continue  # reported by the checks above
         if at > latest:
             latest, last = at, table
     if latest > now() + CLOCK_TOLERANCE:
         found = f"{last} was written at {latest:%Y-%m-%d %H:%M}, which is in the future"
-        return Finding("clock", "warn", found, "Set this machine's clock, or that of who wrote the table.")
+        return Finding("clock", "warn", found, "Correct this machine's clock, or the writer's.")
     return Finding("clock", "ok", f"it is {now():%Y-%m-%d %H:%M} UTC, later than all commits")

@@ -1,4 +1,4 @@
-"""What can go wrong that a user can mend, each with its exit status and one clear sentence."""
+"""The errors that a user can fix, each with its exit status and one clear sentence."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class UsageError(JobError):
 
 
 class GateRefusedError(JobError):
-    """The gate rejected the staged rows, nothing was written: exit status 3."""
+    """The gate refused the staged rows; nothing was written: exit status 3."""
 
     exit_code = 3
 
 
 class BrokenContractError(JobError):
-    """A table is absent, unreadable, or not as its contract says, nothing is half-written: exit status 4."""
+    """A table is absent, unreadable, or not as its contract says; nothing is half-written: exit status 4."""
 
     exit_code = 4

@@ -25,7 +25,7 @@ def _answer_on(error: Exception) -> tuple[str, int]:
 
 
 def exit_status_of(work: Callable[[], str | None]) -> int:
-    """Does the work and returns its exit status; the last line on stderr says why, in the sentence of the work.
+    """Does the work and returns its exit status; the last line on stderr is the work's sentence or its error's.
 
     A user's mistake leaves no stack trace; our own leaves a full one in the log.
     """
@@ -34,9 +34,9 @@ def exit_status_of(work: Callable[[], str | None]) -> int:
         sentence, status = work(), 0
         sys.stdout.flush()
     except BrokenPipeError as error:
-        # Whoever reads along, `head` say, has seen enough. What is left goes nowhere: else Python would raise it again.
+        # The reader, such as `head`, has seen enough. Discard the rest, or Python would raise the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        failed = error.__context__  # what a command shows when it has failed may be what nobody reads
+        failed = error.__context__  # the pipe may have broken while a failed command showed its results
         sentence, status = _answer_on(failed) if isinstance(failed, Exception) else (None, 0)
     except Exception as error:
         sentence, status = _answer_on(error)
@@ -46,7 +46,7 @@ def exit_status_of(work: Callable[[], str | None]) -> int:
 
 
 def exit_with(work: Callable[[], str | None]) -> None:
-    """Does the work and returns where it ended well; raises `SystemExit` with the exit status otherwise."""
+    """Does the work and returns if it succeeded; raises `SystemExit` with the exit status otherwise."""
     if status := exit_status_of(work):
         raise SystemExit(status)
 
@@ -54,7 +54,7 @@ def exit_with(work: Callable[[], str | None]) -> None:
 def main_of(job: Job[W]) -> Callable[..., None]:
     """The `main` of a job's script and of its entry point in the wheel.
 
-    It returns where the run ended well, which is what a Databricks task wants, and exits with the status otherwise.
+    It returns if the run succeeded, as a Databricks task requires, and exits with the status otherwise.
     """
 
     def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What went wrong outside of this program, told in one sentence: disks that are full, files that are gone."""
+"""Failures outside this program, explained in one sentence: disks that are full, files that are gone."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _KNOWN = (
 
 
 class OutsideError(JobError):
-    """Something that the machine or the platform did: exit status 1, and nothing half-written."""
+    """A failure of the machine or the platform: exit status 1, and nothing half-written."""
 
 
 def explained(error: Exception) -> Exception:
-    """The error as an `OutsideError` with one sentence, where its cause is a known one; else the error itself."""
+    """The error as an `OutsideError` with one sentence if its cause is a known one; else the error itself."""
     if isinstance(error, JobError):
         return error
     text = str(error)
@@ -62,9 +62,9 @@ def explained(error: Exception) -> Exception:
 
 
 def says_gone(error: Exception) -> bool:
-    """Whether the error says that what was asked for is not there, or not any more: to ask again would not help.
+    """Whether the error says that what was asked for does not exist, or no longer does: retrying would not help.
 
-    It does not where permission is denied, a machine was lost, storage does not answer, or anything else may be mended.
+    False if permission is denied, a machine was lost, storage does not answer, or anything else that can be fixed.
     """
     text = "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))  # no stack trace
     return re.search(_GONE, text) is not None and re.search(_MENDABLE, text) is None
@@ -79,7 +79,7 @@ def _table_in(text: str) -> str | None:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of an error that says what went wrong, short enough for one sentence."""
+    """The first line of the error that says what went wrong, cut to 200 characters to fit a sentence."""
     lines = [line.strip(" \t:") for line in str(error).splitlines()]
     telling = (line for line in lines if line and not line.startswith("An error occurred while calling"))
     return next(telling, type(error).__name__)[:200]

@@ -1,4 +1,4 @@
-"""What a job is, and a call of it."""
+"""What a job is, and what a call of it is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call:
 
     @property
     def names_a_window(self) -> bool:
-        """Whether the window is asked for, and not what is new."""
+        """Whether the call names an explicit window; otherwise the run is incremental."""
         return self.start is not None or self.end is not None
 
 
@@ -37,8 +37,8 @@ class Call:
 class Job(Generic[W]):
     """A job: its name, and what a call makes it do.
 
-    `window_of` gets the call and the run's start: all history for a call that names no window. It raises `UsageError`
-    for one that cannot be. `periods` are the values of `--period`.
+    `window_of` takes the call and the run's start; for a call that names no window it returns all history. It raises
+    `UsageError` for an impossible window. `periods` are the values of `--period`.
     """
 
     name: str
@@ -47,5 +47,5 @@ class Job(Generic[W]):
     periods: tuple[PeriodLength, ...] = ()
 
     def default_call(self) -> Call:
-        """The call without any option: what is new in the default catalog, by the default length of period."""
+        """The call without any option: an incremental run in the default catalog, by the default length of period."""
         return Call(None, None, None, None, period=DEFAULT_PERIOD if self.periods else None)

@@ -1,4 +1,4 @@
-"""The options of a job's own script, and of the commands that pass theirs on to a job: declared and read.
+"""Declares and reads the options of a job's own script, and of the commands that pass theirs on to a job.
 
 Those of the other commands of `classwaves` are in `jobs.command_options`.
 """
@@ -19,9 +19,9 @@ from jobs.suggestions import nearest
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in a sentence, a `UsageError`; for an option that is mistyped also which one may be meant.
+    """Reports errors as a `UsageError` with one sentence; for a mistyped option it suggests the one that was meant.
 
-    `extra_options` are those of the command around the parser, which may be the ones that were meant.
+    `extra_options` are those of the command around the parser, which are suggested as well.
     """
 
     def __init__(self, *, extra_options: Sequence[str] = (), **settings: Any) -> None:
@@ -29,12 +29,12 @@ class Parser(argparse.ArgumentParser):
         self._extra_options = extra_options
 
     def error(self, message: str) -> NoReturn:
-        """Raises the error that the message tells of."""
+        """Raises `UsageError` with the message as a sentence."""
         sentence = ONE_PLACE if "not allowed with argument" in message else f"{message[0].upper()}{message[1:]}."
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             options = [*self._option_string_actions, *self._extra_options]
             near = nearest(unknown[1], options, cutoff=0.75)
-            sentence += f" Did you mean {near}?" if near else f" {self.prog} --help says what there is."
+            sentence += f" Did you mean {near}?" if near else f" See {self.prog} --help."
         raise UsageError(sentence)
 
 
@@ -43,14 +43,14 @@ def _given(text: str) -> str | None:
 
 
 def lakehouse_folder(text: str) -> Path:
-    """The folder that `--lakehouse` names; raises `UsageError` for nothing, which would be the current folder."""
+    """The folder that `--lakehouse` names; raises `UsageError` for an empty text, which would be the current folder."""
     if not text:
         raise UsageError("--lakehouse names no folder.")
     return Path(text)
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
-    """`--lakehouse` and `--catalog`, of which a call has at most one."""
+    """Adds `--lakehouse` and `--catalog`, of which a call may have at most one."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--lakehouse", type=lakehouse_folder, metavar="DIR", help="the folder of a local lakehouse")
     place.add_argument("--catalog", type=_given, metavar="NAME", help=f"the catalog (default: {DEFAULT_CATALOG})")
@@ -63,7 +63,7 @@ def _flag(text: str) -> bool:
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, meaning: str) -> None:
-    """`--name` alone, or as a platform's parameter has it: with `true` or `false`, and `_` for `-`."""
+    """Adds `--name`, alone or, as for a platform's parameter, with `true` or `false` and with `_` for `-`."""
     also = [f"--{name.replace('-', '_')}"]
     parser.add_argument(
         f"--{name}", *also, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=meaning
@@ -96,9 +96,9 @@ def job_parser(job: Job[W], extra_options: Sequence[str] = ()) -> Parser:
 
 
 def read_call(job: Job[W], arguments: Sequence[str], extra_options: Sequence[str] = ()) -> Call:
-    """The call that the arguments spell; raises `UsageError` for an option that the job does not have.
+    """The call that the arguments describe; raises `UsageError` for an option that the job does not have.
 
-    `--start=`, with nothing after it, is not given: a parameter of a Databricks job is always sent, empty by default.
-    See `Parser` for `extra_options`.
+    An empty `--start=` counts as not given: a parameter of a Databricks job is always sent, empty by default. See
+    `Parser` for `extra_options`.
     """
     return Call(**vars(job_parser(job, extra_options).parse_args(arguments)))

@@ -1,4 +1,4 @@
-"""A run of a job as a call asks for it, tried again where another run was faster, and the sentence that sums it up."""
+"""Runs a job as a call asks for it, again if another run published first, and sums it up in one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ RUN_ATTEMPTS = 5
 def run_with_retries(
     job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
 ) -> Outcome:
-    """One run of a job in an open lake, and the whole of it again where another run was faster, with newer sources."""
+    """One run of a job in an open lake; all of it is repeated if another run has superseded it, up to five times.
+
+    Returns the outcome of the last attempt; raises its `JobError`.
+    """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
     from jobs.lineage import lineage_events
@@ -32,13 +35,13 @@ def run_with_retries(
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
     mode = Mode(is_incremental=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
-    covered = "what is new" if mode.is_incremental else f"{window.start} to {window.end}"
+    covered = "incremental" if mode.is_incremental else f"{window.start} to {window.end}"
     log.info("run", run_id=run.run_id, window=covered, dry_run=call.dry_run)
     attempts = Retrying(
         retry=retry_if_exception_type(SupersededError),
         stop=stop_after_attempt(RUN_ATTEMPTS),
         wait=wait_random_exponential(multiplier=2, max=60),
-        before_sleep=lambda state: log.warning("another run was faster, once more", attempt=state.attempt_number),
+        before_sleep=lambda state: log.warning("another run published first, retrying", attempt=state.attempt_number),
         reraise=True,
     )
     for attempt in attempts:
@@ -53,14 +56,14 @@ def run_with_retries(
 
 
 def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
-    """Carries out a call and returns what it did in one sentence; raises `JobError`s with theirs."""
+    """Carries out a call and returns what it did in one sentence; raises a `JobError` with a sentence of its own."""
     from jobs.run import Run
     from jobs.settings import load_settings
 
     settings = load_settings()
     rollup = job.rollup_of(call)
     run = Run.begin(rollup.job_name)
-    job.window_of(call, run.run_start)  # a wrong window is told before Spark starts
+    job.window_of(call, run.run_start)  # reports a wrong window before Spark starts
     phase("start Spark")
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves {rollup.job_name}")
     outcome = run_with_retries(job, call, lake, run, settings, phase)
@@ -73,7 +76,7 @@ def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name:
 
 
 def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
-    """What a run did, or would do, to the first of its tables that it changes: the canonical one, as a rule."""
+    """What a run did, or would do, to the first of its tables that it changes, normally the canonical one."""
     table = next(
         (name for name, changes in outcome.changes.items() if not changes.is_empty), next(iter(outcome.changes))
     )

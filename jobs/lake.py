@@ -1,6 +1,6 @@
-"""The lake: all that reads and writes Delta tables; where they are and how they are found is in `jobs.storage`.
+"""The lake: everything that reads and writes Delta tables; where they are and how they are found is in `jobs.storage`.
 
-Tables go by their two-part names (`analytics.session_events`) under the session's current catalog.
+Tables are addressed by two-part names (`analytics.session_events`) under the session's current catalog.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from jobs.provenance import Provenance
 from jobs.storage import Storage, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
-"""What Delta's feed calls the kind of a change."""
+"""The feed's column with the kind of a change."""
 COMMIT_VERSION = "_commit_version"
-"""What it calls the version that a change came with."""
+"""The feed's column with the version that made the change."""
 MAX_COMMITS = 1000
-"""How many commits back something is looked for: others than ours may have come since."""
+"""How many commits back a search goes: there may be commits besides ours."""
 RECENT_COMMITS = 100
-"""More do not come between a commit and the next look at its table."""
+"""No more than this are expected between a commit and the next look at its table."""
 KEEPS_ROWS = (
     "CREATE TABLE",
     "OPTIMIZE",
@@ -52,7 +52,7 @@ KEEPS_ROWS = (
 LOG_RETENTION_HOURS = 720
 """How long Delta keeps a table's log by default."""
 WRITE_ATTEMPTS = 10
-"""How often a write is tried where others write the same table."""
+"""How often a write is tried if others write the same table."""
 
 _VERSION_GONE = "an earlier version cannot be read"
 
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 
 class ConflictError(JobError):
-    """Another run wrote the same table at the same time: nothing was written, and may be tried again."""
+    """Another run wrote the same table at the same time: nothing was written, and the write may be retried."""
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _conflicts_named(table: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit of a table: its version, when and how it was made, and what from where it is one of ours."""
+    """A commit of a table: its version, when and how it was made, and its provenance if it is one of ours."""
 
     version: int
     at: datetime
@@ -84,17 +84,17 @@ class Commit:
     provenance: Provenance | None
 
     def made_by(self, job_name: str) -> Provenance | None:
-        """What it was made from, where a run of the job made it."""
+        """Its provenance if a run of the job made it, else None."""
         return self.provenance if self.provenance and self.provenance.job_name == job_name else None
 
     @property
     def keeps_rows(self) -> bool:
-        """Whether it left all rows of the table as they were."""
+        """Whether it left all rows of the table unchanged."""
         return self.operation in KEEPS_ROWS
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
-    """What is read; None, which is told, where it is no longer there."""
+    """What is read; None, with a log entry, if it is no longer there."""
     try:
         return read()
     except Exception as error:
@@ -125,18 +125,18 @@ class Lake:
                 raise BrokenContractError(f"The table {table} cannot be read: {reason_of(error)}") from error
 
     def exists(self, table: str) -> bool:
-        """Whether the table is there."""
+        """Whether the table exists."""
         return self.storage.exists(table)
 
     def version(self, table: str) -> int:
-        """The table's latest version; raises `BrokenContractError` where its log cannot be read."""
+        """The table's latest version; raises `BrokenContractError` if its log cannot be read."""
         try:
             return self.storage.latest_version(table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
 
     def bytes_of(self, table: str, version: int) -> int:
-        """About how many bytes the table's files have, asked once for a version: a catalog takes its time to answer."""
+        """The approximate size of the table's files in bytes, asked once per version: a catalog is slow to answer."""
         known = self._bytes
         if (table, version) not in known:
             known[table, version] = self.storage.bytes_of(table)
@@ -145,9 +145,9 @@ class Lake:
     def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
         """The latest commits that produced the table's current content, the newest first.
 
-        What a RESTORE undid does not count: after it come the commits up to the restored version.
+        Commits that a RESTORE undid are left out: after it come those up to the restored version.
         """
-        self.register([table])  # another run may have made it since this one began
+        self.register([table])  # another run may have created it since this one began
         history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
         restored = F.col("operationParameters")["version"].alias("restored")
         rows = collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
@@ -157,23 +157,23 @@ class Lake:
             if row["version"] > below:
                 continue
             if row["operation"] == "RESTORE":
-                # Restored to a moment, no version is told: it is not known what still counts.
+                # A restore to a timestamp records no version: it is unknown which commits still count.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
             provenance = Provenance.read(row["userMetadata"])
             found.append(Commit(row["version"], row["timestamp"], row["operation"], provenance))
         return found
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
-        """Rows as they were inserted, deleted, and before and after an update, by the table's Change Data Feed.
+        """Rows inserted, deleted, and before and after an update, from the table's Change Data Feed.
 
-        `_change_type` says which, `_commit_version` since when. None where the feed was not on for all of these
+        `_change_type` says which, `_commit_version` since which version. None if the feed was not on for all of these
         versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
 
         def feed() -> DataFrame:
             rows = self.spark.read.options(**options).table(table)
-            rows.agg(F.count(F.col(rows.columns[0]))).collect()  # what is missing shows when it is read
+            rows.agg(F.count(F.col(rows.columns[0]))).collect()  # a missing file is noticed only when it is read
             return rows
 
         return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
@@ -183,16 +183,16 @@ class Lake:
         return self.spark.read.option("versionAsOf", version).table(table)
 
     def latest(self, table: str) -> DataFrame:
-        """The table as of its latest version, also where another run has made it since this one began."""
+        """The table as of its latest version, even if another run has created it since this one began."""
         self.register([table])
         return self.read(table, self.version(table))
 
     def readable(self, table: str, version: int, columns: Sequence[str]) -> DataFrame | None:
-        """These columns of the table as of one version; None where its files or columns are no longer there."""
+        """These columns of the table as of one version; None if its files or columns are no longer there."""
 
         def rows() -> DataFrame:
             found = self.read(table, version).select(*columns)
-            found.agg(F.count(F.col(columns[0]))).collect()  # a missing file shows when it is read
+            found.agg(F.count(F.col(columns[0]))).collect()  # a missing file is noticed only when it is read
             return found
 
         return _unless_gone(rows, log.warning, _VERSION_GONE, table=table, version=version)
@@ -200,7 +200,7 @@ class Lake:
     def rows_at(
         self, table: str, version: int, condition: Column, columns: Sequence[str]
     ) -> list[dict[str, Any]] | None:
-        """The few rows that satisfy the condition as of one version; None where its files are no longer there."""
+        """The few rows that satisfy the condition as of one version; None if its files are no longer there."""
 
         def rows() -> list[dict[str, Any]]:
             return collect_utc(self.read(table, version).where(condition).select(*columns))
@@ -210,7 +210,7 @@ class Lake:
     def check(self, contract: Contract, *, exactly: bool) -> None:
         """Raises `BrokenContractError` that names every column of the table that is not as its contract says.
 
-        `exactly` also refuses columns that the contract does not know: for tables that are ours to write.
+        `exactly` also refuses columns that are not in the contract: for tables that we write.
         """
         try:
             found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
@@ -231,8 +231,8 @@ class Lake:
             raise BrokenContractError(f"The table {contract.table} breaks its contract: {reasons}{mend}.")
 
     def create_missing(self, contract: Contract) -> None:
-        """Makes sure that a table of ours exists; raises `BrokenContractError` where it is not as its contract says."""
-        self.register([contract.table])  # before it exists, too: the session may know another lakehouse's by this name
+        """Creates a table of ours if it is missing; raises `BrokenContractError` if it is not as its contract says."""
+        self.register([contract.table])  # even before it exists: the session may know another lakehouse's by this name
         if not self.exists(contract.table):
             create_schema(self.spark, self.storage, contract.table)
             statement = contract.create_statement(self.storage.location(contract.table))
@@ -240,7 +240,7 @@ class Lake:
         self.check(contract, exactly=True)
 
     def add_columns(self, contract: Contract) -> tuple[str, ...]:
-        """Adds the contract's columns that a table of ours lacks, null in its rows, and returns their names."""
+        """Adds the contract's columns that a table of ours lacks, null in existing rows, and returns their names."""
         self.register([contract.table])
         found = self.spark.table(contract.table).columns
         missing = tuple(name for name in contract.column_names if name not in found)
@@ -253,11 +253,11 @@ class Lake:
         return missing
 
     def _create(self, table: str, statement: str) -> None:
-        self.register([table])  # another run may have made it in the meantime
+        self.register([table])  # another run may have created it in the meantime
         self.spark.sql(statement)
 
     def empty(self, schema: StructType) -> DataFrame:
-        """A frame without rows: what an absent optional table counts as."""
+        """A frame without rows, which stands for an absent optional table."""
         return self._local([], schema)
 
     def stage(self, table: str, rows: DataFrame) -> DataFrame:
@@ -270,32 +270,33 @@ class Lake:
         return self.spark.table(table).select(*rows.columns)
 
     def drop(self, table: str) -> None:
-        """Drops a table of ours with its files."""
+        """Drops one of our tables and its files."""
         self.storage.drop(self.spark, table)
 
     def overwrite(
         self, table: str, rows: DataFrame, condition: str, provenance: Provenance, on_top_of: Sequence[Commit]
     ) -> None:
-        """Replaces the rows that satisfy the condition in one commit on top of these, the newest first.
+        """Replaces the rows that satisfy the condition, in one commit on top of the commits `on_top_of`, newest first.
 
-        `condition` must be a range of one column: Delta overwrites by nothing that is not a comparison with a literal.
-        The commit's user metadata is the provenance. Raises `ConflictError` where the table has moved on.
+        `condition` must be a range of one column: Delta overwrites only by comparisons with literals. The commit's user
+        metadata is the provenance. Raises `ConflictError` if rows were changed by a later commit.
         """
-        # Delta skips a transaction whose number it has seen, without a word: numbered by the last commit that changed
-        # rows, one on top of any other publication does not happen, whatever came between. The check below notices.
+        # Delta silently skips a transaction number it has already seen. Numbering by the last row-changing commit makes
+        # it skip this write if another publication came first, whatever else was committed in between. The check below
+        # detects the skip.
         changed_by = next((commit.version for commit in on_top_of if not commit.keeps_rows), on_top_of[-1].version)
         fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(changed_by + 1)}
         writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
-        # Behind it another commit may have come already, such as an automatic compaction of files.
+        # Another commit may already have followed it, such as an automatic compaction of files.
         commits = self.commits(table, RECENT_COMMITS)
         since = [commit.provenance for commit in commits if commit.version > on_top_of[0].version]
         if all(other is None or other.run_id != provenance.run_id for other in since):
             raise ConflictError(f"Another run wrote {table} at the same time.")
 
     def retry_on_conflict(self, table: str, write: Callable[[], None]) -> None:
-        """Writes a table of ours, and again a few times where another run does so at the same time."""
+        """Writes one of our tables, retrying a few times if another run writes it at the same time."""
         attempts = Retrying(
             retry=retry_if_exception_type(ConflictError),
             stop=stop_after_attempt(WRITE_ATTEMPTS),
@@ -307,22 +308,22 @@ class Lake:
                 write()
 
     def size(self, table: str) -> tuple[int, int]:
-        """How many files the table's latest version has, and how many bytes."""
+        """The number of files of the table's latest version, and their size in bytes."""
         row = self.spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles", "sizeInBytes").collect()[0]
         return row["numFiles"], row["sizeInBytes"]
 
     def delete(self, table: str, condition: str) -> None:
-        """Deletes rows of a table of ours."""
+        """Deletes the rows of one of our tables that satisfy the condition."""
         self.retry_on_conflict(table, lambda: self._sql(f"DELETE FROM {table} WHERE {condition}"))
 
     def optimize(self, table: str) -> None:
-        """Brings the table's rows together in few files, by its clustering."""
+        """Compacts the table's rows into few files, by its clustering."""
         self.retry_on_conflict(table, lambda: self._sql(f"OPTIMIZE {table}"))
 
     def keep_versions(self, table: str, hours: int) -> None:
-        """Lets every version of a table of ours be read that is not older: without it, Delta keeps a week."""
-        # Databricks refuses to read older versions than that, whether their files are there or not. And further back
-        # than the log goes, nobody knows the files.
+        """Keeps every version of one of our tables readable for this many hours; by default Delta keeps a week."""
+        # Databricks refuses to read older versions, whether their files are there or not. And files older than the log
+        # are known to nobody.
         wanted = {
             "delta.deletedFileRetentionDuration": f"interval {hours} hours",
             "delta.logRetentionDuration": f"interval {max(hours, LOG_RETENTION_HOURS)} hours",
@@ -333,32 +334,32 @@ class Lake:
             self.retry_on_conflict(table, lambda: self._sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({properties})"))
 
     def vacuum(self, table: str, retain_hours: int) -> None:
-        """Deletes files that no version younger than that needs."""
+        """Deletes files that no version younger than this many hours needs."""
         self.retry_on_conflict(table, lambda: self._sql(f"VACUUM {table} RETAIN {retain_hours} HOURS"))
 
     def _sql(self, statement: str, **frames: Any) -> None:
         self.spark.sql(statement, **frames).collect()
 
     def rows_of(self, contract: Contract, rows: Iterable[Mapping[str, object]]) -> DataFrame:
-        """Rows of a table of ours from values by column; raises `KeyError` for a column that a row leaves out."""
+        """Rows for one of our tables from values by column; raises `KeyError` for a column that a row leaves out."""
         names = contract.column_names
         return self._local([{name: row[name] for name in names} for row in rows], contract.spark_schema)
 
     def _local(self, rows: list[dict[str, object]], schema: StructType) -> DataFrame:
-        # By Arrow, because that makes a local relation: of a plain list Spark starts workers of Python to write it.
+        # Via Arrow, because that makes a local relation: for a plain list Spark starts Python workers to write it.
         return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=to_arrow_schema(schema)), schema)
 
     def append(self, table: str, rows: DataFrame) -> None:
-        """Appends rows to a table of ours."""
+        """Appends rows to one of our tables."""
         self.retry_on_conflict(table, lambda: rows.select(*self.spark.table(table).columns).writeTo(table).append())
 
     def overwrite_all(self, contract: Contract, rows: DataFrame) -> None:
-        """Replaces the whole content of a table that may be missing: for sample data."""
+        """Replaces the whole content of a table, which is created if it is missing: for sample data."""
         self.create_missing(contract)
         rows.select(*contract.column_names).writeTo(contract.table).overwrite(F.lit(True))
 
     def replace(self, table: str, rows: DataFrame, condition: str) -> None:
-        """Replaces the rows of a table of ours that satisfy the condition, in one commit."""
+        """Replaces the rows of one of our tables that satisfy the condition, in one commit."""
         own = rows.select(*self.spark.table(table).columns)
         self.retry_on_conflict(table, lambda: own.writeTo(table).overwrite(F.expr(condition)))
 
@@ -371,10 +372,10 @@ class Lake:
         matched: str,
         unmatched: tuple[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Merges rows into a table of ours by key: `updates` (column to SQL over `t` and `s`) where the key is there.
+        """Merges rows into one of our tables by key: `updates` (column to SQL over `t` and `s`) if the key exists.
 
-        `rows` are made anew at each attempt. `matched` is a condition over `t` and `s` for these updates, `unmatched`
-        one over `t` and the updates for those of its rows that are not among them.
+        `rows` is called anew at each attempt. `matched` is a condition over `t` and `s` for these updates; `unmatched`
+        is a condition over `t` and the updates for rows of the table that have no match.
         """
         same_key = " AND ".join(f"t.{name} <=> s.{name}" for name in key)
 
@@ -388,7 +389,7 @@ class Lake:
             if unmatched:
                 condition, sets = unmatched
                 clauses.append(f"WHEN NOT MATCHED BY SOURCE AND {condition} THEN UPDATE SET {_assignments(sets)}")
-            # In SQL: the Python interface of Delta needs a plug-in of its own where the session is a remote one.
+            # In SQL: Delta's Python interface needs an extra plug-in if the session is a remote one.
             self._sql(f"MERGE INTO {table} t USING {{rows}} s ON {same_key} {' '.join(clauses)}", rows=merged)
 
         self.retry_on_conflict(table, write)

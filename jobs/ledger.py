@@ -20,7 +20,7 @@ Status = Literal["running", "succeeded", "rejected", "failed"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Which row of the ledger a run writes: its job, its window's start and its own start."""
+    """Identifies the ledger row that a run writes: its job, its window's start and its own start."""
 
     job_name: str
     processing_period: datetime
@@ -29,14 +29,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Before:
-    """What a row of the ledger holds; all None where there is none."""
+    """What a row of the ledger holds; all None if the row does not exist."""
 
     status: str | None
     created_at: datetime | None
     last_run: datetime | None
 
     def is_later_than(self, entry: Entry) -> bool:
-        """Whether a run has the row that began later."""
+        """Whether the row belongs to a run that began later."""
         return self.last_run is not None and self.last_run > entry.run_start
 
 
@@ -48,17 +48,17 @@ class Ledger:
 
     @property
     def exists(self) -> bool:
-        """Whether any run was ever recorded here."""
+        """Whether the table exists: whether any run was ever recorded."""
         return self._lake.exists(TABLE)
 
     def prepare(self) -> None:
-        """Makes sure that the table is there and as its contract says."""
+        """Creates the table if it is missing; raises `BrokenContractError` if it is not as its contract says."""
         self._lake.create_missing(contract_of(TABLE))
 
     def begin(self, entry: Entry) -> datetime | None:
-        """Records that the run is running and returns since when its row exists; None where that is a later run's.
+        """Records that the run is running and returns when its row was created; None if a later run has the row.
 
-        Says so where the last run of the same job and window left `running` behind: that run died, this one repairs it.
+        Logs a warning if the last run of the same job and window left `running` behind: it died, this run repairs it.
         """
         before = self._before(entry)
         if before.is_later_than(entry):
@@ -70,19 +70,19 @@ class Ledger:
         return created_at
 
     def end(self, entry: Entry, status: Status, error: str | None = None) -> None:
-        """Records how a run ended that did not publish, unless a run that began later has the row by now."""
+        """Records how a run that did not publish ended, unless a run that began later has the row by now."""
         before = self._before(entry)
         if not before.is_later_than(entry):
             self.record(entry, status, before.created_at or entry.run_start, error=error)
 
     def settle(self, job_name: str, run_start: datetime) -> None:
-        """Ends as succeeded what earlier attempts of the run began, in whatever window: the last has done it all."""
+        """Ends rows of the run's earlier attempts, whatever their window, as succeeded: the last one did it all."""
         for period, last_run, created_at in self._running(job_name):
             if last_run == run_start:
                 self.record(Entry(job_name, period, last_run), "succeeded", created_at)
 
     def _running(self, job_name: str) -> list[tuple[datetime, datetime, datetime]]:
-        """Of the job's rows that are `running` the window's start, the run's, and since when they exist."""
+        """Of the job's rows that are `running`: the window's start, the run's start, and when the row was created."""
         rows = self._lake.latest(TABLE).where(
             f"job_name = {sql_text(job_name)} AND status = 'running' AND processing_period IS NOT NULL "
             "AND last_run IS NOT NULL"
@@ -100,10 +100,10 @@ class Ledger:
     def repair(
         self, job_name: str, run_start: datetime, alive: Collection[datetime], has_published: Callable[[datetime], bool]
     ) -> None:
-        """Ends the rows that runs of the job before this one left `running` when they died, in whatever window.
+        """Ends the rows, whatever their window, that earlier runs of the job left `running` when they died.
 
-        `alive`: the starts, in whole seconds, of runs that go on. `has_published` says of a run's start whether it
-        published before it died: only the record was left to do.
+        `alive`: the starts, in whole seconds, of runs that are still going. `has_published` tells by a run's start
+        whether it published before it died: then only the record is missing.
         """
         for period, last_run, created_at in self._running(job_name):
             if last_run >= run_start or last_run.replace(microsecond=0) in alive:
@@ -117,7 +117,7 @@ class Ledger:
     def record(
         self, entry: Entry, status: Status, created_at: datetime, rows: int | None = None, error: str | None = None
     ) -> None:
-        """Writes the run's row in place of what the same job and window start had."""
+        """Writes the run's row, which replaces that of the same job and window start."""
         now = datetime.now(timezone.utc)
         values = {
             "job_name": entry.job_name,

@@ -1,6 +1,6 @@
-"""What a run tells a lineage service: OpenLineage events of its start and its end, to an address or into a file.
+"""Reports runs to a lineage service: OpenLineage events of their start and end, sent to an address or into a file.
 
-It is off unless a setting turns it on, and never fails a run: what cannot be told is one warning in the log.
+It is off unless a setting turns it on, and never fails a run: if an event cannot be sent, the log has one warning.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 PRODUCER = "urn:classwaves:analytics"
 TIMEOUT = 5.0
-"""Seconds that a receiver has to answer in: a run does not wait for it."""
+"""Seconds within which a receiver must answer: a run does not wait longer."""
 
 Emit = Callable[[Any], None]
 
 
 class _Tells(Protocol):
-    """An execution of a run."""
+    """An execution of a run, as far as lineage observes it."""
 
     @property
     def progress(self) -> Progress[Any]:
@@ -43,11 +43,11 @@ class _Tells(Protocol):
 
 @contextmanager
 def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
-    """Tells of the run that is carried out within: START, then COMPLETE, or FAIL with the sentence of the error.
+    """Reports the run that is carried out within: START, then COMPLETE, or FAIL with the error's sentence.
 
-    An attempt that another run has superseded ends with ABORT: the next one is a run of its own.
+    An attempt that another run has superseded ends with ABORT: the next attempt is a separate run.
 
-    A dry run writes nothing, so there is nothing to tell.
+    A dry run writes nothing, so nothing is reported.
     """
     progress = execution.progress
     if progress.is_dry or not (settings.openlineage_url or settings.openlineage_file):
@@ -65,7 +65,7 @@ def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
 
 
 class _Messenger:
-    """Sends events until one cannot be sent: then it warns once and is silent."""
+    """Sends events until one cannot be sent; then warns once and sends no more."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -85,7 +85,7 @@ class _Messenger:
             self._is_silent = True
             is_missing = isinstance(error, ModuleNotFoundError)
             reason = "install the extra lineage: openlineage-python" if is_missing else type(error).__name__
-            log.warning("lineage cannot be told, the run goes on", reason=reason)
+            log.warning("lineage could not be sent, the run goes on", reason=reason)
 
 
 def _receivers(settings: Settings) -> list[Emit]:
@@ -96,7 +96,7 @@ def _receivers(settings: Settings) -> list[Emit]:
         file = settings.openlineage_file
 
         def write(event: Any) -> None:
-            # One write of one line: runs that end at the same time do not mix theirs.
+            # One write per line: runs that end at the same time do not interleave theirs.
             line = (Serde.to_json(event) + "\n").encode()
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
@@ -108,20 +108,20 @@ def _receivers(settings: Settings) -> list[Emit]:
     if settings.openlineage_url:
         from openlineage.client.transport.http import HttpConfig, HttpTransport
 
-        # Not retried: the default would hold the run up for half a minute where the receiver is away.
+        # Not retried: the default would delay the run by half a minute if the receiver is down.
         transport = HttpTransport(HttpConfig(url=settings.openlineage_url, timeout=TIMEOUT, retry={"total": 0}))
         receivers.append(transport.emit)
     return receivers
 
 
 def event_of(progress: Progress[Any], state: str, message: str | None = None) -> Any:
-    """The event of a run: who, when, what it reads at which version, what it writes, from which columns."""
+    """The OpenLineage event of a run: who, when, what it reads at which version, what it writes from which columns."""
     from openlineage.client import event_v2 as ol
     from openlineage.client import facet_v2 as facets
 
     names = _Names(progress)
     run_facets: dict[str, Any] = {
-        # The run's own name, by which `quality.runs` and the commits know it: OpenLineage wants a UUID.
+        # The run's own name, as in `quality.runs` and the commits, because OpenLineage requires a UUID.
         "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, "quality.runs"),
         "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet(
             version=progress.lake.spark.version, name="spark"
@@ -148,12 +148,12 @@ def event_of(progress: Progress[Any], state: str, message: str | None = None) ->
 
 
 def run_uuid(run_id: str) -> uuid.UUID:
-    """The UUID that a run goes by: the same for the same run."""
+    """The UUID that OpenLineage requires for a run: always the same for the same run."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"{PRODUCER}:{run_id}")
 
 
 class _Names:
-    """What the run's tables are called: a folder's by their paths, a catalog's by their names."""
+    """Names the run's tables for lineage: those in a folder by path, those in a catalog by name."""
 
     def __init__(self, progress: Progress[Any]) -> None:
         self._storage = progress.lake.storage
@@ -237,7 +237,7 @@ def _output(names: _Names, table: str, progress: Progress[Any]) -> Any:
 
 
 def _is_about(check: Check, contract: Contract) -> bool:
-    """Whether a check is about this one of a rollup's tables: they may differ in their columns."""
+    """Whether a check applies to this one of a rollup's tables: they may differ in their columns."""
     columns = contract.column_names
     return check.subject in columns or check.kind != "expectation" or check.subject not in _columns_of_rollups()
 
@@ -250,10 +250,10 @@ def _columns_of_rollups() -> frozenset[str]:
 
 @cache
 def columns_read(table: str, column: str) -> Mapping[str, tuple[str, ...]]:
-    """The columns of the sources that a column of a rollup is made from, as its contract's definition names them.
+    """The source columns that a column of a rollup is computed from, as its contract's definition names them.
 
-    A definition that builds on other columns of the table (`total_used`) reads what these read. A source that none of
-    the definitions names a column of counts: its rows are what matters, so it is read by its `id`.
+    A definition that builds on other columns of the table (`total_used`) reads what these read. A source of which no
+    column is named is only counted, so it is read by its `id`.
     """
     contract = contract_of(table)
     sources = contract.column(column).sources

@@ -1,4 +1,4 @@
-"""What a run says while it works: text on a terminal, one JSON object per line elsewhere, always on stderr."""
+"""What a run logs while it works: text on a terminal, one JSON object per line elsewhere, always on stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("classwaves")
 
 
 class _MayBeUnread:
-    """A stream whose reader may be gone: a run goes on without one, it does not stop between two commits."""
+    """A stream whose reader may be gone: a run goes on without it and does not stop between two commits."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -28,7 +28,7 @@ class _MayBeUnread:
 
 
 def set_up_logs() -> None:
-    """Chooses the form by what stderr is."""
+    """Configures the logs: text if stderr is a terminal, JSON lines otherwise."""
     as_text = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -44,9 +44,9 @@ def set_up_logs() -> None:
 
 
 def say(sentence: str) -> None:
-    """Puts a command's last line on stderr.
+    """Writes a command's last line to stderr.
 
-    `spark-submit` sends all that its Python process prints to its own stdout; its stderr is to be had from its JVM.
+    `spark-submit` sends all that its Python process prints to its own stdout; its stderr is reached through its JVM.
     """
     if "PYSPARK_GATEWAY_PORT" in os.environ and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
         from pyspark import SparkContext

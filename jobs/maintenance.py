@@ -1,4 +1,4 @@
-"""Maintenance: the tables of ours stay small, and what nobody needs any more goes."""
+"""Maintenance: keeps our tables small and deletes what nobody needs any longer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from jobs.settings import Settings
 from jobs.staging import drop_left_behind
 
 AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
-"""The tables that only grow, and the column by which their old rows are deleted; where it is null they stay."""
+"""The tables that only grow, and the column by whose age their rows are deleted; rows in which it is null stay."""
 
 
 @dataclass(frozen=True)
 class Maintained:
-    """A table's files before and after, its bytes after, and which operations the place did not let us do."""
+    """A table's files before and after, its size after, and which operations the place did not allow."""
 
     table: str
     files_before: int
@@ -35,10 +35,10 @@ class Maintained:
 
 
 def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintained]:
-    """Deletes old rows of what only grows and files that no version needs; brings each table's rows together.
+    """Deletes old rows of tables that only grow and files that no version needs; compacts each table.
 
-    Files stay as long as the feed and time travel may ask for them (`vacuum_retain_hours`). Raises `JobError` in the
-    end where an operation could be done on no table: then it is the place that does not let us, and nobody would see.
+    Files stay as long as the feed and time travel may need them (`vacuum_retain_hours`). Raises `JobError` at the end
+    if an operation failed on every table: then the place does not allow it, which would go unnoticed.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
@@ -53,7 +53,7 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
             failed.update(maintained.not_done)
             yield maintained
     if on_none := [name for name in tried if failed[name] == tried[name]]:
-        raise JobError(f"{' and '.join(on_none)} could be done on no table: the warnings above say why.")
+        raise JobError(f"{' and '.join(on_none)} failed on every table: the warnings above say why.")
 
 
 def _operations(lake: Lake, table: str, settings: Settings, now: datetime) -> dict[str, Callable[[], None]]:
@@ -80,7 +80,7 @@ def _maintain(lake: Lake, table: str, operations: dict[str, Callable[[], None]])
         try:
             work()
         except Exception as error:
-            # Some catalogs do this on their own account and let nobody else.
+            # Some catalogs do this themselves and allow nobody else to.
             not_done.append(name)
             log.warning("the table could not be maintained", table=table, operation=name, reason=reason_of(error))
     return Maintained(table, files_before, *lake.size(table), tuple(not_done))
@@ -92,6 +92,6 @@ def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
         return
     oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()
     for pages in folder.glob("*/*"):
-        # The folder is the user's to choose, and may hold anything else.
+        # The user chooses the folder, and it may hold anything else.
         if run_log.is_run_of(pages.parent.name, pages.name) and pages.is_dir() and pages.stat().st_mtime < oldest:
             shutil.rmtree(pages, ignore_errors=True)

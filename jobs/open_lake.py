@@ -15,7 +15,7 @@ ONE_PLACE = "Give --lakehouse or --catalog, not both."
 
 
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str, *, only_reads: bool = False) -> Lake:
-    """The lake that a call names, in a Spark session; raises `UsageError` where there is none."""
+    """The lake that a call names, in a Spark session; raises `UsageError` if it does not exist or two are named."""
     from jobs.lake import Lake
     from jobs.spark_session import check_delta, open_session
     from jobs.storage import Catalog, LocalFolder

@@ -37,14 +37,14 @@ Phase = Callable[[str], None]
 
 
 def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
-    """The rows with their `id`: that of the canonical table in all of them."""
+    """The rows with their `id`, which is that of the canonical table in all targets."""
     canonical = contract_of(rollup.targets[0])
     types = {field.name: field.dataType for field in canonical.spark_schema if field.name in canonical.key}
     return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
 
 
 def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
-    """The staged rows in a target's own columns: all but the stamps, which publishing sets."""
+    """The staged rows in a target's own columns: all but the audit columns, which publishing sets."""
     return staged.select(*[name for name in contract.column_names if name not in AUDIT_COLUMNS])
 
 
@@ -90,15 +90,15 @@ class Execution(Generic[W]):
 
     @property
     def progress(self) -> Progress[W]:
-        """What is known of the run so far."""
+        """What is known about the run so far."""
         versions = self._pinned.sources
         return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, versions, self._verdict, self._outcome)
 
     def run_over(self, window: W) -> Outcome:
-        """Carries the run out over the window; an incremental run over what changed in it.
+        """Carries out the run over the window; an incremental run over what changed in it.
 
-        Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets as they were, and
-        whatever else went wrong; ledger and log of runs say so in each case, once they exist.
+        Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets unchanged, and an
+        error for anything else that went wrong; ledger and log of runs record each failure, once they exist.
         """
         is_known = not self._mode.is_incremental
         try:
@@ -127,8 +127,8 @@ class Execution(Generic[W]):
             raise named from error
 
     def _pin(self) -> Pinned:
-        # The targets before the sources: what another run publishes in between counts as published since, from sources
-        # that may be newer. The other way round this run would take it for known and write what is older over it.
+        # The targets before the sources: what another run publishes in between then counts as published since, from
+        # possibly newer sources. The other way round, this run would overwrite it with older values.
         lake, rollup = self._lake, self._rollup
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.register(present)
@@ -146,7 +146,7 @@ class Execution(Generic[W]):
         return Pinned(versions, targets, baseline)
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
-        """What changed in the sources since the watermark; None where all history has to be recomputed."""
+        """What changed in the sources since the watermark; None if all history has to be recomputed."""
         self._recorder.repair()
         pinned = self._pinned
         if pinned.baseline is None:
@@ -158,7 +158,7 @@ class Execution(Generic[W]):
         return read_source_changes(self._lake, staging, pinned.baseline, pinned.sources, hours)
 
     def _find_affected_window(self, window: W, changed: SourceChanges) -> W | None:
-        """The part of the window that these changes and the time gone by affect; None where they affect none."""
+        """The part of the window that these changes and the passage of time affect; None if they affect nothing."""
         run = self._run
         affected = affected_window(
             self._lake,
@@ -172,7 +172,10 @@ class Execution(Generic[W]):
         )
         if affected is not None:
             log.info(
-                "what is new", start=str(affected.start), end=str(affected.end), selected=len(affected.selected or ())
+                "affected window",
+                start=str(affected.start),
+                end=str(affected.end),
+                selected=len(affected.selected or ()),
             )
         return affected
 
@@ -189,7 +192,7 @@ class Execution(Generic[W]):
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _read(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> sources.Sources:
-        """Reads the sources as the window needs them, and records what is wrong with their rows in the quarantine."""
+        """Reads what the window needs of the sources, and records rejected rows in the quarantine."""
         rollup, lake, run, metrics = self._rollup, self._lake, self._run, self._settings.metrics
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
@@ -201,7 +204,7 @@ class Execution(Generic[W]):
         return read
 
     def _find_subset(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> SourceSubset | None:
-        """The rows that the window can need, where it is known what changed and all would be many; None for all."""
+        """The rows that the window can need if all changes are known and the sources are large; None for all rows."""
         if changed is None or not changed.is_complete:
             return None
         rollup, metrics = self._rollup, self._settings.metrics
@@ -230,7 +233,7 @@ class Execution(Generic[W]):
     def _pass_gate(
         self, window: W, read: sources.Sources, staged: DataFrame, targets: Mapping[Contract, DataFrame]
     ) -> Path | None:
-        """Records the gate's verdict and returns the pages that show it; raises `GateRefusedError` where it refuses."""
+        """Records the gate's verdict and returns the pages that show it; raises `GateRefusedError` if it refuses."""
         rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
         canonical = rollup.targets[0]
         verdict = verdicts.verdict_on(
@@ -257,7 +260,7 @@ class Execution(Generic[W]):
         return docs
 
     def _publish_all(self, window: W, replacements: list[Replacement]) -> dict[str, Changes]:
-        """Publishes each target in a commit of its own; a dry run only compares."""
+        """Publishes each target in a separate commit; a dry run only compares."""
         lake, run_start = self._lake, self._run.run_start
         changes = {}
         provenance = self._provenance(window)
@@ -277,7 +280,7 @@ class Execution(Generic[W]):
         return changes
 
     def _provenance(self, window: W) -> Provenance:
-        """What a commit is made from. A run with an explicit window hands the watermark on as it was."""
+        """What a commit is made from. A run with an explicit window passes the watermark on unchanged."""
         pinned = self._pinned
         return Provenance(
             self._run.run_id,

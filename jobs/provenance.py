@@ -14,7 +14,7 @@ Versions = Mapping[str, int]
 
 
 def is_newer(one: Versions, other: Versions) -> bool:
-    """Whether some table has a later version in one than in the other: versions only grow, whatever the clocks say."""
+    """Whether any table has a later version in `one` than in `other`: versions only grow, whatever the clocks say."""
     return any(version > other.get(table, -1) for table, version in one.items())
 
 
@@ -30,8 +30,8 @@ class Watermark:
 class Provenance:
     """The run and its job, the window that it covered (ISO 8601), what it read, and what the gate said.
 
-    `watermark`: how far the rollup has followed its sources with this commit; None where a run with a window of its own
-    had nothing to hand on.
+    `watermark`: how far the rollup has followed its sources with this commit; None if a run with an explicit window had
+    none to pass on.
     """
 
     run_id: str
@@ -47,7 +47,7 @@ class Provenance:
 
     @property
     def span(self) -> tuple[datetime, datetime]:
-        """The window's start and end as instants: a date, as the daily summary writes it, is its midnight in UTC."""
+        """The window's start and end as instants; a date, as in the daily summary, is its midnight in UTC."""
         start, end = map(_instant, self.window)
         return start, end
 
@@ -57,12 +57,12 @@ class Provenance:
         return self.watermark == Watermark(self.source_versions, self.run_start)
 
     def as_json(self) -> str:
-        """As the commit holds it."""
+        """The JSON that is written to the commit's user metadata."""
         return _JSON.dump_json(self).decode()
 
     @classmethod
     def read(cls, text: str | None) -> Provenance | None:
-        """From a commit's user metadata; None where it has none of ours: others may write anything there, JSON too."""
+        """Read from a commit's user metadata; None if that is not ours: others may write anything there, even JSON."""
         try:
             return _JSON.validate_json(text or "null")
         except ValidationError:

@@ -18,12 +18,12 @@ from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns
 
 
 class SupersededError(JobError):
-    """The table was written since this run began, from newer or older sources: the whole run has to start again."""
+    """The table was written since this run began, from other sources or manually: the whole run has to start again."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """How many rows of a window publishing changes, and in how many changed rows each column differs."""
+    """How many rows of a window publishing changes, and in how many of the changed rows each column differs."""
 
     new: int = 0
     changed: int = 0
@@ -38,21 +38,21 @@ class Changes:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows of each kind, by its name."""
+        """The number of rows of each kind, by the kind's name."""
         return {"new": self.new, "changed": self.changed, "gone": self.gone, "unchanged": self.unchanged}
 
     @property
     def rows(self) -> int:
-        """The rows that the window holds afterwards."""
+        """How many rows the window holds afterwards."""
         return self.new + self.changed + self.unchanged
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """Rows that take the place of a table's own.
+    """Rows that replace those of a table.
 
-    `rows` have the columns of the contract's table but its stamps. They replace what is `covered` (a range of one
-    column, in SQL) and `among` the rows of their kind; what is covered but of another kind is carried over.
+    `rows` have the columns of the contract's table except the audit columns. They replace rows that are `covered` (a
+    range of one column, in SQL) and `among` those of their kind; covered rows of other kinds are carried over.
     """
 
     contract: Contract
@@ -78,7 +78,7 @@ def _counted(comparison: DataFrame) -> Changes:
 
 
 def preview(lake: Lake, replacement: Replacement) -> Changes:
-    """What publishing would change, column by column too; nothing is written."""
+    """What publishing would change, also by column; nothing is written."""
     contract = replacement.contract
     current = (
         lake.latest(contract.table).where(replacement.covered)
@@ -100,11 +100,11 @@ def publish(
     since: int,
     watermark: Watermark | None = None,
 ) -> Changes:
-    """Writes the rows in one commit; none where nothing changed.
+    """Writes the rows in one commit, or none if nothing changed, and returns the changes.
 
-    `since` is the table's version when the run began; `watermark`, of an incremental run, where that begins: it stays
-    there where another run has published in the meantime. Raises `SupersededError` where what was written since has to
-    be known by whoever writes on top of it, and where the table was dropped.
+    `since` is the table's version when the run began; `watermark` is where an incremental run starts from, and stays
+    there if another run has published in the meantime. Raises `SupersededError` if a commit made since must not be
+    overwritten without starting again, or the table was dropped.
     """
     table = replacement.contract.table
     done = Changes()
@@ -135,14 +135,14 @@ def publish(
 def _check_not_superseded(
     table: str, came_since: Sequence[Commit], provenance: Provenance, watermark: Watermark | None
 ) -> None:
-    """Who read later versions of the sources was later. `came_since` are commits that changed rows since a run began.
+    """Raises `SupersededError` if a run with newer sources has published an overlapping window.
 
-    What a hand or a run with sources older than those `watermark` has written is not among what this run makes anew: on
-    top of it, nobody would look there again.
+    `came_since`: row-changing commits since this run began. Also raised for manual commits and for runs with sources
+    older than `watermark`: this run does not recompute their rows, and no later run would.
     """
     for commit in came_since:
         if commit.provenance is None:
-            raise SupersededError(f"The table {table} was written by hand in the meantime.")
+            raise SupersededError(f"The table {table} was changed manually in the meantime.")
         other = commit.made_by(provenance.job_name)
         if other is None:
             continue

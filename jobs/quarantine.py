@@ -1,4 +1,4 @@
-"""The quarantine: which source rows take part in no metric, and why, without anything personal."""
+"""The quarantine: which source rows count in no metric, and why, without anything personal."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TABLE = "quality.quarantine"
 
 
 def source_of_row() -> Column:
-    """The two-part name of the source that a row of the quarantine is of."""
+    """The two-part name of the source that a row of the quarantine comes from."""
     return F.regexp_replace("source_table", rf"^{CATALOG}\.", "")
 
 
 def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> DataFrame:
     """One row per rejected source row and reason, in the columns of the quarantine.
 
-    Rows that are equal but for their personal columns are told apart by `occurrence`, so that the count stays true.
+    Rows that differ only in personal columns are distinguished by `occurrence`, so that the count stays correct.
     """
     rejected = findings.where(F.col("reason").isNotNull()).withColumn("row_hash", F.sha2("row_json", 256))
     same = Window.partitionBy("source", "reason", "row_key", "row_hash").orderBy("row_json")
@@ -55,7 +55,7 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
 def _no_longer_rejected(
     lake: Lake, rejected: DataFrame, subset: SourceSubset, run_id: str, run_start: datetime
 ) -> DataFrame:
-    """The rows of the quarantine that stand for rows that were read and are not rejected, as resolved."""
+    """The open rows of the quarantine whose source rows were read and are no longer rejected, marked as resolved."""
     still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source_of_row())
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
     of_whole = hashes.where(F.col("source").isin(*subset.whole))
@@ -75,10 +75,10 @@ def record(
     run_start: datetime,
     subset: SourceSubset | None = None,
 ) -> None:
-    """Brings the quarantine up to what a run found in these sources, or in the `subset` of them that it read.
+    """Updates the quarantine with what a run found in these sources, or in the `subset` of them that it read.
 
-    A row met again bears the run as its last; a row that its source no longer holds as rejected is marked resolved.
-    Rows that a run which began later has updated are left as they are: runs of several jobs, and backfills, may
+    A row that is seen again names the run as its last; a row that its source no longer holds as rejected is marked
+    resolved. Rows that a later run has already updated are left unchanged: runs of several jobs, and backfills, may
     overlap.
     """
     rejected = rejected_rows(findings, run_id, run_start)
@@ -104,7 +104,7 @@ def record(
 
 
 def counts(rows: DataFrame) -> DataFrame:
-    """How many source rows are rejected, by source and reason, how many no longer are, and when they were met."""
+    """By source and reason: how many source rows are rejected, how many no longer are, and when they were seen."""
     is_open = F.col("resolved_at").isNull()
     return rows.groupBy(source_of_row().alias("source"), "reason").agg(
         F.count_if(is_open).alias("rejected"),

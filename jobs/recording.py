@@ -1,4 +1,4 @@
-"""What a run records of itself: its row in the ledger while it runs, and its row in the log of runs when it ended."""
+"""What a run records about itself: its row in the ledger while it runs, and in the log of runs once it has ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunRecorder(Generic[W]):
         self._created_at: datetime | None = None
 
     def repair(self) -> None:
-        """Ends the ledger's rows of earlier runs of the job that died."""
+        """Ends the ledger rows of earlier runs of the job that died."""
         if self._mode.dry_run or not self._ledger.exists:
             return
         self._ledger.prepare()
@@ -35,7 +35,7 @@ class RunRecorder(Generic[W]):
         self._ledger.repair(self._run.job_name, self._run.run_start, alive, self._has_published)
 
     def begin(self, window: W) -> None:
-        """Records that the run is running over the window, unless a run that began later has the row."""
+        """Records that the run is running over the window, unless a run that began later has its row."""
         if not self._mode.dry_run:
             self._ledger.prepare()
             self._created_at = self._ledger.begin(self._entry(window))
@@ -58,12 +58,12 @@ class RunRecorder(Generic[W]):
     ) -> Exception:
         """Records a failure and returns the error that explains it.
 
-        Best effort: what went wrong may keep this from being written, and is what the user must hear of. An incremental
-        run that does not know its window yet has no row in the ledger.
+        Best effort: what went wrong may also prevent this from being written, and it is what the user must hear about.
+        An incremental run that does not know its window yet has no row in the ledger.
         """
         named = explained(error)
         if self._mode.dry_run or (isinstance(named, SupersededError) and self._mode.may_retry):
-            return named  # a superseded attempt is no failure yet: the next one settles what this one has begun
+            return named  # a superseded attempt is not a failure yet: the next one settles what this one began
         status: run_log.Status = "rejected" if isinstance(named, GateRefusedError) else "failed"
         message = str(named) if isinstance(named, JobError) else type(named).__name__
         try:

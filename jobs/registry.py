@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from expectations.contract import Contract
 
 JOBS = ("dashboard_metrics_hourly", "teacher_analytics_summary", "teacher_prompt_effectiveness")
-"""The jobs: each is the module of that name in this package."""
+"""The names of the jobs; each is a module in this package."""
 
 
 def job_named(name: str) -> Job[Any]:
-    """The job of that name; raises `UsageError` where there is none."""
+    """The job of that name; raises `UsageError` if it does not exist."""
     if name not in JOBS:
         raise unknown_name_error(name, JOBS, "job")
     declared: Job[Any] = import_module(f"jobs.{name}").JOB
@@ -24,7 +24,7 @@ def job_named(name: str) -> Job[Any]:
 
 
 def contract_named(table: str) -> Contract:
-    """The contract of the table of that name; raises `UsageError` where there is none."""
+    """The contract of the table of that name; raises `UsageError` if it has none."""
     from expectations.contract import contract_names, contract_of
 
     names = contract_names()

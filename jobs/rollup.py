@@ -22,28 +22,28 @@ class RunWindow(Starts[Any], Protocol):
 
     @property
     def start(self) -> datetime | date:
-        """The first hour, date or period."""
+        """The start of the first hour, date or period."""
 
     @property
     def end(self) -> datetime | date:
-        """The first one after the window."""
+        """The start of the first one after the window."""
 
     @property
     def selected(self) -> Sequence[datetime | date] | None:
-        """Those that the window is of, where it is not of all in between."""
+        """The starts of those that the window covers; None if it covers all in between."""
 
     def contains(self, moment: Column, /) -> Column:
         """Whether a moment or a date is in the window."""
 
     def shifted_back(self: Self, number: int) -> Self:
-        """The window that is so many of its own lengths before."""
+        """The window moved back by this number of its own lengths."""
 
 
 W = TypeVar("W", bound=RunWindow)
 
 
 def span_of(window: RunWindow) -> tuple[datetime, datetime]:
-    """The window's start and end as instants in UTC, a date as its midnight."""
+    """The window's start and end as instants in UTC; a date is its midnight."""
 
     def instant_of(moment: datetime | date) -> datetime:
         return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), timezone.utc)
@@ -55,14 +55,14 @@ def span_of(window: RunWindow) -> tuple[datetime, datetime]:
 class Rollup(Generic[W]):
     """One rollup: all that its run needs to know.
 
-    `targets` are the tables that one computation fills, the canonical one first; `sources` what it reads. `rows` makes
-    all columns of the targets but `id` and the stamps, for the rows of a window. A run replaces the rows whose
-    `window_column` is in its window and, where tables hold rows of several kinds, that are `among` its own (a condition
-    in SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of columns that must
-    order.
+    `targets` are the tables that one computation fills, the canonical one first; `sources` what it reads. `rows`
+    computes a window's rows with all columns of the targets but `id` and audit columns. A run replaces the rows whose
+    `window_column` is in its window and, if tables hold rows of several kinds, that are `among` its own (a condition in
+    SQL). `source_totals` and `staged_totals` are what the gate reconciles; `ordered` are pairs of columns whose order
+    is fixed.
 
-    For an incremental run: `window_covering` gives the window of the affected values of the `window_column` (with the
-    start of the last incremental run, and of this one), `also_affected` further ones than the rows' own.
+    For an incremental run: `window_covering` returns the window of the affected values of the `window_column`, given
+    the start of the last incremental run and of this one; `also_affected` adds values besides the rows' own.
     `may_affect` says whether what happens at a moment can count in the window, or place a session that does.
     """
 
@@ -85,9 +85,9 @@ class Rollup(Generic[W]):
         return self.targets[0].split(".")[1]
 
     def covered(self, window: W) -> Range:
-        """The range of the window's rows."""
+        """The range of `window_column` that the window covers."""
         return Range(self.window_column, window.start, window.end, window.selected)
 
     def condition(self, window: W) -> str:
-        """Which rows of a target the window covers, in SQL."""
+        """The rows of a target that the window covers, as a condition in SQL."""
         return f"{self.covered(window).sql} AND {self.among}"

@@ -1,4 +1,4 @@
-"""A run as values: which it is, how it is carried out, what it is pinned to, and how it ended."""
+"""A run as values: its identity, how it is carried out, what it is pinned to, and how it ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Run:
         return cls(run_log.new_run_id(job_name, start), job_name, start)
 
     def again(self) -> Run:
-        """Another attempt at the same run: the same start, a name of its own."""
+        """Another attempt at the same run: the same start, a new name."""
         return Run.begin(self.job_name, self.run_start)
 
 
@@ -38,8 +38,8 @@ class Mode:
     """How a run is carried out.
 
     `is_incremental`: over what changed in the sources instead of the whole window. `allow_empty`: even if that empties
-    a window that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change, and nothing is
-    written. `is_retry`: an earlier attempt at the same run was superseded. `may_retry`: so may this one be.
+    a window that holds rows. `dry_run`: up to the gate's verdict, with what publishing would change; nothing is
+    written. `is_retry`: an earlier attempt at the same run was superseded. `may_retry`: another attempt may follow.
     """
 
     is_incremental: bool = False
@@ -59,13 +59,13 @@ class Pinned:
 
     @property
     def watermark(self) -> Watermark | None:
-        """How far the sources were followed, where that is known."""
+        """How far the sources were followed; None if that is unknown."""
         return self.baseline.watermark if self.baseline else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run that ended well did: the window it covered (None: nothing changed), and changes per table."""
+    """What a successful run did: the window it covered (None: nothing to recompute), and the changes per table."""
 
     run: Run
     window: RunWindow | None

@@ -22,17 +22,17 @@ TABLE = "quality.runs"
 
 Status = Literal["succeeded", "rejected", "failed"]
 
-# A row from before the table had its last column does not tell the targets.
+# Rows from before the table had its last column do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
 
 
 def new_run_id(job_name: str, run_start: datetime) -> str:
-    """A name for a run of the job that no other has."""
+    """A unique name for a run of the job."""
     return f"{job_name}-{run_start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
 
 
 def is_run_of(job_name: str, run_id: str) -> bool:
-    """Whether that is the name of a run of the job."""
+    """Whether `run_id` has the form of a name of a run of the job."""
     return re.fullmatch(rf"{re.escape(job_name)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", run_id) is not None
 
 
@@ -55,7 +55,7 @@ class EndedRun:
 
 
 def record(lake: Lake, run: EndedRun) -> None:
-    """Appends the run."""
+    """Appends the run's row to the log of runs."""
     start, end = run.window
     values = {
         "run_id": run.run_id,
@@ -86,9 +86,9 @@ def has_succeeded(
     source_versions: Mapping[str, int],
     since: datetime,
 ) -> bool:
-    """Whether a run over the very window has succeeded with these versions of the sources, and not before `since`.
+    """Whether a run over exactly this window has succeeded with these versions of the sources, not before `since`.
 
-    The window of an incremental run may have gaps.
+    Incremental runs do not count: their windows may have gaps.
     """
     if not lake.exists(TABLE):
         return False
@@ -103,7 +103,7 @@ def has_succeeded(
 
 @dataclass(frozen=True)
 class LastRun:
-    """What a run read and when, with the versions of its targets when it began."""
+    """What a run read and when, and the versions of its targets when it began."""
 
     run_start: datetime
     run_end: datetime
@@ -112,7 +112,7 @@ class LastRun:
 
 
 def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
-    """The last run of the job that looked for what was new and succeeded, whether it changed anything or not."""
+    """The last incremental run of the job that succeeded, whether it changed anything or not; None if there is none."""
     if not lake.exists(TABLE):
         return None
     latest = lake.latest(TABLE)
@@ -127,7 +127,7 @@ def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
 
 
 def latest_incremental_ids(lake: Lake) -> list[str]:
-    """The `run_id`s of each job's last run that looked for what was new and succeeded: the next one begins there."""
+    """The `run_id` of each job's last incremental run that succeeded: the next one starts from there."""
     runs = lake.latest(TABLE).where(_IS_WATERMARK)
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
 

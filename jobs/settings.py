@@ -15,7 +15,7 @@ from transforms.metric_settings import MetricSettings
 class Settings(BaseSettings):
     """One field per setting; `CLASSWAVES_MAX_SESSION_HOURS=12` sets `max_session_hours`.
 
-    Raises `UsageError` through `load_settings` where a value is out of its range.
+    `load_settings` raises `UsageError` if a value is out of its range.
     """
 
     model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", env_ignore_empty=True, frozen=True, extra="ignore")
@@ -24,13 +24,13 @@ class Settings(BaseSettings):
         MetricSettings.max_session_hours,
         ge=1,
         le=168,
-        description="A session ends at the latest after this many hours.",
+        description="A session ends after this many hours at the latest.",
     )
     open_session_hours: int = Field(
         MetricSettings.open_session_hours,
         ge=1,
         le=168,
-        description="Hours that a session without a recorded end is taken to last.",
+        description="Assumed length in hours of a session without a recorded end.",
     )
     transcription_usd_per_minute: float = Field(
         MetricSettings.transcription_usd_per_minute,
@@ -51,16 +51,16 @@ class Settings(BaseSettings):
         0.5,
         gt=0,
         le=1_000_000,
-        description="Share by which a window's volume may differ from its own past before a warning.",
+        description="Share by which a window's number of rows may differ from the mean of earlier windows.",
     )
     vacuum_retain_hours: int = Field(
-        720, ge=168, le=876_000, description="Files that no younger version needs are deleted by `classwaves maintain`."
+        720, ge=168, le=876_000, description="Age in hours at which `maintain` deletes files that no version needs."
     )
     keep_checks_days: int = Field(
         90,
         ge=1,
         le=36_500,
-        description="Checks, runs, pages and resolved rows of the quarantine that are older are deleted by `maintain`.",
+        description="Age in days at which `maintain` deletes checks, runs, pages and resolved rows of the quarantine.",
     )
     data_docs_dir: Path | None = Field(
         None, description="Folder of the Data Docs; by default `_data_docs` in a local lakehouse, none for a catalog."
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
 
     openlineage_url: str | None = Field(None, description="Receiver of OpenLineage events, by HTTP; none by default.")
     openlineage_file: Path | None = Field(
-        None, description="File that OpenLineage events are added to, one JSON object per line; none by default."
+        None, description="File to which OpenLineage events are appended, one JSON object per line; none by default."
     )
 
     @field_validator("openlineage_url")
@@ -80,12 +80,12 @@ class Settings(BaseSettings):
 
     @property
     def metrics(self) -> MetricSettings:
-        """The part of the settings that changes what a metric's value is."""
+        """The settings that affect the values of metrics."""
         return MetricSettings(**{field.name: getattr(self, field.name) for field in fields(MetricSettings)})
 
 
 def load_settings() -> Settings:
-    """The settings of this process; raises `UsageError` that names the first wrong one."""
+    """The settings of this process; raises `UsageError`, which names the first wrong one."""
     try:
         return Settings()
     except ValidationError as error:

@@ -15,13 +15,13 @@ from jobs.suggestions import unknown_name_error
 from transforms.table_diff import AUDIT_COLUMNS
 
 MOST_COLUMNS = 9
-"""How many columns, the key's among them, are chosen where nobody names any."""
+"""How many columns, including the key's, are shown by default."""
 
 
 def chosen_columns(contract: Contract, names: str | None, *, all_by_default: bool) -> list[str]:
-    """The columns that are named, `a,b`; without names all that may be shown, or those that say most.
+    """The columns that `names` lists, as in `a,b`; without names all that may be shown, or the most informative ones.
 
-    Raises `UsageError` for a column that there is not, or that is personal.
+    Raises `UsageError` for a column that does not exist or is personal.
     """
     public = contract.public_columns
     if names is None and all_by_default:
@@ -37,7 +37,7 @@ def chosen_columns(contract: Contract, names: str | None, *, all_by_default: boo
 
 
 def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
-    """So many of the table's rows, the newest first; raises `UsageError` where there is no such table yet."""
+    """The newest `number` rows of the table, newest first; raises `UsageError` if the table does not exist yet."""
     table = contract.table
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
@@ -45,18 +45,18 @@ def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
 
 
 def _newest_by(contract: Contract) -> list[str]:
-    """The columns that order the table's rows by their age: the moment of the row where it has one, then its key."""
+    """The columns that order the table's rows by age: the row's time if it has one, then its key."""
     moments = ("run_end", "checked_at", "last_seen_at", "last_run")
     return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
 
 
 def as_objects(rows: DataFrame, columns: list[str]) -> list[dict[str, Any]]:
-    """The rows for JSON, each column by its name."""
+    """The rows as JSON objects by column name."""
     as_text = F.to_json(F.struct(*columns), {"ignoreNullFields": "false"})
     return [json.loads(row["as_text"]) for row in rows.select(as_text.alias("as_text")).collect()]
 
 
 def as_texts(rows: DataFrame, columns: list[str]) -> list[list[str | None]]:
-    """The rows for a table of texts, in the order of the columns."""
+    """The rows as lists of texts, in the order of the columns; None for null."""
     shown = rows.select(*[F.col(name).cast("string").alias(name) for name in columns]).collect()
     return [[row[name] for name in columns] for row in shown]

@@ -1,4 +1,4 @@
-"""The sources of a run: each pinned to one version, held to its contract, and judged row by row."""
+"""The sources of a run: each pinned to one version, checked against its contract, and classified row by row."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from transforms.usable_rows import (
 )
 
 LARGE = 8_000_000
-"""Bytes from which on it pays to look for rows before they are read, and to stage a source in its own table.
+"""Bytes above which it pays to search for rows before reading them, and to stage a source in its own table.
 
-What is looked for are copied keys and, where a run follows its sources, the rows near its window.
+The search is for duplicated keys and, in an incremental run, for the rows near its window.
 """
 MAX_DUPLICATE_KEYS = 200_000
-"""Of a source with more keys that stand more than once all rows are ranked: in a long list nothing is found quickly."""
+"""If a source has more duplicated keys than this, all of its rows are ranked: lookups in a long list are slow."""
 
 
 @dataclass(frozen=True)
 class Sources:
     """What a run reads.
 
-    `versions`: the pinned version of each source that is there. `usable`: per source its usable rows. `sessions`: the
-    usable sessions, staged, with their spans where the run reads the events. `findings`: all that was found wrong.
+    `versions`: the pinned version of each existing source. `usable`: per source its usable rows. `sessions`: the usable
+    sessions, staged, with their spans if the run reads the events. `findings`: all that was found wrong.
     """
 
     versions: Mapping[str, int]
@@ -55,12 +55,12 @@ class Sources:
     findings: DataFrame
 
     def inputs(self, run_start: datetime, settings: MetricSettings) -> RollupInputs:
-        """What a run that began then computes its rollup from."""
+        """The inputs from which a run that began at `run_start` computes its rollup."""
         return RollupInputs(self.sessions, self.usable, run_start, settings)
 
 
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
-    """The version of every source that is there, fixed from here on.
+    """The current version of every existing source, to which the run is pinned.
 
     Raises `BrokenContractError` for a required source that is absent and for one that is not as its contract says.
     """
@@ -84,7 +84,7 @@ def _dimensions(contract: Contract) -> tuple[Dimension, ...]:
 
 
 def raw_rows(lake: Lake, source: str, versions: Mapping[str, int]) -> DataFrame:
-    """What is read of the source's rows at its version; none of a source that has no version."""
+    """The source's rows at its version, in the columns that a run reads; no rows for a source without a version."""
     contract = contract_of(source)
     raw = lake.read(source, versions[source]) if source in versions else lake.empty(contract.spark_schema)
     return raw.select(*columns_read(source, contract.public_columns))
@@ -95,17 +95,17 @@ def _rows(lake: Lake, source: str, versions: Mapping[str, int], some: Mapping[st
 
 
 def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
-    """About how many bytes each of the sources with these versions has."""
+    """The approximate size in bytes of each of these sources at its version."""
     return {source: lake.bytes_of(source, version) for source, version in versions.items()}
 
 
 def is_large(size: int) -> bool:
-    """Whether so many bytes of sources are more than `LARGE`."""
+    """Whether sources of this many bytes exceed `LARGE`."""
     return size > LARGE
 
 
 def facts_of_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
-    """The facts of these `raw_rows` of a source, judged by the usable sessions where its rules say so."""
+    """The facts of these `raw_rows` of a source, checked against the usable sessions if its rules require it."""
     return deduplicated(_candidate_facts(source, rows, sessions, also=also))
 
 
@@ -122,12 +122,12 @@ def _candidate_facts(
 
 
 def _duplicate_keys(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
-    """Of each source the `key_hash` of the keys that stand more than once; without those that have too many."""
+    """Per source, the `key_hash` of the keys that occur more than once; without sources that have too many."""
     hashes: dict[str, list[int]] = {source: [] for source in versions}
     ids = {source: lake.read(source, version).select("id") for source, version in versions.items()}
     for row in duplicate_keys(ids, MAX_DUPLICATE_KEYS + 1).collect():
         hashes[row["source"]].append(row["key_hash"])
-    # By Arrow, because that makes a local relation: what is looked up in it needs no shuffle.
+    # Via Arrow, because that makes a local relation: a lookup in it needs no shuffle.
     return {
         source: lake.spark.createDataFrame(pa.table({"key_hash": pa.array(found, pa.int64())}))
         for source, found in hashes.items()
@@ -137,7 +137,7 @@ def _duplicate_keys(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFr
 
 @dataclass(frozen=True)
 class _Facts:
-    """The facts of the sources: for each the frames that hold some of them, which they may share."""
+    """The facts of the sources: for each, the frames that together hold them, which several sources may share."""
 
     of_sources: Mapping[str, tuple[DataFrame, ...]]
 
@@ -146,7 +146,7 @@ class _Facts:
         return union_all(usable(source, frame) for frame in self.of_sources[source])
 
     def findings(self) -> DataFrame:
-        """What is wrong with any row."""
+        """The findings of all sources: rejected rows and violations."""
         frames = {id(frame): frame for frames in self.of_sources.values() for frame in frames}
         return union_all(map(findings, frames.values()))
 
@@ -159,10 +159,10 @@ def _staged_facts(
     sessions: DataFrame,
     some: Mapping[str, DataFrame] | None,
 ) -> dict[str, tuple[DataFrame, ...]]:
-    """The facts of all sources but the sessions, each source scanned once, and once more, by `id` alone, where long.
+    """The facts of all sources but the sessions; each is scanned once, and a second time by `id` alone if large.
 
-    Of a few rows all are ranked, before they are staged: that takes less than finding out which have to be. Of many
-    only those are ranked whose key stands more than once, out of what is staged already. `some` rows are few.
+    Few rows are all ranked before they are staged, which is cheaper than finding out which of them need it. Of many
+    rows, only those whose key occurs more than once are ranked, from what is already staged. `some` rows are few.
     """
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
@@ -172,7 +172,7 @@ def _staged_facts(
     def facts_of(source: str) -> DataFrame:
         return _candidate_facts(source, _rows(lake, source, versions, some), sessions, copied.get(source))
 
-    # A table less is a second less; but each row of a shared table takes time for the columns that it lacks.
+    # One table less saves a second; but each row of a shared table costs time for the columns that it lacks.
     shared = [source for source in others if some is not None or not is_large(sizes.get(source, 0))]
     groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
     tables = []
@@ -200,11 +200,11 @@ def read(
     settings: MetricSettings,
     some: Mapping[str, DataFrame] | None = None,
 ) -> Sources:
-    """The sources at their pinned versions, judged once: what metrics read of them is staged, and so are the sessions.
+    """The sources at their pinned versions, classified once; what metrics read and the sessions are staged.
 
-    Every fact is judged and placed by its session. Staged, a session's span is computed once instead of in each of
-    these joins. A span takes the session's events: without them among the sources there is none. `some`: these rows of
-    each source instead of all.
+    Every fact is classified and placed by its session. With staging, a session's span is computed once instead of in
+    each of these joins. Without the session events among the sources there are no spans. `some`: these rows of each
+    source instead of all.
     """
     lake.storage.tune_planner(lake.spark, are_many=is_large(sum(sizes_of(lake, versions).values())))
     rows_of_sessions = _rows(lake, SESSIONS, versions, some)
@@ -215,6 +215,6 @@ def read(
     of_others = _staged_facts(lake, staging, others, versions, sessions, some)
     all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
     if EVENTS in sources:
-        # Without spans they stand in their facts, which are staged.
+        # Without spans, the sessions are read from their facts, which are already staged.
         sessions = staging.write("sessions", session_spans(clean, all_facts.usable(EVENTS), settings))
     return Sources(versions, {s: all_facts.usable(s) for s in sources}, sessions, all_facts.findings())

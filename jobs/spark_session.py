@@ -19,7 +19,10 @@ _PROPERTIES = "spark.properties"
 
 
 def properties_file() -> Path:
-    """Where the local settings are: in the checkout's `conf`, or beside the jobs of an installed wheel."""
+    """The file of local Spark settings: in the checkout's `conf`, or beside the jobs of an installed wheel.
+
+    Raises `UsageError` if neither exists.
+    """
     here = Path(__file__).resolve().parent
     for candidate in (here.parent / "conf" / _PROPERTIES, here / _PROPERTIES):
         if candidate.is_file():
@@ -28,7 +31,7 @@ def properties_file() -> Path:
 
 
 def java_major_version() -> int | None:
-    """The major version of the Java that Spark would start, or None where there is none."""
+    """The major version of the Java that Spark would start; None if there is no Java."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
     if java is None:
@@ -53,15 +56,15 @@ def _check_spark_home() -> None:
 
 
 def is_started_by_spark() -> bool:
-    """Whether a JVM (spark-submit), a cluster or a Spark Connect server is there already."""
+    """Whether a JVM (spark-submit), a cluster or a Spark Connect server is already running."""
     return any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"))
 
 
 def open_session(application: str) -> SparkSession:
     """The session of this process, whose SQL is in UTC; the process keeps its own zone.
 
-    Raises `UsageError` where Java is missing or too old, where Spark cannot start (no network and no cached Delta jar)
-    or where `spark-submit` was called without Delta.
+    Raises `UsageError` if Java is missing or too old, if Spark cannot start (no network and no cached Delta jar), or if
+    `SPARK_HOME` or `SPARK_REMOTE` is wrong.
     """
     session = SparkSession.getActiveSession()
     if session is None:
@@ -78,22 +81,22 @@ def open_session(application: str) -> SparkSession:
                 raise
             raise UsageError(
                 "Spark could not start: most likely the Delta jar that conf/spark.properties names is neither cached "
-                "nor to be had from Maven Central; run `classwaves prepare` once with a network."
+                "nor available from Maven Central; run `classwaves prepare` once with a network."
             ) from error
     session.conf.set("spark.sql.session.timeZone", "UTC")
-    with suppress(Exception):  # a platform that lets nobody set this refuses a payload that names a member twice
+    with suppress(Exception):  # a platform on which this cannot be set refuses a payload that repeats a member name
         session.conf.set("spark.sql.variant.allowDuplicateKeys", "true")
     return session
 
 
 def check_delta(spark: SparkSession) -> None:
-    """Raises `UsageError` where a local session lacks Delta."""
+    """Raises `UsageError` if the session lacks Delta, as after `spark-submit` without it."""
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        return  # it has Delta, and serverless compute may refuse to tell a setting, default or not
+        return  # it has Delta, and serverless compute may refuse to return a setting, default or not
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
     if "Delta" not in extensions:
         if "SPARK_REMOTE" not in os.environ:
-            spark.sparkContext.setLogLevel("OFF")  # what Spark logs at its end would come after the last line
+            spark.sparkContext.setLogLevel("OFF")  # what Spark logs when it stops would follow the last line
         raise UsageError(
             "This Spark session has no Delta: call spark-submit with --properties-file conf/spark.properties."
         )

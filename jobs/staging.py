@@ -1,4 +1,4 @@
-"""The staging tables of a run: what was computed once and is read many times, dropped when the run ends."""
+"""The staging tables of a run: computed once, read many times, dropped when the run ends."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from jobs.storage import this_process
 SCHEMA = "quality"
 PREFIX = "staging_"
 MAX_AGE = timedelta(days=1)
-"""No run takes as long: older staging tables were left behind, by whomever."""
+"""No run takes this long: anything older is a leftover."""
 
 _NAME = re.compile(rf"{SCHEMA}\.{PREFIX}(?P<moment>\d{{8}}t\d{{6}}z)_(?P<owner>[0-9a-f]{{8}}_\d+)_.*")
 
 
 class Staging:
-    """Makes staging tables for one run; as a context manager it drops them in the end.
+    """Creates staging tables for one run; as a context manager it drops them at the end.
 
-    A table is named by the run's start, the process that makes it, and the run: so that a table which a killed process
-    left behind can be told from one that is in use.
+    A table's name contains the run's start, the owning process and the run, so that a leftover of a killed process can
+    be distinguished from a table in use.
     """
 
     def __init__(self, lake: Lake, run_id: str, run_start: datetime) -> None:
@@ -57,13 +57,13 @@ def drop_left_behind(lake: Lake, now: datetime) -> list[str]:
     dropped = []
     for table, begun, is_in_use in _found(lake, now):
         if not is_in_use and _dropped(lake, table):
-            log.warning("dropped what a run that died had left", table=table, begun=str(begun))
+            log.warning("dropped a staging table of a run that died", table=table, begun=str(begun))
             dropped.append(table)
     return dropped
 
 
 def begun_and_alive(lake: Lake, now: datetime) -> set[datetime]:
-    """The starts, in whole seconds, of runs that have staging tables in use: they go on, as far as can be known."""
+    """The starts, in whole seconds, of runs whose staging tables are in use: as far as is known, they are alive."""
     return {begun for _, begun, is_in_use in _found(lake, now) if is_in_use}
 
 
@@ -76,7 +76,7 @@ def _found(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, bool]]:
 
 
 def _dropped(lake: Lake, table: str) -> bool:
-    """Drops a table as far as it can be: what is left is in nobody's way, and hides nothing that went wrong before."""
+    """Tries to drop a table: one that remains does no harm, and a failure must not hide an earlier error."""
     try:
         lake.drop(table)
     except Exception as error:

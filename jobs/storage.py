@@ -1,6 +1,6 @@
-"""Where a lake is stored: a local folder, or a catalog. What differs between them is here, and nothing else.
+"""Where a lake is stored: a local folder, or a catalog. This module has only what differs between them.
 
-For a local lakehouse the two-part names are registered for the folders when a run needs them; the files are the truth.
+In a local lakehouse, folders are registered under two-part names when a run needs them; the files are authoritative.
 """
 
 from __future__ import annotations
@@ -27,74 +27,75 @@ _REGISTERED_FOLDER = "spark.classwaves.registered_lakehouse"
 _SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
 _ADAPTIVE = "spark.sql.adaptive.enabled"
 _FOR_FEW_ROWS = {_ADAPTIVE: "false", "spark.sql.autoBroadcastJoinThreshold": "-1", "spark.sql.shuffle.partitions": "1"}
-"""With adaptive planning every exchange is a Spark job of its own, and every broadcast is one without: few rows are
-sooner sorted and joined in one task than that is begun.
+"""With adaptive execution every exchange becomes a Spark job, and every broadcast is one even without it.
+
+For few rows, sorting and joining in one task is quicker than launching those jobs.
 """
 
 
 def _host() -> str:
     try:
-        numbered_in = os.readlink("/proc/self/ns/pid")  # containers of one host name may number their processes anew
+        numbered_in = os.readlink("/proc/self/ns/pid")  # containers with one host name may reuse process numbers
     except OSError:
         numbered_in = ""
     return f"{zlib.crc32((socket.gethostname() + numbered_in).encode()):08x}"
 
 
 def this_process() -> str:
-    """Names this process among those of all machines, in letters that a table's name may have."""
+    """A name for this process, unique among all machines, in characters that a table's name may have."""
     return f"{_host()}_{os.getpid()}"
 
 
 class Storage(Protocol):
     """Where a lake's tables are: what differs between a folder and a catalog.
 
-    `staging_clause`: the kind of a table that one run writes once, reads many times and drops.
+    `staging_clause`: the SQL for the kind of table that one run writes once, reads many times and drops.
     """
 
     staging_clause: str
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
-        """Makes the existing tables among these known by their two-part names."""
+        """Makes those of the tables that exist known by their two-part names."""
 
     def location(self, name: str) -> str | None:
-        """Where a new table, or a schema, is created; None lets the catalog choose."""
+        """The path at which a new table or schema is created; None lets the catalog choose."""
 
     def exists(self, table: str) -> bool:
-        """Whether the table is there."""
+        """Whether the table exists."""
 
     def latest_version(self, table: str) -> int:
         """The number of the table's latest commit."""
 
     def bytes_of(self, table: str) -> int:
-        """About how many bytes the table's files have."""
+        """The approximate size of the table's files in bytes."""
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """Has Spark plan for many rows or for few, where that is ours to say."""
+        """Makes Spark plan for many rows or for few, if we may set that."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
-        """Held while a table of ours is written, where the place itself does not order the commits of processes."""
+        """A lock to hold while one of our tables is written, if the place itself does not serialize commits."""
 
     def docs_folder(self) -> Path | None:
-        """Where static reports of runs belong by default."""
+        """The default folder for the pages of runs; None if there is none."""
 
     def drop(self, spark: SparkSession, table: str) -> None:
-        """Drops a table of ours with its files."""
+        """Drops one of our tables and its files."""
 
     def tables_like(self, schema: str, prefix: str) -> list[str]:
-        """The two-part names of the schema's tables whose own names begin so."""
+        """The two-part names of the schema's tables whose own names begin with the prefix."""
 
     def is_gone(self, owner: str) -> bool | None:
-        """Whether the process that `owner` named has ended; None where this cannot be told."""
+        """Whether the process that `owner` names has ended; None if that cannot be known."""
 
 
 def location_clause(storage: Storage, name: str) -> str:
-    """Where a new table or schema is created, as the end of its statement: nothing where the catalog chooses."""
+    """The location of a new table or schema, as the end of its statement; empty if the catalog chooses."""
     location = storage.location(name)
     return f" LOCATION {sql_text(location)}" if location else ""
 
 
 def create_schema(spark: SparkSession, storage: Storage, table: str) -> None:
-    """Makes sure that the table's schema is there."""
+    """Creates the table's schema if it is missing."""
     schema = table.split(".")[0]
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}{location_clause(storage, schema)}")
 
@@ -102,12 +103,12 @@ def create_schema(spark: SparkSession, storage: Storage, table: str) -> None:
 class LocalFolder:
     """A folder with the Delta table `schema.name` at `schema/name`."""
 
-    # No log: for a table of one commit Delta's would cost a few Spark jobs, and one more for each place in a plan that
-    # reads it.
+    # Without a log: for a table of one commit, Delta's would cost a few Spark jobs, and one more for each place in a
+    # plan that reads it.
     staging_clause = "USING parquet"
 
     def __init__(self, folder: Path, *, only_reads: bool = False) -> None:
-        """Raises `UsageError` where the folder is not there, or not to be written unless a command `only_reads`."""
+        """Raises `UsageError` if the folder does not exist or, unless a command `only_reads`, cannot be written."""
         self.folder = folder.absolute()
         if self.folder.is_file():
             raise UsageError(f"The lakehouse {folder} is a file: a folder is needed.")
@@ -121,25 +122,25 @@ class LocalFolder:
         return str(self.folder.joinpath(*name.split(".")))
 
     def exists(self, table: str) -> bool:
-        """Whether the table's folder has a Delta log with a commit: it may be about to get its first."""
+        """Whether the table's folder has a Delta log with a commit: the first one may still be in progress."""
         return bool(self._commits(table))
 
     def latest_version(self, table: str) -> int:
-        """Returns the latest version among the names of the files in the Delta log.
+        """Returns the latest version by the names of the files in the Delta log.
 
-        A run asks for a dozen tables, and a Spark job for each takes longer.
+        A run asks for a dozen tables, and a Spark job for each would take longer.
         """
         return max(self._commits(table))
 
     def _commits(self, table: str) -> list[int]:
         try:
             names = os.listdir(Path(self.location(table), "_delta_log"))
-        except (FileNotFoundError, NotADirectoryError):  # any other error does not say that nothing is there
+        except (FileNotFoundError, NotADirectoryError):  # no other error means that there is no table
             return []
         return [int(name[:20]) for name in names if re.match(r"\d{20}\.(json|checkpoint)", name)]
 
     def bytes_of(self, table: str) -> int:
-        """Returns the bytes of the table's files, among them those that no version holds any more."""
+        """Returns the size of the table's files in bytes, including files that no current version holds."""
         size = 0
         for path in Path(self.location(table)).rglob("*.parquet"):
             with suppress(FileNotFoundError):  # others may vacuum their tables at any time
@@ -167,7 +168,7 @@ class LocalFolder:
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """Sets what suits few rows or, for many, what the session had at first, with adaptive planning."""
+        """Sets what suits few rows or, for many, the session's original settings with adaptive execution."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
             at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
@@ -177,9 +178,9 @@ class LocalFolder:
 
     @contextmanager
     def lock(self, table: str) -> Iterator[None]:
-        """A lock of the operating system: Delta's own commits to a local folder exclude each other in one JVM only.
+        """A lock of the operating system: Delta's commits to a local folder exclude each other only within one JVM.
 
-        It ends with the process that holds it, however that ends.
+        It is released when the process that holds it ends, however that happens.
         """
         folder = self.folder / "_locks"
         folder.mkdir(exist_ok=True)
@@ -192,17 +193,17 @@ class LocalFolder:
         return self.folder / "_data_docs"
 
     def drop(self, spark: SparkSession, table: str) -> None:
-        """Forgets the table and deletes its folder, which the session's catalog leaves alone."""
+        """Unregisters the table and deletes its folder, which the session's catalog would keep."""
         if spark.catalog.databaseExists(table.split(".")[0]):
             spark.sql(f"DROP TABLE IF EXISTS {table}")
         shutil.rmtree(self.location(table), ignore_errors=True)
 
     def tables_like(self, schema: str, prefix: str) -> list[str]:
-        """Returns the tables that have a folder, half-made ones among them, in the order of their names."""
+        """Returns the tables that have a folder, including half-written ones, ordered by name."""
         return [f"{schema}.{path.name}" for path in sorted((self.folder / schema).glob(f"{prefix}*"))]
 
     def is_gone(self, owner: str) -> bool | None:
-        """Returns whether a process of this machine has ended, None for one of another machine."""
+        """Returns whether a process of this machine has ended; None for one of another machine."""
         host, _, process = owner.partition("_")
         if host != _host() or not process.isdecimal():
             return None
@@ -216,18 +217,18 @@ class LocalFolder:
 
 
 class Catalog:
-    """A catalog of Unity Catalog, or any other that the session knows by name."""
+    """A catalog of Unity Catalog, or any other that the session knows."""
 
-    # Unity Catalog manages no other kind. Nothing is looked up: statistics of columns would be collected for nothing.
+    # Unity Catalog manages no other kind. Column statistics are off: no lookup would use them.
     staging_clause = "USING delta TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0')"
 
     def __init__(self, spark: SparkSession, name: str) -> None:
-        """Makes it the session's current catalog; raises `UsageError` where the session has no such catalog."""
+        """Makes it the session's current catalog; raises `UsageError` if the session has no such catalog."""
         try:
             spark.catalog.setCurrentCatalog(name)
         except Exception as error:
             raise UsageError(
-                f"The catalog {name} does not exist or may not be used; a local folder is named by --lakehouse DIR."
+                f"The catalog {name} does not exist or may not be used; for a local folder use --lakehouse DIR."
             ) from error
         self._spark = spark
 
@@ -240,7 +241,7 @@ class Catalog:
         return bool(self._spark.catalog.tableExists(table))
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
-        """Nothing to do: a catalog knows its tables."""
+        """Does nothing: a catalog knows its tables."""
         del spark, tables
 
     def latest_version(self, table: str) -> int:
@@ -248,15 +249,15 @@ class Catalog:
         return int(self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
 
     def bytes_of(self, table: str) -> int:
-        """Returns the bytes of the files that the latest version holds."""
+        """Returns the size in bytes of the files that the latest version holds."""
         return int(self._spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
     def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """Nothing to do: the platform knows better."""
+        """Does nothing: the platform chooses its own settings."""
         del spark, are_many
 
     def lock(self, table: str) -> AbstractContextManager[None]:
-        """Returns a lock that keeps nobody waiting: a catalog's storage lets one of two equal commits fail."""
+        """Returns a lock that never blocks: in a catalog, one of two competing commits fails."""
         del table
         return nullcontext()
 
@@ -268,12 +269,12 @@ class Catalog:
         spark.sql(f"DROP TABLE IF EXISTS {table}")
 
     def tables_like(self, schema: str, prefix: str) -> list[str]:
-        """Returns the tables that the catalog lists, none where it has no such schema."""
+        """Returns the tables that the catalog lists; none if it has no such schema."""
         if not self._spark.catalog.databaseExists(schema):
             return []
         found = self._spark.sql(f"SHOW TABLES IN {schema} LIKE '{prefix}*'").select("tableName").collect()
         return [f"{schema}.{row['tableName']}" for row in found]
 
     def is_gone(self, owner: str) -> None:
-        """Returns None: the machines of a platform come and go, and their names with them."""
+        """Returns None: a platform's machines come and go, so this cannot be known."""
         del owner

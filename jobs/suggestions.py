@@ -1,4 +1,4 @@
-"""What is said of a name that there is not: which one may be meant."""
+"""Suggestions for an unknown name: which one may be meant."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from jobs.errors import UsageError
 
 
 def nearest(name: str, names: Sequence[str], *, most: int = 1, cutoff: float = 0.6) -> str:
-    """The names, at most so many, that are most like the name: `a or b`; empty where none is.
+    """At most `most` of the names that are similar to the name, as `a or b`; empty if none is.
 
-    `cutoff`, from 0 to 1, is how much alike they must be.
+    `cutoff`, from 0 to 1, is how similar they must be.
     """
     return " or ".join(difflib.get_close_matches(name, names, n=most, cutoff=cutoff))
 
 
 def unknown_name_error(name: str, names: Sequence[str], what: str) -> UsageError:
-    """The error for a name that is none of the names, with the one that may be meant."""
+    """The error for a name that is not among the names, with the one that may be meant."""
     near = nearest(name, names)
     hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}."
     return UsageError(f"There is no {what} {name}: {hint}")

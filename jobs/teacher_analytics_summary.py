@@ -27,7 +27,7 @@ def _window_covering(dates: Collection[date], _since: datetime, _run_start: date
 
 
 def _may_affect(moment: Column, window: DateWindow, _settings: MetricSettings) -> Column:
-    """What happened on a date, or on one that its trend looks back on, in any zone."""
+    """Whether the moment can be, in any zone, on one of the dates or on one that its trend looks back on."""
     return window.with_days_before(TREND_DAYS - 1).may_contain(moment)
 
 

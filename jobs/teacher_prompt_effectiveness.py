@@ -19,7 +19,7 @@ from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
 
 
 def _may_affect(moment: Column, window: PeriodWindow, _settings: MetricSettings) -> Column:
-    """What happened in one of the periods: no session reaches from one into another."""
+    """Whether the moment is in one of the periods: no prompt counts outside the period of its time."""
     return window.contains(moment)
 
 

@@ -1,8 +1,9 @@
-"""SQL that tells a Unity Catalog what the contracts say: grants, comments, tags, and views for those who see a part.
+"""SQL that gives a Unity Catalog what the contracts say: grants, comments, tags, and views with restricted access.
 
-It is text only, one statement a line, for whoever may run it: `python -m jobs.unity_sql grants --catalog classwaves`.
+It only writes text, one statement per line, for someone with the privileges to run it:
+`python -m jobs.unity_sql grants --catalog classwaves`.
 
-Row filters and column masks are views here. Set on a table, they would bar the runs, which read their sources and
+Row filters and column masks are views here. Set on a table, they would block the runs, which read their sources and
 targets as of a version: a table with a filter or a mask has no time travel.
 """
 
@@ -24,7 +25,7 @@ QUARANTINE = f"{OWN_SCHEMA}.quarantine"
 
 @dataclass(frozen=True)
 class Names:
-    """The catalog, and who gets what: the service principal runs the jobs, operators look after them."""
+    """The catalog and the principals: the service principal runs the jobs, operators look after them."""
 
     catalog: str
     service_principal: str = "classwaves-jobs"
@@ -41,15 +42,15 @@ def targets() -> tuple[str, ...]:
 
 
 def grants(names: Names) -> Iterator[str]:
-    """The service principal reads sources and writes what is ours; analysts read targets and verdicts, nothing else.
+    """The grants: the service principal reads sources and writes our tables; analysts read only targets and verdicts.
 
-    An editor stops at the first statement that fails: what a first deploy or run has yet to make comes last.
+    An editor stops at the first statement that fails: grants on what a first deploy or run has yet to create come last.
     """
     yield from (statement for statement, _ in sorted(_grants(names), key=lambda grant: grant[1]))
 
 
 def _grants(names: Names) -> Iterator[tuple[str, bool]]:
-    """Each grant, and whether it is on what a deploy or a run of ours makes."""
+    """Each grant, and whether it is on something that our deploy or run creates."""
     own, catalog = [contract.table for contract in own_contracts()], quoted(names.catalog)
     for_analysts = sorted({*targets(), *own} - {QUARANTINE})
     reads = {
@@ -59,7 +60,7 @@ def _grants(names: Names) -> Iterator[tuple[str, bool]]:
     }
     runner = quoted(names.service_principal)
     yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}", False
-    # Who sees that a table is there, as `classwaves workspace check` has to, does not see what is in it.
+    # BROWSE shows that a table exists, which `classwaves workspace check` needs, but not its rows.
     yield f"GRANT BROWSE ON CATALOG {catalog} TO {quoted(names.operators)}", False
     for principal, tables in reads.items():
         who = quoted(principal)
@@ -76,7 +77,7 @@ def _grants(names: Names) -> Iterator[tuple[str, bool]]:
 
 
 def comments(names: Names) -> Iterator[str]:
-    """What each table and column of ours is."""
+    """The comments of our tables and of their columns."""
     for contract in own_contracts():
         table = quoted_name(f"{names.catalog}.{contract.table}")
         yield table_comment(table, contract)
@@ -84,7 +85,7 @@ def comments(names: Names) -> Iterator[str]:
 
 
 def tags(names: Names) -> Iterator[str]:
-    """The kind of each table that the jobs touch, the unit of its columns, and which of them are personal."""
+    """The tags of each table that the jobs read or write: its kind, its columns' units, and which are personal."""
     for contract in [*own_contracts(), *source_contracts()]:
         table = quoted_name(f"{names.catalog}.{contract.table}")
         yield table_tag(table, contract)
@@ -93,7 +94,7 @@ def tags(names: Names) -> Iterator[str]:
 
 
 def row_filters(names: Names) -> Iterator[str]:
-    """Views of the targets in which the staff of a school see its rows: its group is the prefix and the school's id."""
+    """Views of the targets in which a school's staff see only its rows: their group is the prefix plus its id."""
     yield from _may_enter(names, names.school_staff)
     for table in targets():
         contract = contract_of(table)
@@ -101,8 +102,9 @@ def row_filters(names: Names) -> Iterator[str]:
             continue
         view = f"{quoted(names.catalog)}.{quoted(OWN_SCHEMA)}.{quoted_name(table.split('.')[1] + '_of_my_school')}"
         columns = ", ".join(map(quoted_name, contract.column_names))
+        comment = literal(f"The rows of {table} of the caller's schools.")
         yield (
-            f"CREATE OR REPLACE VIEW {view} COMMENT {literal(f'The rows of {table} of the schools of who asks.')} "
+            f"CREATE OR REPLACE VIEW {view} COMMENT {comment} "
             f"AS SELECT {columns} FROM {quoted(names.catalog)}.{quoted_name(table)} "
             f"WHERE is_account_group_member(concat({literal(names.school_group_prefix)}, `school_id`)) "
             f"OR is_account_group_member({literal(names.operators)})"
@@ -111,7 +113,7 @@ def row_filters(names: Names) -> Iterator[str]:
 
 
 def column_masks(names: Names) -> Iterator[str]:
-    """Views of the sources for the support, in which personal columns are null for all but operators."""
+    """Views of the sources for support, in which personal columns are null for all but operators."""
     yield from _may_enter(names, names.support)
     for contract in source_contracts():
         if all(not column.personal for column in contract.columns):
@@ -126,7 +128,7 @@ def column_masks(names: Names) -> Iterator[str]:
             else quoted_name(c.name)
             for c in contract.columns
         ]
-        comment = literal(f"{contract.table} without its personal values, but for operators.")
+        comment = literal(f"{contract.table} with personal values for operators only.")
         yield (
             f"CREATE OR REPLACE VIEW {view} COMMENT {comment} "
             f"AS SELECT {', '.join(columns)} FROM {quoted(names.catalog)}.{quoted_name(contract.table)}"
@@ -150,7 +152,7 @@ STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {
 
 
 def asked_for(arguments: Sequence[str]) -> Iterator[str]:
-    """The statements that the arguments ask for; raises `UsageError` for arguments that ask for none."""
+    """The statements that the arguments ask for; raises `UsageError` for wrong arguments."""
     parser = Parser(prog="python -m jobs.unity_sql", allow_abbrev=False, description=__doc__)
     parser.add_argument("what", choices=list(STATEMENTS))
     parser.add_argument("--catalog", required=True, metavar="NAME", help="the catalog")
@@ -164,7 +166,7 @@ def asked_for(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the statements that are asked for."""
+    """Writes the statements that the arguments ask for to stdout."""
     set_up_logs()
     given = sys.argv[1:] if arguments is None else arguments
     exit_with(lambda: sys.stdout.writelines(f"{statement};\n" for statement in asked_for(given)))

@@ -1,4 +1,4 @@
-"""What the gate is asked about a rollup's staged rows, and where its answers are kept."""
+"""What the gate checks in a rollup's staged rows, and where its results are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transforms.inputs import RollupInputs
 
 TABLE = "quality.validation_results"
 BASELINE_WINDOWS = 4
-"""How many windows before this one say what volume is usual."""
+"""How many preceding windows define the usual number of rows."""
 
 
 def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
@@ -44,7 +44,7 @@ def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
 def _totals(
     rollup: Rollup[W], window: W, staged: DataFrame, inputs: RollupInputs
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """What the staged rows add up to, and what the sources' rows do, by the names of the totals."""
+    """The totals of the staged rows and those of the sources' rows, by name."""
     of_staged = totals_of(staged, {name: F.expr(sql) for name, sql in rollup.staged_totals.items()})
     of_sources = rollup.source_totals(inputs, window)
     sides = (of_staged.withColumn("side", F.lit(0)), of_sources.withColumn("side", F.lit(1)))
@@ -88,7 +88,7 @@ def verdict_on(
 
 
 def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
-    """Of the rows read, how many of each source were rejected, by reason, and values null, by column."""
+    """Counts of rejected rows by source and reason, and of nulled values by source and column."""
     by_reason = (
         found.where(F.col("reason").isNotNull())
         .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))
@@ -121,9 +121,9 @@ def record(lake: Lake, run_id: str, job_name: str, table: str, checks: tuple[Che
 
 
 def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdict: Verdict) -> Path | None:
-    """Writes the pages that show the verdict where there is a place for them, and returns the first.
+    """Writes the pages that show the verdict if there is a folder for them, and returns the first.
 
-    Where they cannot be written a warning says so: the verdict stands, and so does what follows from it.
+    If they cannot be written, a warning says so; the verdict holds all the same.
     """
     folder = settings.data_docs_dir or lake.storage.docs_folder()
     try:

@@ -1,4 +1,4 @@
-"""The windows that a call names: read, widened to whole hours, dates or periods, checked."""
+"""The window that a call names: read, checked, and widened to whole hours, dates or periods."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from transforms.windows import (
 
 
 def read_instant(text: str, option: str) -> datetime:
-    """An ISO 8601 instant, UTC where it has no offset; raises `UsageError` that names the option."""
+    """An ISO 8601 instant, UTC if it has no offset; raises `UsageError`, which names the option."""
     return _in_time(_parsed(text, option), text, option)
 
 
 def read_date(text: str | None, option: str) -> date | None:
-    """An ISO 8601 date, None where none is given; raises `UsageError` that names the option."""
+    """An ISO 8601 date, None if none is given; raises `UsageError`, which names the option."""
     if text is None:
         return None
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} is not an ISO 8601 date: {text!r}.") from error
-    read_instant(text, option)  # refuses a date that no window has
+    read_instant(text, option)  # refuses a date that no window may have
     return day
 
 
@@ -46,7 +46,7 @@ def _parsed(text: str, option: str) -> datetime:
 
 
 def _in_time(moment: datetime, text: str, option: str) -> datetime:
-    # Compared before it is converted: in UTC the first and the last years may be none that Python knows.
+    # Compared before it is converted: in UTC, Python's first and last years may overflow.
     if not EARLIEST <= moment <= LATEST:
         raise UsageError(f"{option} must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}: {text!r}.")
     return moment.astimezone(timezone.utc)
@@ -55,8 +55,8 @@ def _in_time(moment: datetime, text: str, option: str) -> datetime:
 def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
     """The instants that a call names: without `--start` all history, without `--end` until `latest`.
 
-    Nothing is later than `LATEST`, which an end may be. A start without an end may lie ahead: there is nothing yet.
-    Raises `UsageError`.
+    An end later than `LATEST` is taken as `LATEST`. A start without an end may lie in the future: the window is then
+    empty so far. Raises `UsageError`.
     """
     start = EARLIEST if call.start is None else read_instant(call.start, "--start")
     if call.end is None:
@@ -68,9 +68,9 @@ def _asked(call: Call, latest: datetime) -> tuple[datetime, datetime]:
 
 
 def hour_window(call: Call, run_start: datetime) -> HourWindow:
-    """The whole hours that a call names, until the hour in which the run starts at the latest. Raises `UsageError`.
+    """The whole hours that a call names, at most through the one of the run's start. Raises `UsageError`.
 
-    A later hour has no row yet: a run that takes long, or is tried again, would delete those that another one has
+    Later hours have no row yet: a run that takes long or is tried again would delete those that another run has
     published meanwhile. A window that lies ahead is one hour long, and empty.
     """
     begun = ceil_hour(run_start.astimezone(timezone.utc))
@@ -93,7 +93,7 @@ def period_window(call: Call, _run_start: datetime) -> PeriodWindow:
 
 
 def period_length(call: Call) -> PeriodLength:
-    """The length of the periods that a call asks for."""
+    """The length of the periods that a call asks for; raises `UsageError` if it names none."""
     if call.period is None:
         raise UsageError("--period must be day, week or month.")
     return call.period

@@ -1,11 +1,11 @@
-"""Full names of tables: what they begin with, whatever catalog or folder holds the tables."""
+"""Full names of tables, which do not depend on the catalog or folder that holds them."""
 
 from __future__ import annotations
 
 CATALOG = "classwaves"
-"""The catalog's own name."""
+"""The first part of every full name."""
 
 
 def full_name(table: str) -> str:
-    """`classwaves.<schema>.<table>` of a two-part name."""
+    """`classwaves.<schema>.<table>` for a two-part name."""
     return f"{CATALOG}.{table}"

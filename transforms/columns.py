@@ -10,37 +10,37 @@ from operator import or_
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# What Unicode calls white space, and the four separators that Python's `str.strip` knows besides.
+# Unicode's white space, and the four separators that Python's `str.strip` removes as well.
 WHITE_SPACE = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
 
-# What most texts are, told without a look at each kind of white space: nothing else takes as long on millions of keys.
+# Recognises most texts without looking for each kind of white space, the slowest step on millions of keys.
 _BEGINS_VISIBLY_FROM, _BEGINS_VISIBLY_BEFORE = "!", "\x7f"
-# Up to `\z`: `$` would let a line break follow.
+# `\z`, because `$` would allow a line break at the end.
 _VISIBLE_AT_BOTH_ENDS = r"^[!-~](.*[!-~])?\z"
 
 
 def trimmed(text: Column) -> Column:
-    """The text without white space at its ends, of any kind that Unicode knows."""
+    """The text without white space of any kind at its ends."""
     return F.btrim(text, F.lit(WHITE_SPACE))
 
 
 def blank_to_null(text: Column) -> Column:
-    """The text exactly as it is, or null where it holds nothing but white space."""
+    """The text exactly as it is, or null if it holds nothing but white space."""
     begins_visibly = (text >= _BEGINS_VISIBLY_FROM) & (text < _BEGINS_VISIBLY_BEFORE)
     return F.when(begins_visibly, text).when(trimmed(text) != "", text)
 
 
 def normalised(text: Column) -> Column:
-    """The text trimmed of white space and in lower case: how the values of a text domain are compared."""
+    """The text trimmed of white space and in lower case, as the values of a text domain are compared."""
     return F.lower(F.when(text.rlike(_VISIBLE_AT_BOTH_ENDS), text).otherwise(trimmed(text)))
 
 
 def any_of(conditions: Iterable[Column]) -> Column:
-    """Whether one of the conditions holds; false where there is none."""
+    """Whether any of the conditions holds; false without conditions."""
     return reduce(or_, conditions, F.lit(False))
 
 
@@ -57,17 +57,17 @@ def hours(count: int) -> Column:
 
 
 def hour_of(moment: Column) -> Column:
-    """The start of the hour `[h, h + 1 h)` that holds the moment (sessions run in UTC)."""
+    """The start of the hour `[h, h + 1 h)` that holds the moment (Spark sessions are in UTC)."""
     return F.date_trunc("hour", moment)
 
 
 def seconds_between(earlier: Column, later: Column) -> Column:
-    """Seconds from one moment to another, with fractions; negative where they are the other way round."""
+    """Seconds from one moment to another, with fractions; negative if they are the other way round."""
     return (F.unix_micros(later) - F.unix_micros(earlier)) / F.lit(1e6)
 
 
 def not_negative(value: Column) -> Column:
-    """The value, or null where it is below 0."""
+    """The value, or null if it is below 0."""
     return F.when(value >= 0, value)
 
 
@@ -75,16 +75,16 @@ _TINY = 2.0**-64
 
 
 def mean(value: Column) -> Column:
-    """The mean over a group's non-null values, as a double: that of decimals would be rounded.
+    """The mean over a group's non-null values, as a double: the mean of decimals would be rounded.
 
-    The mean of finite values is finite, though their sum may not be: so values are made smaller first, by a power of
-    two, which changes no digit of one above 1e-288.
+    The mean of finite values is finite, though their sum may not be: so values are first scaled down by a power of two,
+    which changes no digit of a value above 1e-288.
     """
     return F.avg(value.cast("double") * _TINY) / _TINY
 
 
 def mean_of(*values: Column) -> Column:
-    """The mean of those values of one row that are not null; null where all are."""
+    """The mean of a row's values that are not null; null if all are."""
     present = [F.when(value.isNotNull(), 1).otherwise(0) for value in values]
     total = reduce(lambda a, b: a + b, [F.coalesce(value, F.lit(0.0)) for value in values])
     count = reduce(lambda a, b: a + b, present)
@@ -92,10 +92,10 @@ def mean_of(*values: Column) -> Column:
 
 
 def weighted_mean(value: Column, weight: Column) -> Column:
-    """The mean over the rows of a group that hold both; null where no row weighs anything.
+    """The weighted mean over a group's rows that hold both; null if no row has weight.
 
-    Of values up to 1 it is at most 1, to the last bit: rounding keeps order, so that no product exceeds its weight. A
-    factor such as 100 belongs outside; within, it would round the part above the whole.
+    For values up to 1 it is at most 1, to the last bit: rounding preserves order, so no product exceeds its weight. A
+    factor such as 100 belongs outside: inside, it could round the part above the whole.
     """
     weighs = F.when(value.isNotNull(), weight)
     total = F.sum(weighs)
@@ -103,7 +103,7 @@ def weighted_mean(value: Column, weight: Column) -> Column:
 
 
 def percentage(part: Column, whole: Column) -> Column:
-    """100 x part / whole, of counts; null where the whole is 0 or null."""
+    """100 x part / whole, of counts; null if the whole is 0 or null."""
     return F.when(whole > 0, F.lit(100.0) * part / whole)
 
 
@@ -120,5 +120,5 @@ def in_calendar(moment: Column) -> Column:
 
 
 def clamped(moment: Column, earliest: Column, latest: Column) -> Column:
-    """The moment, taken no earlier than `earliest` and no later than `latest`; null where it is null."""
+    """The moment limited to `earliest` and `latest`; null if it is null."""
     return F.when(moment.isNotNull(), F.least(F.greatest(moment, earliest), latest))

@@ -10,25 +10,25 @@ from pyspark.sql import functions as F
 
 
 def union_all(frames: Iterable[DataFrame]) -> DataFrame:
-    """All rows of the frames, null where a frame lacks a column that another has."""
+    """All rows of the frames, null in the columns that a frame lacks."""
     return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
 
 
 def one_row_per_key(parts: Iterable[DataFrame], key: Sequence[str], summed: Sequence[str] = ()) -> DataFrame:
     """One row per key that any part has, with all columns of the parts, from at most one row of each part.
 
-    A column that several parts have must be equal in them, but for the `summed` ones. A union, because a chain of full
-    joins shuffles once per part.
+    A column that several parts share must be equal in them, except for the `summed` ones. Done by a union, because a
+    chain of full joins shuffles once per part.
     """
     rows = union_all(parts)
-    # No part has two rows of one key: the greatest value is the only one.
+    # No part has two rows for one key, so the maximum is the only value.
     values = [F.max(name).alias(name) for name in rows.columns if name not in (*key, *summed)]
     return rows.groupBy(*key).agg(*values, *[F.sum(name).alias(name) for name in summed])
 
 
 def as_count(name: str) -> Column:
-    """A count or a sum as the catalog holds it: 0 over nothing, and null where it is too great for an int.
+    """A count or a sum as the catalog holds it: 0 over nothing, and null if it is too large for an int.
 
-    The gate refuses that null by the column's name; a failed cast would stop the run without one.
+    The gate refuses that null and names the column; a failed cast would stop the run without naming it.
     """
     return F.coalesce(F.col(name), F.lit(0)).try_cast("int").alias(name)

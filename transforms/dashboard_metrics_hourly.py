@@ -1,7 +1,7 @@
 """The hourly rollup: one row per school and hour, for schools and hours with at least one fact.
 
-Each `…_by_hour` function makes the columns of one kind of fact, one row per school and hour; `facts` in it counts
-what the row was made of. `dashboard_metrics_hourly` brings them together.
+Each `…_by_hour` function computes the columns of one kind of fact, one row per school and hour; its `facts` column
+counts the facts in the row. `dashboard_metrics_hourly` combines them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ERRORS = ("error", "critical")
 ALERTS = ("warning", *ERRORS)
 """Severities that count as alerts."""
 MAX_STAY_HOURS = 24
-"""A participant's stay ends at the latest after this many hours: fixed by the metric, not a setting."""
+"""A participant's stay ends after this many hours at the latest: fixed by the metric, not a setting."""
 
 
 def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:
@@ -40,7 +40,7 @@ def at_hour(facts: DataFrame, moment: str, window: HourWindow) -> DataFrame:
 
 
 def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) -> DataFrame:
-    """What the sessions active or completed in the hour, and the groups of the active ones, amount to."""
+    """Totals and means of the sessions active or completed in the hour, and of the active sessions' groups."""
     totals = group_totals(groups)
     active_hours = F.coalesce(window.overlapped_hours(F.col("start"), F.col("end")), F.array().cast("array<timestamp>"))
     completed_hour = F.when(window.contains(F.col("recorded_end")), hour_of(F.col("recorded_end")))
@@ -116,12 +116,12 @@ def _present(intervals: DataFrame, window: HourWindow) -> DataFrame:
 
 
 def students_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
-    """Participants present in the hour: persons, and the quality of their connections."""
+    """Participants present in the hour: how many persons, and the mean quality of their connections."""
     return (
         _present(intervals, window)
         .groupBy(*KEY)
         .agg(
-            # Not by a set: of more than 128 hours Spark would sort the rows before it gathers sets.
+            # Not by a set: with more than 128 hours Spark would sort the rows before collecting sets.
             F.count_distinct("person").alias("students_active"),
             mean(connection_stability()).alias("avg_connection_stability"),
             F.count("*").alias("facts"),
@@ -132,9 +132,9 @@ def students_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
 def connections_by_hour(intervals: DataFrame, window: HourWindow) -> DataFrame:
     """The peak of connections at one instant of the hour.
 
-    Every connection marks its arrival (+1) and its departure (-1) inside of the hour; the peak is the greatest running
-    sum. Departures sort before arrivals at the same instant because intervals are half-open. Nothing else is in the
-    marks: they are the most rows that are sorted.
+    Every connection marks its arrival (+1) and its departure (-1) within the hour; the peak is the greatest running
+    sum. Departures sort before arrivals at the same instant because intervals are half-open. The marks hold nothing
+    else because this is the largest sort of the rollup.
     """
     hour_end = F.col("metric_hour") + hours(1)
     connections = F.when(F.col("present_until") > F.col("present_from"), 1).otherwise(0)
@@ -176,7 +176,7 @@ def transcriptions_by_hour(transcriptions: DataFrame, spans: DataFrame, window: 
 
 
 def prompts_by_hour(prompts: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
-    """Prompts generated in the hour, prompts used in it; a prompt that was both is one fact."""
+    """Prompts generated and prompts used in the hour; a prompt that was both counts as one fact."""
     generated_hour, used_hour = hour_of(F.col("generated_at")), hour_of(F.col("used_at"))
     return (
         in_schools(prompts, spans)
@@ -236,7 +236,7 @@ def api_requests_by_hour(api_metrics: DataFrame, window: HourWindow) -> DataFram
 
 
 def analysis_results_by_hour(results: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
-    """AI analyses of the hour: how many, and their processing time (`processing_ms` is their sum)."""
+    """AI analyses of the hour: how many, and their mean processing time in ms (`processing_ms` is its sum)."""
     return (
         at_hour(in_schools(results, spans), "analysis_timestamp", window)
         .groupBy(*KEY)
@@ -250,7 +250,7 @@ def analysis_results_by_hour(results: DataFrame, spans: DataFrame, window: HourW
 
 
 def analysis_end() -> Column:
-    """When a session's analysis was completed or failed; null for one that goes on."""
+    """When a session's analysis was completed or failed; null in any other state."""
     status = normalised(F.col("status"))
     return F.when(status == "completed", F.col("computed_at")).when(status == "failed", F.col("failed_at"))
 
@@ -269,7 +269,7 @@ def session_analyses_by_hour(analyses: DataFrame, spans: DataFrame, window: Hour
 
 
 def bytes_stored_by_hour(recordings: DataFrame, spans: DataFrame, window: HourWindow) -> DataFrame:
-    """Bytes recorded in each hour; those from before the window stand in the hour before it. No fact: a stock."""
+    """Bytes recorded in each hour; all from before the window count in the hour before it. A stock, so no `facts`."""
     before = instant(window.start - timedelta(hours=1))
     return (
         in_schools(recordings, spans)
@@ -340,7 +340,7 @@ def assembled_rows(parts: list[DataFrame], window: HourWindow, settings: MetricS
 
 
 def dashboard_metrics_hourly(inputs: RollupInputs, window: HourWindow) -> DataFrame:
-    """The rows of the window's hours that began before the run's start: every column but `id` and the stamps."""
+    """The rows of the window's hours that began before the run's start: every column but `id` and audit columns."""
     spans, usable, begun = inputs.sessions, inputs.usable, window.until(inputs.run_start)
     events = usable["analytics.session_events"]
     groups = group_readiness(usable["sessions.student_groups"], events)

@@ -18,9 +18,9 @@ Usable = Mapping[str, DataFrame]
 class RollupInputs:
     """What a rollup's rows of any window, and the totals that they must add up to, are computed from.
 
-    `sessions`: one row per usable session, named by `session_id`, with its span (`session_spans`) where the session
+    `sessions`: one row per usable session, identified by `session_id`, with its span (`session_spans`) if the session
     events are among the rollup's sources. `usable`: one row per usable row of each of these sources, with its
-    `metric_columns`. `run_start`: hours that begin no earlier have no rows yet. `settings`: those of the metrics.
+    `metric_columns`. `run_start`: hours that have not begun by then have no rows. `settings`: those of the metrics.
     """
 
     sessions: DataFrame

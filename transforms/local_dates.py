@@ -1,4 +1,4 @@
-"""A moment's date where a teacher is."""
+"""A moment's date in a teacher's time zone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pyspark.sql import functions as F
 UTC = "UTC"
 _NAME_OF_A_PLACE = r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)+\z"
 _NOT_IANA = "SystemV/"
-"""Names that the JVM has on its own account."""
+"""The prefix of the JVM's own zone names."""
 
 
 def known_zone(name: Column) -> Column:
-    """The name where it is one of the IANA database with a `/`, exact in case, and else `UTC`.
+    """The name if it is one of the IANA database with a `/`, case-sensitive; otherwise `UTC`.
 
-    A name is known where the JVM can read a timestamp in it: `from_utc_timestamp` throws on any other.
+    A name is known if the JVM can read a timestamp in it: `from_utc_timestamp` throws on any other.
     """
     is_place = name.rlike(_NAME_OF_A_PLACE) & ~name.startswith(_NOT_IANA)
     is_readable = F.concat(F.lit("2000-01-01 00:00:00 "), name).try_cast("timestamp").isNotNull()
@@ -22,5 +22,5 @@ def known_zone(name: Column) -> Column:
 
 
 def local_date(moment: Column, zone: Column) -> Column:
-    """The date of the moment on the clocks of a `known_zone`."""
+    """The moment's date in a `known_zone`."""
     return F.to_date(F.from_utc_timestamp(moment, zone))

@@ -1,23 +1,23 @@
-"""What is read from the JSON payload of a session event."""
+"""What metrics read from the JSON payload of a session event."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-# The parser stops at the end of the first value and would take `{} junk` for an object. Inside of an array that a
-# sentinel closes, junk breaks the array or makes it longer.
+# The parser stops at the end of the first value and would take `{} junk` for an object. Inside an array closed by a
+# sentinel, junk breaks the array or makes it longer.
 _SENTINEL = "end of payload"
 _JSON_WHITE_SPACE = " \t\n\r"
 
 
 def with_payload_object(rows: DataFrame) -> DataFrame:
-    """The rows with `payload_object`: their `payload` as a VARIANT where it is one whole JSON object, else null.
+    """The rows with `payload_object`: their `payload` as a VARIANT if it is exactly one JSON object, else null.
 
-    Of members of one name the last counts, as JSON parsers have it (`spark.sql.variant.allowDuplicateKeys`).
+    If a member name is repeated, the last one wins, as in JSON parsers (`spark.sql.variant.allowDuplicateKeys`).
     """
     payload, parsed = F.col("payload"), F.col("parsed_payload")
-    # A column of its own, because an expression that is used three times would parse the text three times.
+    # A separate column, because an expression that is used three times would parse the text three times.
     in_array = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
     is_closed = (F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL) & (
         F.try_variant_get(parsed, "$[2]", "variant").isNull()
@@ -32,13 +32,13 @@ def _kind_of_member(payload: Column, path: str) -> Column:
 
 
 def group_id(payload: Column) -> Column:
-    """`groupId` of a payload object where it is a JSON string, else null."""
+    """`groupId` of a payload object if it is a JSON string, else null."""
     is_text = _kind_of_member(payload, "$.groupId") == "STRING"
     return F.when(is_text, F.try_variant_get(payload, "$.groupId", "string"))
 
 
 def latency_ms(payload: Column) -> Column:
-    """`latencyMs` of a payload object, milliseconds, where it is a finite JSON number of at least 0, else null."""
+    """`latencyMs` of a payload object, in milliseconds, if it is a finite JSON number of at least 0, else null."""
     kind = _kind_of_member(payload, "$.latencyMs")
     is_number = kind.isin("BIGINT", "DOUBLE", "FLOAT") | kind.startswith("DECIMAL")
     value = F.try_variant_get(payload, "$.latencyMs", "double")

@@ -1,4 +1,4 @@
-"""What two rollups ask of a prompt."""
+"""What two rollups compute from a prompt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from transforms.columns import not_negative, seconds_between
 
 
 def response_time() -> Column:
-    """A prompt's response time, seconds: `response_time_seconds`, else from `generated_at` to the first reaction.
+    """A prompt's response time in seconds: `response_time_seconds`, else from `generated_at` to the first reaction.
 
-    The first reaction is the earliest of `acknowledged_at`, `used_at` and `dismissed_at`; one before the prompt counts
-    as null, even where a later one would not.
+    The first reaction is the earliest of `acknowledged_at`, `used_at` and `dismissed_at`; if it precedes the prompt,
+    the response time is null, even if a later reaction does not.
     """
     first_reaction = F.least("acknowledged_at", "used_at", "dismissed_at")
     measured = F.col("response_time_seconds").cast("double")
@@ -20,12 +20,12 @@ def response_time() -> Column:
 
 
 def count_with(moment: str) -> Column:
-    """How many of a group's prompts have that moment, whenever it was."""
+    """How many of a group's prompts have a value in the column `moment`, whatever it is."""
     return F.count(F.col(moment))
 
 
 def of_their_teachers(prompts: DataFrame, spans: DataFrame) -> DataFrame:
-    """The prompts with the `teacher_id` that they are counted for: their own, else their session's."""
+    """The prompts with the `teacher_id` that they count for: their own, else their session's."""
     teachers_of_sessions = spans.select("session_id", F.col("teacher_id").alias("session_teacher_id"))
     return prompts.join(teachers_of_sessions, "session_id", how="left").withColumn(
         "teacher_id", F.coalesce("teacher_id", "session_teacher_id")

@@ -35,9 +35,9 @@ def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettin
     """One row per usable session: `session_id`, what the metrics need of it, and its span.
 
     `start`: the earliest `started` event, else `actual_start`. `recorded_end`: the latest `ended` event, else
-    `actual_end`, taken no earlier than `start` and no later than `max_session_hours` after it. `end`: `recorded_end`,
+    `actual_end`, but no earlier than `start` and no later than `max_session_hours` after it. `end`: `recorded_end`,
     else `open_session_hours` after `start`. All three are null for a session without a start. `configured_at`: the
-    earliest `configured` event. `session_events` and `leader_ready_events` count what happened in it.
+    earliest `configured` event. `session_events` and `leader_ready_events` count its events.
     """
     start = F.coalesce("started_at", "actual_start")
     latest_end = F.col("start") + hours(settings.max_session_hours)
@@ -108,7 +108,7 @@ def group_totals(groups: DataFrame) -> DataFrame:
 def session_quality() -> Column:
     """`q`, score 0-100: the mean of the session's engagement, its participation and its groups' mean collaboration.
 
-    Those that are null are left out. Needs the columns of `group_totals` beside the session's own.
+    Nulls are left out. Needs the columns of `group_totals` besides the session's own.
     """
     collaboration = F.when(F.col("collaboration_count") > 0, F.col("collaboration_sum") / F.col("collaboration_count"))
     return mean_of(F.col("engagement_score").cast("double"), F.col("participation_rate").cast("double"), collaboration)

@@ -25,7 +25,7 @@ _IN_POWERS = (
 
 
 def student_t_95(degrees: Column) -> Column:
-    """The t that, with -t, bounds 95 % of Student's distribution; null under one degree of freedom."""
+    """The t that, with -t, bounds 95 % of Student's distribution; null below one degree of freedom."""
     expansion = F.lit(0.0)
     for coefficient in reversed(_IN_POWERS):
         expansion = expansion / degrees + coefficient

@@ -1,4 +1,4 @@
-"""What publishing would change: staged rows held against the rows that a table holds now."""
+"""What publishing would change: staged rows compared with the table's current rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pyspark.sql.types import DoubleType, StructType
 from transforms.columns import any_of, instant
 
 AUDIT_COLUMNS = ("calculated_at", "last_calculated", "created_at", "updated_at", "last_updated")
-"""The columns that say when a row was written, not what it says."""
+"""The audit columns: they record when a row was written and are no part of its content."""
 
 TOLERANCE = 1e-9
-"""Doubles closer than this, relative or absolute, are equal: the order of a sum is no change."""
+"""Doubles closer than this, relative or absolute, are equal: summing in another order is not a change."""
 
 NEW, CHANGED, UNCHANGED, GONE = "new", "changed", "unchanged", "gone"
 
@@ -27,18 +27,18 @@ def _differs(name: str, is_double: bool) -> Column:
         return ~old.eqNullSafe(new)
     allowed = F.lit(TOLERANCE) * F.greatest(F.lit(1.0), F.abs(old), F.abs(new))
     distance = F.abs(old - new)
-    # Infinity would allow an infinite distance, and Spark's NaN one of NaN.
+    # An infinite value would allow an infinite distance and, in Spark, NaN a distance of NaN.
     is_within_tolerance = (distance <= allowed) & (distance < float("inf"))
     is_close = F.when(old.isNull() | new.isNull(), old.isNull() & new.isNull()).otherwise(is_within_tolerance)
-    # NaN equals NaN in Spark, and infinity itself, but their distance is not small.
+    # In Spark, NaN and infinity equal themselves, but their distance is not small.
     return ~(is_close | old.eqNullSafe(new))
 
 
 def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataFrame:
-    """One row per key: `old` and `new` (the rows as structs, null where there is none) and `change`.
+    """One row per key: `old` and `new` (the rows as structs, null if absent) and `change`.
 
-    `current` has the table's columns, `staged` all of them but the stamps. A key that the table holds twice counts as
-    gone, and as new where it is staged: the copies make way for one row.
+    `current` has the table's columns, `staged` all of them but the audit columns. A key that the table holds twice
+    counts as gone and, if it is staged, as new: one row replaces the copies.
     """
     copies = F.count("*").over(Window.partitionBy(*key))
     old = current.withColumn("copies", copies).select(
@@ -63,7 +63,7 @@ def compared(current: DataFrame, staged: DataFrame, key: Sequence[str]) -> DataF
 
 
 def changed_columns(changes: DataFrame, staged: StructType, key: Sequence[str]) -> DataFrame:
-    """One row: per column of the staged rows in how many changed rows, from `compared`, it differs."""
+    """One row: for each column of the staged rows, in how many changed rows of `compared` it differs."""
     is_changed = F.col("change") == CHANGED
     return changes.agg(
         *[
@@ -77,8 +77,8 @@ def changed_columns(changes: DataFrame, staged: StructType, key: Sequence[str]) 
 def content_after(changes: DataFrame, columns: Sequence[str], run_start: datetime) -> DataFrame:
     """The rows that the window holds after the change, from `compared`.
 
-    An unchanged row is exactly the old one. A new or changed row bears the run's start in its stamps; a changed row
-    keeps its `created_at`.
+    An unchanged row is exactly the old one. A new or changed row has the run's start in its audit columns; a changed
+    row keeps its `created_at`.
     """
     is_unchanged = F.col("change") == UNCHANGED
     stamp = instant(run_start)

@@ -1,7 +1,7 @@
-"""The daily summary: one row per teacher and date of the teacher's own clock, for both of its tables.
+"""The daily summary: one row per teacher and date in the teacher's time zone, for both of its tables.
 
-What belongs to a session is summed up per session first; then sessions and prompts each make the columns of a
-teacher's date, which are brought together. Peers and the trend look at the finished rows.
+What belongs to a session is aggregated per session first; then sessions and prompts are each aggregated by teacher and
+date, and combined. Peer comparison and trend are computed from the finished rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transforms.windows import DateWindow
 KEY = ("teacher_id", "summary_date")
 CALCULATION_METHOD = "daily_rollup"
 MIN_PEERS = 5
-"""Under so many others a comparison would say more about single colleagues than about the teacher."""
+"""With fewer peers a comparison would say more about single colleagues than about the teacher."""
 
 AVERAGES = (
     "avg_session_score",
@@ -34,7 +34,7 @@ AVERAGES = (
     "avg_critical_thinking_score",
     "avg_discussion_quality_score",
 )
-"""The columns whose presence is the row's `data_quality_score`."""
+"""The columns of which `data_quality_score` is the share that is not null."""
 
 _COUNTS = (
     "total_sessions",
@@ -49,7 +49,7 @@ _COUNTS = (
 
 
 def teacher_profiles(teachers: DataFrame) -> DataFrame:
-    """One row per usable teacher: `teacher_id`, the teacher's own school and the zone of the teacher's clock."""
+    """One row per usable teacher: `teacher_id`, the teacher's own school and time zone."""
     return teachers.select(
         F.col("id").alias("teacher_id"),
         F.col("school_id").alias("teacher_school_id"),
@@ -60,7 +60,7 @@ def teacher_profiles(teachers: DataFrame) -> DataFrame:
 def at_local_date(facts: DataFrame, moment: str, profiles: DataFrame, window: DateWindow) -> DataFrame:
     """The facts that have a teacher and whose moment is on one of the window's dates, with that `summary_date`.
 
-    A teacher without a profile goes by UTC.
+    UTC is used for a teacher without a profile.
     """
     zone = F.coalesce("zone", F.lit(UTC))
     return (
@@ -77,7 +77,7 @@ def final_transcriptions(transcriptions: DataFrame) -> DataFrame:
 
 
 def suggestion_totals(suggestions: DataFrame) -> DataFrame:
-    """One row per session with suggestions of an intervention: how many, how many acted upon, and how soon."""
+    """One row per session with suggested interventions: how many, how many acted upon, and after how many seconds."""
     acted = F.col("acted_upon")
     seconds = F.when(acted, not_negative(seconds_between(F.col("created_at"), F.col("acted_at"))))
     return suggestions.groupBy("session_id").agg(
@@ -95,14 +95,14 @@ def _minutes_in_session() -> Column:
 
 
 def _minutes_to_readiness() -> Column:
-    """Of the session's groups that were ready: the summed minutes since its configuration, else its start."""
+    """Minutes from the session's configuration, else its start, to each group's readiness, summed over its groups."""
     begin = F.unix_micros(F.coalesce("configured_at", "start"))
     minutes = F.transform("ready_ats", lambda ready: F.greatest(F.unix_micros(ready) - begin, F.lit(0)) / 60e6)
     return F.aggregate(minutes, F.lit(0.0), lambda total, each: total + each)
 
 
 def sessions_by_date(sessions: DataFrame) -> DataFrame:
-    """What the sessions of a teacher's date, and all that happened in them, amount to.
+    """One row per teacher and date: totals and means of the sessions and all that happened in them.
 
     Needs `at_local_date` of the sessions with their `group_totals`, `final_transcriptions` and `suggestion_totals`.
     """
@@ -140,7 +140,7 @@ def sessions_by_date(sessions: DataFrame) -> DataFrame:
 
 
 def prompts_by_date(prompts: DataFrame) -> DataFrame:
-    """How the teacher took the prompts of a date. Needs `at_local_date` of the prompts."""
+    """One row per teacher and date: counts and means of the prompts. Needs `at_local_date` of the prompts."""
     return prompts.groupBy(*KEY).agg(
         F.max("teacher_school_id").alias("teacher_school_id"),
         F.count("*").alias("total_prompts_shown"),
@@ -152,7 +152,7 @@ def prompts_by_date(prompts: DataFrame) -> DataFrame:
 
 
 def source_tables() -> Column:
-    """The JSON array of the tables that gave the row at least one usable row."""
+    """The JSON array of the tables that contributed at least one usable row."""
     given = {
         "ai_insights.teacher_guidance_metrics": "total_prompts_shown",
         "analytics.session_events": "session_events",
@@ -167,7 +167,7 @@ def source_tables() -> Column:
 def with_peer_comparison(rows: DataFrame) -> DataFrame:
     """The rows with `vs_peer_average` and `vs_school_average`; they must hold all teachers of each date.
 
-    The mean of the others is the sum of all less one's own over one less, so that nobody is paired with anybody.
+    The mean of the others is computed from the sum of all minus one's own, which takes no self-join.
     """
     score = F.col("avg_session_score")
 
@@ -182,9 +182,9 @@ def with_peer_comparison(rows: DataFrame) -> DataFrame:
 
 
 def teacher_analytics_summary(inputs: RollupInputs, window: DateWindow) -> DataFrame:
-    """The rows of the window's dates, with the columns of both tables but `id` and the stamps.
+    """The rows of the window's dates, with the columns of both tables but `id` and audit columns.
 
-    The settings are in the sessions' spans; a date does not have to be over before the run starts.
+    The sessions' spans already reflect the settings; a date need not be over before the run starts.
     """
     spans, usable = inputs.sessions, inputs.usable
     with_past = window.with_days_before(TREND_DAYS - 1)

@@ -15,13 +15,13 @@ from transforms.windows import PeriodWindow
 DIMENSIONS = ("prompt_category", "subject_area", "session_phase", "priority_level")
 PERIOD = ("calculation_period_start", "calculation_period_end")
 MIN_DATA_POINTS = 5
-"""Under so many scores there is no interval: its width would say nothing."""
+"""With fewer scores there is no interval: its width would say nothing."""
 
 _COUNTS = ("total_generated", "total_acknowledged", "total_used", "total_dismissed", "data_points")
 
 
 def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
-    """What the prompts of one kind and period amount to. A dimension that is null is `unknown`."""
+    """One row per combination of dimensions and period: counts and means of its prompts. Null is `unknown`."""
     start = window.period_start(F.col("generated_at"))
     score = F.col("effectiveness_score").cast("double")
     return (
@@ -40,17 +40,17 @@ def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
             mean(response_time()).alias("avg_response_time_seconds"),
             mean(F.col("learning_outcome_improvement")).alias("avg_learning_impact"),
             F.count(score).alias("data_points"),
-            # Spark sums deviations from a running mean: right however far the scores are from zero.
+            # Spark sums deviations from a running mean: accurate however far the scores are from zero.
             F.stddev_samp(score).alias("std_dev_effectiveness"),
         )
     )
 
 
 def teacher_prompt_effectiveness(inputs: RollupInputs, window: PeriodWindow) -> DataFrame:
-    """The rows of the window's periods: every column but `id` and the stamps.
+    """The rows of the window's periods: every column but `id` and audit columns.
 
-    The interval is Student's: mean -+ t x s / sqrt(n), with n - 1 degrees of freedom. Of the inputs only the usable
-    prompts take part.
+    The interval is Student's: mean -+ t x s / sqrt(n), with n - 1 degrees of freedom. Of the inputs, only the usable
+    prompts are read.
     """
     n, average = F.col("data_points"), F.col("avg_effectiveness_score")
     margin = F.when(

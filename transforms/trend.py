@@ -21,12 +21,12 @@ def _sum_over(points: str, term: Callable[[Column], Column]) -> Column:
 def with_improvement_trend(rows: DataFrame) -> DataFrame:
     """The rows (one per `teacher_id` and `summary_date`) with `improvement_trend` of their `avg_session_score`.
 
-    The line goes through the scored dates among the `TREND_DAYS` that end with the row's. `improving` or `declining`
-    where the two-sided 95 % interval of its slope (Student t, k - 2 degrees of freedom) excludes 0, else `stable`;
-    `insufficient_data` under `MIN_DATES` scored dates. The rows must reach back `TREND_DAYS` - 1 dates.
+    The line is fitted to the scored dates among the `TREND_DAYS` that end with the row's. `improving` or `declining`
+    if the two-sided 95 % interval of its slope (Student t, k - 2 degrees of freedom) excludes 0, else `stable`;
+    `insufficient_data` with fewer than `MIN_DATES` scored dates. The rows must reach back `TREND_DAYS` - 1 dates.
 
-    Deviations from the means are summed, not squares: a line without residuals has an interval of no width, which a
-    difference of large sums would not see.
+    Sums are over deviations from the means, not raw squares: an exact line has an interval of zero width, which a
+    difference of large sums would miss.
     """
     day = F.unix_date("summary_date")
     until_then = Window.partitionBy("teacher_id").orderBy(day).rangeBetween(1 - TREND_DAYS, Window.currentRow)

@@ -1,8 +1,8 @@
-"""Which rows of a source take part in the metrics, and why the others do not.
+"""Which rows of a source count in the metrics, and why the others do not.
 
-`RULES` is the one table of rules. `with_rejection_reasons` judges each row of a source by itself, `facts` takes from it
-what metrics read and what is wrong with it, in one pass; `deduplicated` finds the newest of the copies among these
-narrow rows. `usable` and `findings` are two views of the facts.
+`RULES` is the one table of rules. `with_rejection_reasons` classifies each row of a source by itself; `facts` extracts,
+in one pass, what metrics read from it and what is wrong with it; `deduplicated` finds the newest of several copies
+among these narrow rows. `usable` and `findings` are two views of the facts.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ TEACHERS = "users.teachers"
 
 @dataclass(frozen=True)
 class SourceRules:
-    """What makes a row of one source unusable, beyond a missing key and a newer copy.
+    """What makes a row of one source unusable, besides a missing key and a newer copy.
 
-    `metric_columns`: what metrics read of a usable row. `placed_by`: the time without which the row belongs nowhere.
-    `listed_by`: of a source without such a time the one that tells its rows apart for who reads a list of them.
-    `in_session`: whether it needs a usable session. `personal`: the personal columns of which a metric reads something;
-    no other personal column is ever read, and of these only what `_cleaned` takes from them goes any further.
+    `metric_columns`: what metrics read from a usable row. `placed_by`: the time without which the row belongs nowhere.
+    `listed_by`: for a source without such a time, the one that identifies rows to the reader of a list.
+    `in_session`: whether the row needs a usable session. `personal`: the personal columns that a metric needs; no other
+    personal column is ever read, and of these only what `_cleaned` derives goes any further.
     `is_read_whole`: whether all rows are needed whatever the window, because they place others or are a stock.
     """
 
@@ -144,7 +144,7 @@ RULES: Mapping[str, SourceRules] = {
 
 @dataclass(frozen=True)
 class Measure:
-    """A column whose values count as null outside of `[minimum, maximum]` (inclusive), or where they are not finite."""
+    """A column whose values count as null if outside `[minimum, maximum]` (inclusive) or not finite."""
 
     name: str
     minimum: float | None = None
@@ -153,7 +153,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Dimension:
-    """A text column whose values, trimmed and in lower case, count as null outside of `values`."""
+    """A text column whose values count as null unless, trimmed and in lower case, they are among `values`."""
 
     name: str
     values: tuple[str, ...]
@@ -165,18 +165,18 @@ def columns_read(source: str, public_columns: Iterable[str]) -> tuple[str, ...]:
 
 
 def _seconds() -> Column:
-    """The duration of a transcription, seconds: `duration_seconds`, else `end_time - start_time`."""
+    """The duration of a transcription in seconds: `duration_seconds`, else `end_time - start_time`."""
     start, end = in_calendar(F.col("start_time")), in_calendar(F.col("end_time"))
     return F.coalesce(F.col("duration_seconds").cast("double"), seconds_between(start, end))
 
 
 def key_hash(source: Column, key: Column) -> Column:
-    """A number that rows of one source and `id` share; rows without a key have one of their own."""
+    """A number that rows of one source and `id` share; all rows without a key share another."""
     return F.xxhash64(source, blank_to_null(key))
 
 
 def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
-    """One row per source and hash of an `id` that stands in it more than once; at most `most` rows of each source.
+    """One row per source and hash of an `id` that occurs in it more than once; at most `most` rows of each source.
 
     Reads nothing but the `id`s. Two keys may share a hash: a hash says where to look, not what is a copy.
     """
@@ -186,7 +186,7 @@ def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
         )
         for number, (source, rows) in enumerate(sources.items())
     ]
-    # Grouped by one number, and numbers only: what passes over every row of every source must be narrow.
+    # Grouped by one number, and numbers only: what is done for every row of every source must be narrow.
     copied = (
         union_all(hashes)
         .groupBy("key_hash")
@@ -202,19 +202,19 @@ def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
 
 def values_hash(columns: Iterable[str]) -> Column:
     """What decides between equally old copies, so that the order of the rows in their files never does."""
-    # As JSON, because a hash of columns passes over nulls: it would not tell in which of them a value stands.
+    # As JSON, because a hash of columns skips nulls: it would not depend on which column holds a value.
     return F.xxhash64(_as_json(sorted(columns)))
 
 
 def _as_json(columns: Iterable[str]) -> Column:
-    """The columns as a JSON object, with all digits of their timestamps, of which Spark by itself writes three."""
+    """The columns as a JSON object, with all six decimals of their timestamps; Spark writes three by default."""
     return F.to_json(F.struct(*columns), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"})
 
 
 def _copy(source: str, columns: Collection[str]) -> Column:
-    """Which key a row may be a copy of, and what decides which of the copies is the newest.
+    """The key that a row may be a copy of, and what decides which of the copies is the newest.
 
-    Where the copies are equally old their `values_hash` decides: that of the rows, unless they come with one.
+    Among equally old copies their `values_hash` decides: the column of that name if there is one, else computed here.
     """
     ages = {name: F.col(name) if name in columns else F.lit(None) for name in ("updated_at", "created_at")}
     return F.struct(
@@ -226,7 +226,7 @@ def _copy(source: str, columns: Collection[str]) -> Column:
 
 
 def with_duplicates_rejected(rows: DataFrame, reason: str) -> DataFrame:
-    """The rows without their `copy`, where another row of the same key is newer with `duplicate_key` as their reason.
+    """The rows without their `copy`; if another row of the same key is newer, their reason is `duplicate_key`.
 
     Newest is the latest `updated_at`, then the latest `created_at` (null is earliest).
     """
@@ -238,7 +238,7 @@ def with_duplicates_rejected(rows: DataFrame, reason: str) -> DataFrame:
 
 
 def _is_unusable_duration() -> Column:
-    """Whether a transcription's duration is negative or null, told without a conversion to seconds."""
+    """Whether a transcription's duration is negative or null, found without a conversion to seconds."""
     is_backwards = F.col("end_time").isNull() | (F.col("end_time") < F.col("start_time"))
     return F.when(F.col("duration_seconds").isNotNull(), F.col("duration_seconds") < 0).otherwise(is_backwards)
 
@@ -246,11 +246,11 @@ def _is_unusable_duration() -> Column:
 def with_rejection_reasons(
     source: str, rows: DataFrame, sessions: DataFrame | None, copied: DataFrame | None = None
 ) -> DataFrame:
-    """The source's rows with `rejected_because`: the first reason that fits, but for newer copies; else null.
+    """The source's rows with `rejected_because`: the first reason that applies, newer copies aside; else null.
 
-    And with `copy` for `with_duplicates_rejected`: null for a row whose key stands alone for certain. `rows` holds the
+    And with `copy` for `with_duplicates_rejected`: null for a row whose key is certainly unique. `rows` holds the
     source's `columns_read`; `sessions` one row per usable session (`session_id`), needed by the sources whose rules say
-    `in_session`; `copied` the `key_hash` of each of its `duplicate_keys`, None where they are unknown.
+    `in_session`; `copied` the `key_hash` of each of its `duplicate_keys`, None if they are unknown.
     """
     rules = RULES[source]
     keyed = rows.withColumn("id", blank_to_null(F.col("id")))
@@ -286,7 +286,7 @@ def _is_out_of_range(measure: Measure, data_type: DataType) -> Column:
     bounds = [value < F.lit(measure.minimum) if measure.minimum is not None else None]
     bounds.append(value > F.lit(measure.maximum) if measure.maximum is not None else None)
     if isinstance(data_type, FloatType | DoubleType):
-        # Spark's NaN is greater than every number: it is out of every range, but one that ends at infinity.
+        # Spark's NaN is greater than every number: it is out of every range except one without a maximum.
         bounds.append(F.isnan(value) | (F.abs(value) == float("inf")))
     return any_of(bound for bound in bounds if bound is not None)
 
@@ -297,7 +297,7 @@ def _is_foreign(dimension: Dimension) -> Column:
 
 
 def _violations(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> dict[str, Column]:
-    """Per column whether its value counts as null because the contract does not allow it."""
+    """For each column, whether its value counts as null because the contract does not allow it."""
     broken = {m.name: _is_out_of_range(m, rows.schema[m.name].dataType) for m in measures}
     broken |= {d.name: _is_foreign(d) for d in dimensions}
     if "payload" in rows.columns:
@@ -306,11 +306,11 @@ def _violations(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterab
 
 
 def _cleaned(rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]) -> dict[str, Column]:
-    """The columns of a usable row that are not simply the source's own: what counts as null is null.
+    """The columns of a usable row that differ from the source's own: what counts as null is null.
 
-    Blank keys and references, measures outside of their range, dimensions outside of their domain (which are trimmed
-    and in lower case). Moments beyond the calendar are its first or its last. Instead of the personal columns there is
-    what the metrics need of them.
+    That is blank keys and references, measures outside their range, and dimensions outside their domain (which are
+    trimmed and in lower case). Moments beyond the calendar become its first or last. The personal columns are replaced
+    by what the metrics need from them.
     """
     clean = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
     moments = [field.name for field in rows.schema if isinstance(field.dataType, TimestampType)]
@@ -339,8 +339,8 @@ def facts(
 
     `source`; `reason` (why it is rejected, null for a usable row); `row_key` and `row_json` (a rejected row's `id`, and
     the row as JSON without its personal columns); `violations` (names of a usable row's columns that count as null,
-    null where there are none); `copy` (see `with_rejection_reasons`). Of a row that may be a copy there is all of it:
-    `deduplicated` says what holds.
+    null if there are none); `copy` (see `with_rejection_reasons`). A row that may be a copy has both kinds of columns
+    until `deduplicated` decides.
     """
     if "payload" in rows.columns:
         rows = with_payload_object(rows)
@@ -348,7 +348,7 @@ def facts(
     may_be_rejected = is_rejected | F.col("copy").isNotNull()
     violations = _violations(rows, measures, dimensions)
     is_violated = any_of(violations.values())
-    # Names are made only for the few rows that need them.
+    # Names are collected only for the few rows that need them.
     names = F.array_compact(F.array(*[F.when(is_broken, name) for name, is_broken in violations.items()]))
     clean = _cleaned(rows, measures, dimensions)
     return rows.select(
@@ -363,7 +363,7 @@ def facts(
 
 
 def deduplicated(facts: DataFrame) -> DataFrame:
-    """The facts without their `copy`: of several copies of a row the newest counts, the others are rejected."""
+    """The facts without their `copy`: of several copies of a row, the newest counts and the others are rejected."""
     ranked = with_duplicates_rejected(facts, "reason")
     is_rejected = F.col("reason").isNotNull()
     return ranked.withColumns(
@@ -373,7 +373,7 @@ def deduplicated(facts: DataFrame) -> DataFrame:
 
 
 def with_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:
-    """What metrics read of a row of the source, and further columns, each once."""
+    """The source's `metric_columns` and the columns `also`, each once."""
     return tuple(dict.fromkeys((*RULES[source].metric_columns, *also)))
 
 
@@ -384,6 +384,6 @@ def usable(source: str, facts: DataFrame, also: Iterable[str] = ()) -> DataFrame
 
 
 def findings(facts: DataFrame) -> DataFrame:
-    """The rows with which something is wrong: rejected ones, and usable ones with a violation."""
+    """The rows that have a problem: rejected ones, and usable ones with a violation."""
     is_finding = F.col("reason").isNotNull() | F.col("violations").isNotNull()
     return facts.where(is_finding).select("source", "row_key", "reason", "row_json", "violations")

@@ -14,10 +14,10 @@ from pyspark.sql import functions as F
 from transforms.columns import any_of, hour_of, instant
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
-"""Where history begins for a run that covers all of it: a Monday, and the first of a month."""
+"""The start of history for a run that covers all of it: a Monday, and the first of a month."""
 
 LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
-"""Where it ends for a rollup whose rows may lie in the future."""
+"""The end of history for a rollup whose rows may lie in the future."""
 
 PeriodLength = Literal["day", "week", "month"]
 PERIOD_LENGTHS: tuple[PeriodLength, ...] = get_args(PeriodLength)
@@ -29,13 +29,13 @@ _WIDEST_OFFSET = timedelta(days=1)
 
 
 MAX_SELECTED = 5000
-"""A window that selects more hours, dates or periods than this takes all between the first and the last.
+"""A window that selects more hours, dates or periods than this covers all between the first and the last.
 
-Those in between are made anew, of what their sources still hold; each selected one costs a run about 16 ms.
+Those in between are recomputed from what their sources still hold; each selected one costs a run about 16 ms.
 """
 
 MAX_STRETCHES = 20
-"""A condition over more stretches of time than this takes longer than the rows between them."""
+"""A condition over more stretches of time than this takes longer than reading the rows between them."""
 
 K = TypeVar("K", datetime, date)
 
@@ -48,7 +48,7 @@ def _selected(keys: Iterable[K], step: Callable[[K], K]) -> tuple[K, K, tuple[K,
 
 
 class Starts(Protocol[K]):
-    """A window's hours, dates or periods, each named by where it starts."""
+    """A window's hours, dates or periods, each identified by its start."""
 
     @property
     def start(self) -> K:
@@ -59,16 +59,17 @@ class Starts(Protocol[K]):
         """The start of the last one."""
 
     def start_of(self, moment: datetime, /) -> K:
-        """The start of the one that holds the instant, by UTC."""
+        """The start of the one that holds the instant, in UTC."""
 
     def next_start(self, start: K, /) -> K:
-        """The start of the one after that which starts there."""
+        """The start of the one after the one that starts there."""
 
 
 def starts_between(window: Starts[K], start: datetime, end: datetime) -> list[K]:
-    """The starts of those between the window's first and last that `[start, end)`, two instants, overlaps.
+    """The starts of the window's hours, dates or periods that `[start, end)`, two instants, overlaps.
 
-    Of more than `MAX_SELECTED` the first ones and the last: a window of these is of all in between.
+    If there are more than a window may select, returns the first ones and the last, so that a window built from them
+    covers everything in between.
     """
     found: list[K] = []
     current = max(window.start_of(start), window.start)
@@ -87,7 +88,7 @@ def floor_hour(moment: datetime) -> datetime:
 
 
 def ceil_hour(moment: datetime) -> datetime:
-    """The moment, or the start of the next hour where it is not on the hour."""
+    """The moment, or the start of the next hour if it is not on the hour."""
     return floor_hour(moment) if moment == floor_hour(moment) else floor_hour(moment) + timedelta(hours=1)
 
 
@@ -106,7 +107,7 @@ def _months_earlier(first: datetime, months: int) -> datetime:
 
 @dataclass(frozen=True)
 class HourWindow:
-    """The hours `[start, end)`, both UTC instants on the hour; only the `selected` ones where there are any."""
+    """The hours `[start, end)`, both UTC instants on the hour; only the `selected` ones if given."""
 
     start: datetime
     end: datetime
@@ -133,12 +134,12 @@ class HourWindow:
         return hour + timedelta(hours=1)
 
     def shifted_back(self, number: int) -> HourWindow:
-        """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
+        """The window moved back by this number of its own lengths; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         return HourWindow(_earlier(self.start, shift), _earlier(self.end, shift))
 
     def until(self, run_start: datetime) -> HourWindow:
-        """The window without the hours that had not begun before the run started."""
+        """The window without the hours that had not begun when the run started."""
         first_unbegun = ceil_hour(run_start.astimezone(timezone.utc))
         return replace(self, end=max(self.start, min(self.end, first_unbegun)))
 
@@ -150,12 +151,12 @@ class HourWindow:
         return is_between & hour_of(moment).isin(*map(instant, self.selected))
 
     def reached_from(self, moment: Column, hours_before: int) -> Column:
-        """Whether the moment is in one of the hours, or at most so many hours before it."""
+        """Whether the moment is in one of the hours, or at most `hours_before` before it."""
         stretches = self._stretches(timedelta(hours=hours_before))
         return any_of((moment >= instant(start)) & (moment < instant(end)) for start, end in stretches)
 
     def _stretches(self, before: timedelta) -> list[tuple[datetime, datetime]]:
-        """The window's hours, each with the time before it, as few stretches; all in between where they are many."""
+        """The window's hours, each with the time before it, merged into stretches; a single one if they are many."""
         stretches: list[tuple[datetime, datetime]] = []
         for hour in self.selected or ():
             start = hour - before
@@ -169,7 +170,7 @@ class HourWindow:
         last_moment = F.when(end > start, F.timestamp_micros(F.unix_micros(end) - 1)).otherwise(start)
         first = F.greatest(hour_of(start), instant(self.start))
         last = F.least(hour_of(last_moment), instant(self.last))
-        # Spark's greatest and least pass over a null: without the first condition, no start would be every hour.
+        # Spark's greatest and least skip nulls: without the first condition, a null start would mean every hour.
         overlapped = F.sequence(first, last, F.expr("INTERVAL 1 HOUR"))
         if self.selected is not None:
             overlapped = F.filter(overlapped, self.contains)
@@ -178,7 +179,7 @@ class HourWindow:
 
 @dataclass(frozen=True)
 class DateWindow:
-    """The dates `[start, end)` of whatever time zone a row goes by; only the `selected` ones where there are any."""
+    """The dates `[start, end)` in whatever time zone a row uses; only the `selected` ones if given."""
 
     start: date
     end: date
@@ -196,7 +197,7 @@ class DateWindow:
 
     @staticmethod
     def start_of(moment: datetime) -> date:
-        """The date that holds the moment by UTC."""
+        """The moment's date in UTC."""
         return moment.date()
 
     @staticmethod
@@ -205,13 +206,13 @@ class DateWindow:
         return day + timedelta(days=1)
 
     def shifted_back(self, number: int) -> DateWindow:
-        """The window of the same length, so many lengths before; nothing is before `EARLIEST`."""
+        """The window moved back by this number of its own lengths; nothing is before `EARLIEST`."""
         shift = (self.end - self.start) * number
         start, end = (_earlier(_midnight(day), shift).date() for day in (self.start, self.end))
         return DateWindow(start, end)
 
     def with_days_before(self, days: int) -> DateWindow:
-        """All dates from so many before the window to its end."""
+        """All dates from `days` before the window to its end."""
         return DateWindow(self.start - timedelta(days=days), self.end)
 
     def contains(self, day: Column) -> Column:
@@ -220,14 +221,14 @@ class DateWindow:
         return is_between if self.selected is None else is_between & day.isin(*self.selected)
 
     def may_contain(self, moment: Column) -> Column:
-        """Whether the moment can be on one of the dates in any time zone: cheap, to pass over most rows early."""
+        """Whether the moment can be on one of the dates in any time zone: a cheap filter that drops most rows early."""
         first, end = _midnight(self.start) - _WIDEST_OFFSET, _midnight(self.end) + _WIDEST_OFFSET
         return (moment >= instant(first)) & (moment < instant(end))
 
 
 @dataclass(frozen=True)
 class PeriodWindow:
-    """The periods of one length in `[start, end)`, both 00:00 UTC of a first day; only the `selected` ones, if any."""
+    """The periods of one length in `[start, end)`, both 00:00 UTC of a first day; only the `selected` ones if given."""
 
     start: datetime
     end: datetime
@@ -254,7 +255,7 @@ class PeriodWindow:
         return next_period(start, self.length)
 
     def shifted_back(self, number: int) -> PeriodWindow:
-        """The window of as many periods, so many times their number before; nothing is before `EARLIEST`."""
+        """The window moved back by this number of its own lengths, in periods; nothing is before `EARLIEST`."""
         if self.length == "month":
             months = ((self.end.year - self.start.year) * 12 + self.end.month - self.start.month) * number
             start, end = _months_earlier(self.start, months), _months_earlier(self.end, months)
@@ -288,7 +289,7 @@ def floor_period(moment: datetime, length: PeriodLength) -> datetime:
 
 
 def ceil_period(moment: datetime, length: PeriodLength) -> datetime:
-    """The moment, or the start of the next period where it is not the start of one."""
+    """The moment, or the start of the next period if it is not the start of one."""
     start = floor_period(moment, length)
     if start == moment:
         return start

@@ -1,1 +1,1 @@
-"""Totals of the sources, computed another way than the rollups compute them, to hold the staged rows against."""
+"""Totals of the sources, computed independently of the rollups, to reconcile the staged rows with."""

@@ -25,11 +25,11 @@ STAGED_TOTALS: Mapping[str, str] = {
     "ai_analyses_completed": "sum(ai_analyses_completed)",
     "total_transcription_minutes": "sum(total_transcription_minutes)",
 }
-"""Name of the total to the SQL over the staged rows that makes it."""
+"""Each total's name and the SQL over the staged rows that computes it."""
 
 
 def _number_of(moment: datetime) -> int:
-    """The number of the hour since 1970."""
+    """The hour that holds the moment, counted from 1970."""
     return int(moment.timestamp()) // 3600
 
 
@@ -45,7 +45,7 @@ def _hours_overlapped(window: HourWindow) -> Column:
 
 
 def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
-    """One row per total: `name` and `total` over the facts of the begun hours that have a school."""
+    """One row per total: `name` and `total` over the facts with a school in the window's hours that have begun."""
     usable, settings, begun = inputs.usable, inputs.settings, window.until(inputs.run_start)
     sessions = usable["sessions.classroom_sessions"]
     in_school = sessions.where(F.col("school_id").isNotNull()).select(F.col("id").alias("session_id"))

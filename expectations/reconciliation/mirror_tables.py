@@ -1,4 +1,4 @@
-"""Two tables of one rollup say the same in the columns that both have."""
+"""Two tables of one rollup agree in the columns that they share."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def count_mismatched_rows(canonical: DataFrame, twin: DataFrame, key: Sequence[str]) -> int:
-    """How many keys only one of them has, or both with another value in a column that both have.
+    """How many keys are in only one of them, or in both with different values in a shared column.
 
-    Both are rows to be published: without the stamps. Doubles are compared as publishing does.
+    Both hold rows to be published, without audit columns. Doubles are compared as in publishing.
     """
     shared = [name for name in canonical.columns if name in twin.columns]
     pairs = compared(canonical.select(*shared), twin.select(*shared), key)

@@ -24,7 +24,7 @@ STAGED_TOTALS: Mapping[str, str] = {
     "total_leader_ready_events": "sum(total_leader_ready_events)",
     "final_transcriptions": "sum(data_points_included - total_sessions - total_prompts_shown)",
 }
-"""Name of the total to the SQL over the staged rows that makes it."""
+"""Each total's name and the SQL over the staged rows that computes it."""
 
 
 def source_totals(inputs: RollupInputs, window: DateWindow) -> DataFrame:

@@ -18,7 +18,7 @@ STAGED_TOTALS: Mapping[str, str] = {
     "total_dismissed": "sum(total_dismissed)",
     "data_points": "sum(data_points)",
 }
-"""Name of the total to the SQL over the staged rows that makes it."""
+"""Each total's name and the SQL over the staged rows that computes it."""
 
 
 def source_totals(inputs: RollupInputs, window: PeriodWindow) -> DataFrame:

@@ -1,7 +1,7 @@
 """Totals of usable rows, by routes that neither multiply nor lose a row.
 
-No join of a transform is repeated here: a session meets its events in a union, and a fact finds out where it belongs
-by a semi-join or by a lookup that was grouped to one row per key. So a fan-out or a lost row of a transform shows.
+No transform's join is repeated here: sessions and events are combined by a union, and a fact is placed by a semi-join
+or by a lookup grouped to one row per key. So a fan-out or a lost row in a transform shows up.
 """
 
 from __future__ import annotations

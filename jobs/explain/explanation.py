@@ -1,7 +1,7 @@
-"""Explains a published row: what it was made of, by which run, whether that still gives it, and what it was before.
+"""Explains a published row: its source rows, its run, whether they reproduce it, and what it was before.
 
-The sources are read at the versions that the commit recorded. Only what the row can depend on is read, brought here,
-and run through the rollup's own transform over the one hour, date or period of the row.
+The sources are read at the versions that the commit recorded. Only what the row can depend on is read, collected, and
+run through the rollup's own transform over the one hour, date or period of the row.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 """Rows without a time come first."""
 STEPS_LOOKED_BACK = 20
-"""How many commits are looked into for a row that was not there just before it was written."""
+"""How many commits are searched for a row that did not exist just before it was written."""
 
 Value = Any
 Values = Mapping[str, Value]
@@ -49,7 +49,7 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Listed:
-    """A source row that took part: for which columns it counts or, by its role, places another row."""
+    """A source row that took part, and the columns for which it counts or, by its role, places another row."""
 
     source: str
     id: str
@@ -60,7 +60,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A source row near the explained one that takes part in no metric; `resolved_at` where it does since."""
+    """A source row near the explained one that counts in no metric; `resolved_at` if it no longer is rejected."""
 
     source: str
     row_key: str | None
@@ -71,7 +71,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Change:
-    """The row as one commit left it; `commit` is None where the table's history no longer tells."""
+    """The row as one commit left it; `commit` is None if the table's history no longer has it."""
 
     commit: Commit | None
     run_start: datetime
@@ -80,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What the sources give at some versions: the row, None where they give none, and what took part in it."""
+    """What the sources give at some versions: the row, None if they give none, and what took part in it."""
 
     row: Values | None
     listed: tuple[Listed, ...]
@@ -91,8 +91,8 @@ class Recomputed:
 class Explanation:
     """One row of one table, explained.
 
-    `changes`: the row now, and before each change that the table still remembers. `notes`: what stands in the way of an
-    exact answer.
+    `changes`: the row now, and before each change that the table's history still has. `notes`: what prevents an exact
+    answer.
     """
 
     contract: Contract
@@ -108,15 +108,15 @@ class Explanation:
 
     @cached_property
     def differing(self) -> tuple[str, ...]:
-        """The columns whose published values are not what the sources give."""
+        """The columns whose published values differ from what the sources give."""
         row = self.made.row
         names = [name for name in self.contract.column_names if name not in AUDIT_COLUMNS]
         return tuple(name for name in names if row is None or not same(self.values[name], row[name]))
 
     def listed_for(self, column: str) -> tuple[Listed, ...]:
-        """The source rows of one column: those of the facts that the row exists for, where it is part of the key.
+        """The source rows of one column; for a part of the key, those of the facts for which the row exists.
 
-        For a column that is no fact of its own they place the row.
+        For a cumulative column, the latter are included as rows that place the row.
         """
         if column in AUDIT_COLUMNS:
             return ()
@@ -129,7 +129,7 @@ class Explanation:
         return tuple(found)
 
     def rejected_for(self, column: str | None) -> tuple[Rejected, ...]:
-        """The rejected rows nearby of the sources of one column, or of all."""
+        """The nearby rejected rows from the sources of one column, or of all columns."""
         if column is None:
             return self.made.rejected
         sources = self.contract.column(column).sources
@@ -139,7 +139,7 @@ class Explanation:
         return column in self.contract.key or column in ("id", "calculation_method")
 
     def changes_of(self, column: str) -> tuple[Change, ...]:
-        """The changes in which this column's value changed: each begins where the value after it ends."""
+        """The changes that changed this column's value, newest first."""
         found = [self.changes[0]]
         for change in self.changes[1:]:
             if same(found[-1].values[column], change.values[column]):
@@ -150,7 +150,7 @@ class Explanation:
 
 
 def same(left: Value, right: Value) -> bool:
-    """Whether two values of a column are equal, doubles to the tolerance that publishing has."""
+    """Whether two values of a column are equal, doubles within the tolerance that publishing uses."""
     if isinstance(left, float) and isinstance(right, float):
         both_nan = math.isnan(left) and math.isnan(right)
         return both_nan or math.isclose(left, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
@@ -158,15 +158,15 @@ def same(left: Value, right: Value) -> bool:
 
 
 def collected_locally(rows: DataFrame) -> DataFrame:
-    """The few rows, computed once and held here: what reads them again does not read the lake again.
+    """The few rows, computed once and kept on the driver: reading them again does not read the lake again.
 
-    By Arrow, because that makes a local relation, whose size Spark knows: joins with it need no shuffle.
+    Via Arrow, because that makes a local relation, whose size Spark knows: joins with it need no shuffle.
     """
     return rows.sparkSession.createDataFrame(rows.toArrow())
 
 
 def _with_copies(rows: DataFrame, candidate_rows: DataFrame) -> DataFrame:
-    """All rows of the keys among the candidates: a copy may lie elsewhere, and be the one that counts."""
+    """All rows with the candidates' keys: a copy may be elsewhere and be the one that counts."""
     keys = candidate_rows.where(blank_to_null(F.col("id")).isNotNull()).select("id").distinct()
     return rows.join(keys, "id", how="left_semi")
 
@@ -184,7 +184,7 @@ class _Read:
 def _read(
     lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
 ) -> _Read:
-    """What the row can depend on at these versions, judged, in three passes over the sources."""
+    """What the row can depend on at these versions, classified, in three passes over the sources."""
     sources = subject.rollup.sources
     raws: dict[str, DataFrame] = {}
 
@@ -226,7 +226,7 @@ def _literal(value: str | date) -> Column:
 def made_of(
     lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
 ) -> Recomputed:
-    """What the sources give at these versions for the key."""
+    """What the sources give for the key at these versions: the row and the source rows that took part."""
     read = _read(lake, subject, versions, run_start, settings)
     row = recomputed(subject, read.inputs)
     found = subject.evidence(read.inputs)
@@ -236,7 +236,7 @@ def made_of(
 
 
 def recomputed(subject: Subject, inputs: RollupInputs) -> Values | None:
-    """The row with the key that the rollup's own transform makes of usable rows; None where it makes none."""
+    """The row with the key that the rollup's own transform computes from usable rows; None if it yields none."""
     plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in inputs.usable.items()}
     made = identified(subject.rollup.rows(replace(inputs, usable=plain), subject.window), subject.rollup)
     rows_of_key = collect_utc(made.where(_of_key(subject)))
@@ -276,7 +276,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]
 
 
 _DIMENSIONS = ("school_id", "teacher_id", "prompt_category", "subject_area", "session_phase", "priority_level")
-"""What a rejected row tells of where it would belong: nothing personal."""
+"""What says where a rejected row would belong: nothing personal."""
 
 
 def explain(
@@ -286,7 +286,7 @@ def explain(
     settings: Settings,
     phase: Callable[[str], None] = lambda name: None,
 ) -> list[Explanation]:
-    """Explains the row in each of these tables of its rollup; raises `UsageError` where there is none."""
+    """Explains the row in each of these tables of its rollup; raises `UsageError` if a table or the row is missing."""
     found = []
     known: dict[datetime, tuple[Recomputed, tuple[str, ...]]] = {}
     for table in tables:
@@ -314,7 +314,7 @@ def explain(
 
 
 def _row_at(lake: Lake, contract: Contract, subject: Subject, version: int) -> Values | None:
-    """Raises an error where the version cannot be read."""
+    """The row at that version; raises `_GoneError` if the version cannot be read."""
     rows = lake.rows_at(contract.table, version, _of_key(subject), contract.column_names)
     if rows is None:
         raise _GoneError
@@ -333,7 +333,7 @@ def _stamp(contract: Contract, values: Values) -> datetime:
 
 
 def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
-    """The row now and before each change. A row's stamp names the run, so each change is found in one step."""
+    """The row now and before each change. Its audit column identifies the run, so each change is found in one step."""
     commits = lake.commits(contract.table)
     own = [commit for commit in commits if commit.made_by(subject.rollup.job_name)]
     changes: list[Change] = []
@@ -365,7 +365,7 @@ def _history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> t
 
 
 def _before(lake: Lake, contract: Contract, subject: Subject, older: list[Commit]) -> Values | None:
-    """The row as these commits left it or, where it was gone by then, as one of them had left it."""
+    """The row as these commits left it or, if it was gone by then, as one of them had left it."""
     if not older:
         return None
     values = _row_at(lake, contract, subject, older[0].version)
@@ -389,7 +389,7 @@ def _may_have_written(commit: Commit, subject: Subject) -> bool:
 def _made_again(
     lake: Lake, subject: Subject, change: Change, settings: MetricSettings
 ) -> tuple[Recomputed, tuple[str, ...]]:
-    """What the sources give at the versions that the commit recorded or, where these are gone, as they are now."""
+    """What the sources give at the versions that the commit recorded or, if these are gone, at the latest ones."""
     sources = subject.rollup.sources
     present = [source for source in sources if lake.exists(source)]
     lake.register(present)
@@ -408,7 +408,7 @@ def _made_again(
 
 
 def _with_what_differs_noted(explanation: Explanation) -> Explanation:
-    """With a note on what does not come out as it was published."""
+    """The explanation, with a note on what cannot be reproduced as it was published."""
     names = explanation.differing
     if not names:
         return explanation
@@ -424,7 +424,7 @@ def _with_what_differs_noted(explanation: Explanation) -> Explanation:
 
 
 def _no_row(lake: Lake, contract: Contract, subject: Subject, version: int) -> UsageError:
-    """The sentence names the nearest keys that there are."""
+    """The error for a key without a row; its sentence names the nearest existing keys."""
     types = {field.name: field.dataType for field in contract.spark_schema}
     texts, times = [], []
     for name, value in subject.key.items():

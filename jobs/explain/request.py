@@ -1,4 +1,4 @@
-"""What a call of `classwaves explain` asks about, read off the names and the key that it gives."""
+"""What a call of `classwaves explain` asks about, from the names and the key that it gives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Request:
 def read_request(table: str, words: Sequence[str]) -> Request:
     """The request for a rollup or one of its tables, and a row's key with or without a column after it.
 
-    Raises `UsageError` for a name that there is not and for a key that is none.
+    Raises `UsageError` for an unknown name and for an invalid key.
     """
     name, tables = _rollup_and_tables(table)
     parts = len(contract_of(tables[0]).key)
@@ -33,7 +33,7 @@ def read_request(table: str, words: Sequence[str]) -> Request:
 
 
 def _rollup_and_tables(table: str) -> tuple[str, tuple[str, ...]]:
-    """The rollup that a name means, and its tables: all of them, or the one that is named."""
+    """The rollup that a name refers to, and its tables: all of them, or the one that is named."""
     if table in NAMES:
         return table, NAMES[table]
     for name, tables in NAMES.items():

@@ -1,4 +1,4 @@
-"""What can be explained: the rows of each rollup, by their keys, and what of the sources such a row depends on."""
+"""What can be explained: the rows of each rollup, by their keys, and the source rows on which they depend."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from transforms.windows import (
 )
 
 MISSING = ("-", "null")
-"""What a part of a key that is missing is written as."""
+"""How a missing part of a key is written."""
 
 Raw = Callable[[str], DataFrame]
-"""The rows of a source as they are."""
+"""Returns the unclassified rows of a source, by the source's name."""
 
 
 class Subject(Protocol):
@@ -52,7 +52,7 @@ class Subject(Protocol):
 
     @property
     def rollup(self) -> Rollup[Any]:
-        """The rollup that makes the row."""
+        """The rollup that computes the row."""
 
     @property
     def key(self) -> Mapping[str, str | date]:
@@ -64,23 +64,23 @@ class Subject(Protocol):
 
     @property
     def facts(self) -> str:
-        """The column that counts what the row exists for."""
+        """The column whose source rows make the row exist."""
 
     @property
     def cumulative(self) -> Sequence[str]:
-        """The columns for whose source rows alone no row would exist."""
+        """The columns whose source rows alone do not make a row exist."""
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
-        """The sessions that can take part, `session_id`; `is_close`: not only by placing a fact."""
+        """One row per session that can take part: `session_id`; `is_close`: its own rows can take part, too."""
 
     def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
-        """The rows of a source that can take part."""
+        """The rows of a source that can take part in the row's values."""
 
     def evidence(self, inputs: RollupInputs) -> DataFrame:
-        """See `evidence_of`."""
+        """The source rows that took part in the row's values: see `evidence_of`."""
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
-        """Those of the rejected rows (`school_id`, `teacher_id`, `at`, `is_of_session`, …) that are near the row."""
+        """The rejected rows (`school_id`, `teacher_id`, `at`, `is_of_session`, …) that would belong near the row."""
 
 
 def _of(rows: DataFrame, sessions: DataFrame, *, only_close: bool = False) -> DataFrame:
@@ -94,7 +94,7 @@ def _between(moment: str, start: datetime, end: datetime) -> Column:
 
 @dataclass(frozen=True)
 class HourOfSchool:
-    """A row of the hourly rollup."""
+    """A row of the hourly rollup, identified by school and hour."""
 
     school_id: str
     metric_hour: datetime
@@ -103,21 +103,21 @@ class HourOfSchool:
 
     @property
     def rollup(self) -> Rollup[Any]:
-        """The hourly one."""
+        """The hourly rollup, which computes the row."""
         return dashboard_metrics_hourly.ROLLUP
 
     @property
     def key(self) -> Mapping[str, str | date]:
-        """School and hour."""
+        """The row's key: `school_id` and `metric_hour`."""
         return {"school_id": self.school_id, "metric_hour": self.metric_hour}
 
     @property
     def window(self) -> HourWindow:
-        """The hour."""
+        """The window that consists of the row's one hour."""
         return HourWindow(self.metric_hour, self.metric_hour + timedelta(hours=1))
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
-        """All sessions of the school; close are those that something happened in since a session can last."""
+        """All sessions of the school; close are those with something recent enough for them to last into the hour."""
         longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
         since, end = self.metric_hour - timedelta(hours=longest), self.window.end
         own = raw(SESSIONS).where(F.col("school_id") == self.school_id)
@@ -138,7 +138,7 @@ class HourOfSchool:
         )
 
     def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
-        """Of the school, by the times that place a row in the hour; of close sessions what their spans need."""
+        """The school's rows whose times place them in the hour, and what the spans of close sessions need."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
         if source in (EVENTS, "sessions.student_groups"):
@@ -160,11 +160,11 @@ class HourOfSchool:
         return _of(near, sessions)
 
     def evidence(self, inputs: RollupInputs) -> DataFrame:
-        """Of the school's hour."""
+        """The source rows that took part in the row of this school and hour: see `evidence_of`."""
         return evidence_of_hour(inputs.sessions, inputs.usable, self.school_id, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
-        """Of the school or its sessions, in the hour."""
+        """The rejected rows of the school or of its sessions that lie in the hour."""
         del usable
         is_own = F.coalesce(F.col("school_id") == self.school_id, F.lit(False)) | F.col("is_of_session")
         return rejected.where(is_own & self.window.contains(F.col("at")))
@@ -172,7 +172,7 @@ class HourOfSchool:
 
 @dataclass(frozen=True)
 class DayOfTeacher:
-    """A row of the daily summary."""
+    """A row of the daily summary, identified by teacher and local date."""
 
     teacher_id: str
     summary_date: date
@@ -181,21 +181,21 @@ class DayOfTeacher:
 
     @property
     def rollup(self) -> Rollup[Any]:
-        """The daily one."""
+        """The daily summary, which computes the row."""
         return teacher_analytics_summary.ROLLUP
 
     @property
     def key(self) -> Mapping[str, str | date]:
-        """Teacher and local date."""
+        """The row's key: `teacher_id` and `summary_date`, a local date."""
         return {"teacher_id": self.teacher_id, "summary_date": self.summary_date}
 
     @property
     def window(self) -> DateWindow:
-        """The date."""
+        """The window that consists of the row's one date."""
         return DateWindow(self.summary_date, self.summary_date + timedelta(days=1))
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
-        """Everybody's that can be of the date, the teacher's that can be of the 28; close are the teacher's."""
+        """All sessions that can be on the date, and the teacher's that can be on the 28; close are the teacher's."""
         del settings
         day, month = self.window, self.window.with_days_before(TREND_DAYS - 1)
         own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
@@ -222,7 +222,7 @@ class DayOfTeacher:
         )
 
     def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
-        """Everybody's scores and starts; of all else only what the teacher's sessions hold."""
+        """What scores and starts of all sessions need; of everything else only what belongs to the teacher."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
         if source == TEACHERS:
@@ -234,11 +234,11 @@ class DayOfTeacher:
         return _of(rows, sessions, only_close=source not in (EVENTS, "sessions.student_groups"))
 
     def evidence(self, inputs: RollupInputs) -> DataFrame:
-        """Of the teacher's date."""
+        """The source rows that took part in the row of this teacher and date: see `evidence_of`."""
         return evidence_of_day(inputs.sessions, inputs.usable, self.teacher_id, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
-        """Of the teacher or the teacher's sessions, on the date."""
+        """The rejected rows of the teacher or of the teacher's sessions that lie on the date."""
         is_own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False)) | F.col("is_of_session")
         own = rejected.where(is_own).withColumn("teacher_id", F.lit(self.teacher_id))
         placed = at_local_date(own, "at", teacher_profiles(usable[TEACHERS]), self.window)
@@ -247,7 +247,7 @@ class DayOfTeacher:
 
 @dataclass(frozen=True)
 class PeriodOfPrompts:
-    """A row of the prompts' effectiveness."""
+    """A row of prompt effectiveness, identified by its four dimensions and its period."""
 
     dimensions: Mapping[str, str]
     window: PeriodWindow
@@ -256,12 +256,12 @@ class PeriodOfPrompts:
 
     @property
     def rollup(self) -> Rollup[Any]:
-        """The one of the period's length."""
+        """The rollup of the period's length, which computes the row."""
         return rollup_by(self.window.length)
 
     @property
     def key(self) -> Mapping[str, str | date]:
-        """The four dimensions and the period."""
+        """The row's key: the four dimensions, and the start and end of the period."""
         return {
             **{name: self.dimensions[name] for name in DIMENSIONS},
             "calculation_period_start": self.window.start,
@@ -269,7 +269,7 @@ class PeriodOfPrompts:
         }
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
-        """Those of the period's prompts."""
+        """The sessions of the period's prompts with these dimensions; all are close."""
         del settings
         prompts = raw(PROMPTS)
         near = prompts.where(self.window.contains(F.col("generated_at"))).where(self._is_alike())
@@ -278,7 +278,7 @@ class PeriodOfPrompts:
         )
 
     def _is_alike(self) -> Column:
-        """Whether a row's dimensions can be these: unknown is what is missing, or foreign."""
+        """Whether a row's dimensions can be these: `unknown` stands for any missing or foreign value."""
         alike = F.lit(True)
         for name, value in self.dimensions.items():
             if value != "unknown":
@@ -286,17 +286,17 @@ class PeriodOfPrompts:
         return alike
 
     def candidate_rows(self, source: str, rows: DataFrame, sessions: DataFrame) -> DataFrame:
-        """Prompts of these dimensions in the period."""
+        """The prompts of these dimensions in the period, or the sessions among `sessions`."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
         return rows.where(self.window.contains(F.col("generated_at"))).where(self._is_alike())
 
     def evidence(self, inputs: RollupInputs) -> DataFrame:
-        """Of these prompts of the period."""
+        """The source rows that took part in the row of these dimensions and period: see `evidence_of`."""
         return evidence_of_period(inputs.usable, self.dimensions, self.window)
 
     def nearby(self, rejected: DataFrame, usable: Usable) -> DataFrame:
-        """Prompts of these dimensions in the period."""
+        """The rejected prompts of these dimensions in the period."""
         del usable
         prompts = rejected.where((F.col("source") == PROMPTS) & self.window.contains(F.col("at")))
         return prompts.where(self._is_alike())
@@ -306,11 +306,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     rollup.name: rollup.targets
     for rollup in (dashboard_metrics_hourly.ROLLUP, teacher_analytics_summary.ROLLUP, rollup_by("week"))
 }
-"""The tables that each name of a rollup stands for, the canonical one first."""
+"""The tables of each rollup by the rollup's name, the canonical one first."""
 
 
 def subject_of(name: str, parts: Sequence[str]) -> Subject:
-    """The row of that rollup with this key; raises `UsageError` for parts that are no key."""
+    """The row of that rollup with this key; raises `UsageError` for parts that do not make a key."""
     key = contract_of(NAMES[name][0]).key
     if len(parts) != len(key):
         raise UsageError(f"The key of {name} is {' '.join(key)}: {len(parts)} of its {len(key)} parts were given.")
@@ -326,7 +326,7 @@ def subject_of(name: str, parts: Sequence[str]) -> Subject:
 
 
 def _prompts(given: Mapping[str, str]) -> Subject:
-    """A dimension that is missing is `unknown`; the period's end may be its length instead."""
+    """A missing dimension is `unknown`; instead of the period's end its length may be given."""
     start = read_instant(given["calculation_period_start"], "calculation_period_start")
     end_or_length = given["calculation_period_end"]
     end_or_length = "week" if end_or_length in MISSING else end_or_length

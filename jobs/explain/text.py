@@ -1,4 +1,4 @@
-"""How an explanation reads: on a terminal, and as JSON for machines. Keys and times of source rows, never more."""
+"""An explanation as text for a terminal, and as JSON: of source rows it shows keys and times, never more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 20
 
 
 def as_text(explanation: Explanation, column: str | None, *, show_all: bool = False) -> str:
-    """The explanation of one column or, without one, of the row."""
+    """The explanation of one column or, without one, of the whole row, as text."""
     lines = list(_row(explanation) if column is None else _column(explanation, column, show_all=show_all))
     rejected = explanation.rejected_for(column)
     lines += ["", f"Rejected nearby: {len(rejected) or 'nothing'}"]
@@ -59,7 +59,7 @@ def _column(explanation: Explanation, name: str, *, show_all: bool) -> Iterator[
     if column.proxy:
         yield f"  a proxy: {column.proxy}"
     if name in AUDIT_COLUMNS:
-        yield "  no source row says so: it is the start of a run"
+        yield "  not from a source row: it is the start of a run"
     listed = explanation.listed_for(name)
     for role, title in ((COUNTS, "Counted"), (PLACES, "What places these rows")):
         rows = [row for row in listed if row.role == role]
@@ -124,7 +124,7 @@ def _shown(rows: Sequence[str], *, show_all: bool) -> list[str]:
 
 
 def as_json(explanations: Sequence[Explanation], column: str | None) -> str:
-    """All of it, with all rows."""
+    """The explanations as a JSON array, each with all of its source rows."""
     return json.dumps([_object(explanation, column) for explanation in explanations], indent=2, ensure_ascii=False)
 
 

@@ -1,1 +1,1 @@
-"""Incremental runs: how far the sources were processed, what changed since, which window that affects, what to read."""
+"""Incremental runs: how far the sources were followed, what changed since, which window that affects, what to read."""

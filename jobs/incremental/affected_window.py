@@ -1,9 +1,9 @@
-"""The affected window: which hours, dates or periods of a rollup an incremental run has to make anew.
+"""The affected window: which hours, dates or periods of a rollup an incremental run has to recompute.
 
 A changed row can count elsewhere than before, and move others with it: a late `ended` event closes its session, a
-session that arrives places all facts that waited for it. So the unit is the session: those that a new or changed row
-belongs to, now, at the watermark, or at versions that rows were published from since. The rollup's own transform, over
-the rows of these sessions alone, says where they counted then and where they count now.
+session that arrives places all facts that waited for it. So the unit is the session: those to which a new or changed
+row belongs now, belonged at the watermark, or at versions from which rows were published since. The rollup's own
+transform, over the rows of these sessions alone, gives where they counted then and where they count now.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from transforms.windows import starts_between
 
 
 def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, DataFrame]:
-    """Per source its changes, without the deletion of rows that no other change affects: a purge is not followed.
+    """Each source's changes, without deletions of rows that no other change affects: a purge is not followed.
 
-    `sessions` are those that are affected: where they were before is told by their deleted rows, too.
+    `sessions` are the affected ones: their deleted rows are kept, because they show where the sessions counted before.
     """
     deleted = changed.keyed.where(F.col(CHANGE_TYPE) == "delete")
     not_followed = deleted.join(changed.ids, ["source", "id"], how="left_anti").join(
@@ -40,7 +40,7 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
     purged = {row["source"] for row in not_followed.select("source").distinct().collect()}
     if purged:
         log.info(
-            "rows that were only deleted are not followed: what was published of them stays", sources=sorted(purged)
+            "rows that were only deleted are not followed: what was published from them stays", sources=sorted(purged)
         )
 
     def relevant(source: str, changes: DataFrame) -> DataFrame:
@@ -59,7 +59,7 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
 
 
 def _keys(rows: DataFrame, column: str) -> set[Any]:
-    """The values of the column."""
+    """The distinct values of the column."""
     return {row[column] for row in collect_utc(rows.select(column).distinct())}
 
 
@@ -73,9 +73,9 @@ def affected_window(
     run_start: datetime,
     settings: Settings,
 ) -> W | None:
-    """The hours, dates or periods that changed rows affect, and those that time completed; None for none.
+    """The hours, dates or periods that changed rows or the passage of time affect; None if there are none.
 
-    `everything` is the window of all history, `versions` what the run has pinned.
+    `everything` is the window of all history, `versions` are the pinned versions of the sources.
     """
     keys: set[Any] = set()
     if changed.rows:

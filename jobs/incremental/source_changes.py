@@ -1,4 +1,4 @@
-"""What changed in the sources since a rollup last followed them: rows as they were added and removed."""
+"""What changed in the sources since a rollup last followed them: rows that were added and rows that were removed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from transforms.combine import union_all
 from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
-"""The kinds of change that Delta's feed knows: a row as it is from then on, a row as it was until then."""
+"""The kinds of change in Delta's feed: a row as it is from that version on, and as it was until then."""
 
 MAX_SNAPSHOTS = 50
-"""Of more snapshots that rows were published from, the windows that they were published for are made anew instead."""
+"""If rows were published from more snapshots than this, the windows of those publications are recomputed instead."""
 
 _LOCATIONS = StructType(
     [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
@@ -36,14 +36,14 @@ _LOCATIONS = StructType(
 class SourceChanges:
     """What changed in the sources since the `watermark`.
 
-    `rows`: of each source that changed its rows with a key, as they were added and removed (`_change_type`).
-    `locations`, staged: of each change the row's `source`, `id` (null for none), `session_id` and when it was `made`
-    (microseconds), and its `_change_type`. `is_complete`: whether that is all that changed, which is
-    not known of a source whose earlier version is gone.
+    `rows`: for each source that changed, the added and removed rows that have a key (`_change_type`). `locations`,
+    staged: for each change, the row's `source`, `id` (null if it has none), `session_id` and when it was `made`
+    (microseconds), and its `_change_type`. `is_complete`: whether these are all changes, which is unknown for a source
+    whose earlier version is gone.
 
-    `snapshots`: versions of the sources, later than the watermark's, that rows were published from and after which
-    something changed. `unknown_windows`: start and end of the windows that rows were published for from versions
-    that cannot be told any more.
+    `snapshots`: versions of the sources, later than the watermark's, from which rows were published and after which
+    something changed. `unknown_windows`: start and end of the windows that were published from versions that are no
+    longer known.
     """
 
     watermark: Watermark
@@ -54,22 +54,22 @@ class SourceChanges:
     unknown_windows: tuple[tuple[datetime, datetime], ...] = ()
 
     def versions_of(self, source: str) -> list[int]:
-        """The source's version in each of the snapshots."""
+        """The source's version in each of the snapshots; -1 if it did not exist."""
         return [snapshot.get(source, -1) for snapshot in self.snapshots]
 
     @property
     def keyed(self) -> DataFrame:
-        """The locations of rows with a key."""
+        """The locations of rows that have a key."""
         return self.locations.where(F.col("id").isNotNull())
 
     @property
     def ids(self) -> DataFrame:
-        """`source` and `id` of the rows that are new or changed, but not of those that were only deleted."""
+        """`source` and `id`, each once, of new and changed rows, but not of those that were only deleted."""
         return self.keyed.where(F.col(CHANGE_TYPE) != "delete").select("source", "id").distinct()
 
 
 def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
-    """The rows that say that they are as young, where no feed tells."""
+    """Rows whose own timestamps are at or after `since`."""
     names = ("created_at", "updated_at", RULES[source].placed_by)
     is_young = [F.coalesce(F.col(n) >= instant(since), F.lit(False)) for n in rows.columns if n in names]
     return rows.where(any_of(is_young))
@@ -82,10 +82,10 @@ def _as(change: str, rows: DataFrame) -> DataFrame:
 def _changes_of(
     lake: Lake, source: str, watermark: Watermark, version: int, look_back_hours: int
 ) -> tuple[DataFrame, bool] | None:
-    """What was added to a source and removed, and whether that is all; None where nothing can have been.
+    """What was added to a source and removed, and whether that is all; None if the version is the same.
 
-    By the Change Data Feed; without one by comparing with the version that was followed; where that is gone, by a
-    look-back over the rows' own stamps. All rows of a source that was not there.
+    From the Change Data Feed; without it, by comparing with the version that was followed; if that is gone, by a
+    look-back over the rows' own timestamps. All rows of a source that is new.
     """
     before = watermark.versions.get(source)
     if version == before:
@@ -101,20 +101,20 @@ def _changes_of(
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
     since = watermark.run_start - timedelta(hours=look_back_hours)
-    log.warning("no change data feed: looking back by stamps", source=source, since=since.isoformat())
-    log.warning("what moved away stays where it was until a run with a window", source=source)
+    log.warning("no change data feed: looking back by the rows' timestamps", source=source, since=since.isoformat())
+    log.warning("rows that moved stay counted where they were until a run with an explicit window", source=source)
     return _as("insert", _modified_since(rows, source, since)), False
 
 
 def session_of(source: str, columns: Collection[str]) -> Column:
-    """The session that a row of the source is of: a session itself is its own, some rows are of none."""
+    """The session to which a row of the source belongs, for a session its own id; null for sources without one."""
     if source == SESSIONS:
         return F.col("id")
     return F.col("session_id") if "session_id" in columns else F.lit(None).cast("string")
 
 
 def made_at(source: str, columns: Collection[str]) -> Column:
-    """When a row of the source was made, as far as it tells."""
+    """When a row of the source was made: `created_at`, or the time that places it."""
     return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
 
 
@@ -123,12 +123,12 @@ def _keys_and_references(columns: Collection[str]) -> list[str]:
 
 
 def before_and_after(rows: DataFrame, changes: DataFrame | None, snapshots: Sequence[int] = ()) -> DataFrame:
-    """The rows as they were before the changes and as they are, side by side: as of several lakehouses in one.
+    """The rows before the changes and now, side by side, as if several lakehouses were combined in one.
 
-    Before the changes is at the watermark and at each of these later `snapshots`, versions of the source. Every key and
-    reference says which it is of (`now:…`, `then_0:…` for the watermark, `then_1:…`), so that nothing in one meets
-    anything in another; which of equally old copies survives is told by the values without that. `rows` are as they are
-    now, among them all that the changes added.
+    "Before" is at the watermark and at each of these later `snapshots`, versions of the source. Every key and reference
+    gets a prefix (`now:…`, `then_0:…` for the watermark, `then_1:…`), so that rows of different states never join;
+    which of equally old copies survives is decided by their values without the prefix. `rows` are the current rows,
+    including all that the changes added.
     """
     columns = rows.columns
     names = [f"then_{number}" for number in range(len(snapshots) + 1)]
@@ -156,7 +156,7 @@ def before_and_after(rows: DataFrame, changes: DataFrame | None, snapshots: Sequ
 
 
 def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
-    """What was made of `before_and_after`, with keys and references that no longer say of which."""
+    """Rows derived from `before_and_after`, with the prefixes of keys and references removed."""
     plain = {name: F.regexp_replace(name, r"^(now|then_\d+):", "") for name in _keys_and_references(rows.columns)}
     return rows.withColumns(plain)
 
@@ -164,9 +164,9 @@ def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
 def _snapshots(
     published: Sequence[Provenance], watermark: Watermark, versions: Mapping[str, int], changed: Collection[str]
 ) -> list[Versions]:
-    """The versions that rows were published from, each once, without those that hold what the sources hold now or did.
+    """The distinct versions from which rows were published, except those equal to the current or watermark's versions.
 
-    Only `changed` sources tell them apart.
+    Only `changed` sources are compared.
     """
 
     def of_changed(found: Versions) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """The subset of the sources' rows that an incremental run reads, instead of all.
 
-They are found by their keys. Narrow scans tell the keys of the rows that matter, and when the rows of these keys were
-made; then the rows of that time are read that have one of the keys. So no older or newer copy of a row is missed,
-wherever it stands, and where a source holds its rows by the time they were made, few of its files are read whole.
+They are found by their keys. Narrow scans find the keys of the rows that matter, and when the rows with these keys were
+made; then the rows of that time that have one of the keys are read. So no older or newer copy of a row is missed,
+wherever it is, and if a source's files are ordered by the time its rows were made, few of them are read whole.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ OF_TEACHERS = (SESSIONS, PROMPTS)
 """The sources with a `teacher_id`."""
 
 MAX_SHARE = 0.5
-"""Where a greater share of the sessions is needed, all rows are read instead: once, and without a search for them."""
+"""If a greater share of the sessions is needed, all rows are read instead: once, and without a search."""
 
 WindowFilter = Callable[[Column], Column]
-"""Whether a moment may affect a window: what happens then can count in it, or place a session that does."""
+"""Whether a moment may affect a window: what happens then can count in it, or place a session that counts in it."""
 
 
 @dataclass(frozen=True)
 class SourceSubset:
-    """Some rows of the sources with all other rows of their keys.
+    """Some rows of the sources, with all other rows that have the same keys.
 
-    `rows`: of each source its rows, as `raw_rows` has them. `keys`, staged: `source` and `key_hash` of the rows, but
-    for the sources of which the rows are `whole`.
+    `rows`: each source's rows, as `raw_rows` returns them. `keys`, staged: `source` and `key_hash` of the rows, except
+    for sources that are read `whole`.
     """
 
     rows: Mapping[str, DataFrame]
@@ -54,7 +54,7 @@ class SourceSubset:
 
 
 def _may_affect(rows: DataFrame, source: str, may_affect: WindowFilter) -> Column:
-    """Whether any time that metrics read of the row is near."""
+    """Whether any of the times that metrics read from the row may affect the window."""
     moments = [f.name for f in rows.schema if f.name in RULES[source].metric_columns and f.dataType == TimestampType()]
     return any_of(may_affect(F.col(name)) for name in moments)
 
@@ -69,7 +69,7 @@ def _keys_in(
 ) -> DataFrame:
     """`source` and `key_hash`, each once, of the sources' rows in these sessions, and of these `ids` (with `source`).
 
-    `may_affect` adds rows that need no session and are near. Rows without a key are not among them.
+    `may_affect` adds rows that need no session and pass it. Rows without a key are left out.
     """
     found = [ids.select("source", "id")]
     for source in sources:
@@ -100,7 +100,7 @@ def _locations(lake: Lake, versions: Mapping[str, int], source: str, keys: DataF
 
 
 def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
-    """The one key that all rows without a key have, of each of these sources."""
+    """For each of these sources, the one `key_hash` that all rows without a key share."""
     named = lake.spark.range(1).select(F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source"))
     return named.select("source", key_hash(F.col("source"), F.lit(None).cast("string")).alias("key_hash"))
 
@@ -114,9 +114,9 @@ def _subset(
     whole: Collection[str],
     keyless: Collection[str] = (),
 ) -> SourceSubset:
-    """The rows with these keys, of the `keyless` sources also rows without a key.
+    """The rows with these keys and, from the `keyless` sources, also rows without a key.
 
-    `locations` tell of the `placed` sources when all these rows were made: few files hold such rows.
+    For the `placed` sources, `locations` has when all these rows were made, so that few files need to be read.
     """
     is_possible = dict.fromkeys(placed, F.lit(False))
     figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
@@ -136,16 +136,16 @@ def _subset(
 
 
 def _that_are(lake: Lake, versions: Mapping[str, int], changed: SourceChanges, found: Sequence[DataFrame]) -> DataFrame:
-    """The `session_id`s among these that are sessions or were: rows of others count nowhere, and can be anywhere."""
+    """The `session_id`s among these that exist or existed: rows of others count nowhere and can be anywhere."""
     of_now = lake.read(SESSIONS, versions[SESSIONS]).select(F.col("id").alias("session_id"))
     of_then = changed.keyed.where(F.col("source") == SESSIONS).select("session_id")
     return union_all(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
 
 
 def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceChanges) -> DataFrame:
-    """The `teacher_id`s of new and changed teachers of whom metrics read something else than before.
+    """The `teacher_id`s of new and changed teachers whose columns read by metrics have changed.
 
-    Each login changes a teacher's row, but nothing that is read of it: all dates of the teacher would be made anew.
+    Each login changes a teacher's row, but no column that is read; without this, it would recompute all their dates.
     """
     snapshots = changed.versions_of(TEACHERS)
     rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], snapshots)
@@ -159,10 +159,10 @@ def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceCha
 def rows_for_changes(
     lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges
 ) -> tuple[SourceSubset, DataFrame]:
-    """New and changed rows, and all rows of the sessions that these belong to, now or before; all teachers.
+    """New and changed rows, all rows of the sessions they belong or belonged to, and all teachers.
 
-    Also of the sessions of other rows of the same key, which a new row can take the place of, and of all sessions of a
-    teacher of whom something else is read than before. And the `session_id`s of all these sessions.
+    Also sessions of other rows with the same key, which a new row may supersede, and all sessions of a teacher whose
+    relevant columns changed. Returns the subset and those `session_id`s.
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     if TEACHERS in changed.rows:
@@ -189,10 +189,10 @@ def rows_for_changes(
 def rows_for_window(
     lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges, may_affect: WindowFilter
 ) -> SourceSubset | None:
-    """All rows that can count in a window or place what does, and all whose usability a change can have changed.
+    """All rows that can count in a window or place those that do, and all whose usability may have changed.
 
-    These are the rows of the sessions with a time near, changed rows, and rows of changed sessions; of some sources
-    all. None for all rows: where they are few, or where that is most of the sessions.
+    These are the rows of sessions with a time near the window, changed rows, and rows of changed sessions; from some
+    sources all rows. None stands for all rows: if they are few, or if that would be most of the sessions.
     """
     sizes = sizes_of(lake, versions)
     if not is_large(sum(sizes.values())):
@@ -208,15 +208,15 @@ def rows_for_window(
         return None
     whole = [source for source in versions if RULES[source].is_read_whole]
     some = [source for source in versions if source not in whole]
-    # A row without a key that is gone is missed among all of them; one that is new has its equals where it stands: what
-    # is equal was made at the same time.
+    # If a keyless row was removed, all keyless rows must be read to see which is missing. If one was added, its
+    # duplicates were created at the same time, so that stretch suffices.
     without_key = changed.locations.where(F.col("id").isNull() & F.col("source").isin(some))
     is_removed = F.max(F.col(CHANGE_TYPE).isin(*REMOVED)).alias("is_removed")
     keyless = {row["source"]: row["is_removed"] for row in without_key.groupBy("source").agg(is_removed).collect()}
     keys = _keys_in(lake, versions, some, sessions, changed.keyed.where(F.col("source").isin(some)), may_affect)
     gone = [source for source, is_gone in keyless.items() if is_gone]
     staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
-    # Of a short source all rows are read sooner than it is known which.
+    # Reading all rows of a small source is quicker than finding out which are needed.
     long = [source for source in some if is_large(sizes[source])]
     of_long = [_locations(lake, versions, source, staged) for source in long]
     locations = staging.write("locations", union_all([without_key.where(F.col("source").isin(long)), *of_long]))

@@ -18,8 +18,9 @@ class Baseline:
     """What an incremental run compares the sources with.
 
     `watermark`: how far the rollup has followed its sources. `published_since`: commits of its targets that were made
-    from later versions: by runs with a window, or by a run that reached only some of the targets. What they published
-    may have been taken back since, so that neither the sources at the watermark nor those of now tell of it.
+    from later versions: by runs with an explicit window, or by a run that reached only some of the targets. The source
+    data that they published may have been reverted since, so that it is neither in the sources at the watermark nor in
+    the current ones.
     """
 
     watermark: Watermark
@@ -27,11 +28,11 @@ class Baseline:
 
 
 def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Baseline | None:
-    """The baseline of the rollup, followed as far as all of its targets have; None where that is not known.
+    """The baseline of the rollup, as far as all of its targets have followed the sources; None if that is unknown.
 
-    A target that was dropped or restored alone is made whole with the others. Only the rollup's own commits count:
-    those of several period lengths share a table. A run that found nothing to change made no commit: it counts
-    `also_by_runs`.
+    A target that was dropped or restored alone is repaired with the others. Only the rollup's own commits count: those
+    of several period lengths share a table. A run that found nothing to change made no commit: it counts only if
+    `also_by_runs` is set.
     """
     if not all(map(lake.exists, rollup.targets)):
         return None
@@ -42,7 +43,7 @@ def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
     if last and all(_stands(last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
-        # Where nothing changed for longer than Delta keeps a table's log, that is all that is known.
+        # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
         known.append(Watermark(last.source_versions, last.run_start))
     if not known:
         return None
@@ -52,9 +53,9 @@ def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -
 
 
 def _compared(one: Watermark, other: Watermark) -> int:
-    """Below 0 where `one` is the earlier: by versions, which only grow while a clock may go back.
+    """Below 0 if `one` is earlier, by versions, which only grow, while a clock may be set back.
 
-    Where neither or either is the newer one, as after a source was made anew, the clock has to do.
+    If neither or each is newer than the other, as after a source was recreated, the clock decides.
     """
     is_later, is_earlier = is_newer(one.versions, other.versions), is_newer(other.versions, one.versions)
     if is_later != is_earlier:
@@ -72,7 +73,7 @@ def _watermark_in(commits: Sequence[Commit], job_name: str) -> Watermark | None:
 def _published_since(watermark: Watermark, commits: Sequence[Commit], job_name: str) -> list[Provenance]:
     """The job's commits from later versions than the watermark's, newest first.
 
-    Before the watermark was set there is none, though numbers may look like it where a source was made anew.
+    Commits before the watermark was set do not count, even if a recreated source makes their versions look later.
     """
     own = (provenance for commit in commits if (provenance := commit.made_by(job_name)))
 
@@ -83,10 +84,10 @@ def _published_since(watermark: Watermark, commits: Sequence[Commit], job_name: 
 
 
 def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
-    """Whether the table still holds what the run left: no hand has changed it since, nor a run with older sources."""
+    """Whether the table still holds what the run left: no manual commit and no run with older sources changed it."""
     began_at = run.target_versions.get(table, 0)
     if not any(commit.version == began_at and commit.at <= run.run_end for commit in commits):
-        return False  # it has another history by now, or one that no longer goes back as far
+        return False  # its history is another by now, or no longer goes back that far
     since = [commit for commit in commits if commit.version > began_at]
     own = [provenance for commit in since if (provenance := commit.made_by(job_name))]
     return all(commit.provenance or commit.keeps_rows for commit in since) and not any(

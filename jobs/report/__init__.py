@@ -1,1 +1,1 @@
-"""The report: figures added up from the lake, and the one HTML page that draws them."""
+"""The report: figures aggregated from the lake, and the single HTML page that draws them."""

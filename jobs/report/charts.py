@@ -1,7 +1,7 @@
 """The report's charts: how each is drawn, declared with Altair and compiled to Vega.
 
-A chart draws the data set `rows`, which the page's script fills. Its colours are names of the page's style sheet
-(`var(--…)`): light, dark and print differ in the style sheet, and nothing is drawn again.
+A chart draws the data set `rows`, which the page's script fills. Its colours are variables of the page's style sheet
+(`var(--…)`): light, dark and print differ only in the style sheet, and nothing is redrawn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 _IS_NARROW = "containerSize()[0] < 420"
 _WITHOUT_SCHEMA = f"{_IS_NARROW} ? replace(datum.label, regexp('^.*[.]'), '') : datum.label"
-"""On a phone a table goes by its own name, so that there is room for the bars."""
+"""On a phone a table is shown without its schema, so that there is room for the bars."""
 
 _STYLE: Mapping[str, Any] = {
     "background": None,
@@ -55,7 +55,7 @@ _STYLE: Mapping[str, Any] = {
     "point": {"size": 36, "filled": True},
     "aria": False,
 }
-"""What all charts look like. Vega's own labels are off: each chart has one label, and a table."""
+"""The style of all charts. Vega's own ARIA labels are off: each chart has one label, and a table."""
 
 Drawing = alt.Chart | alt.LayerChart
 
@@ -65,7 +65,7 @@ def _rows() -> alt.Chart:
 
 
 def _sized(chart: Drawing, height: int | alt.Step) -> Drawing:
-    """As wide as the page lets it be, and so high: in pixels, or in pixels per category."""
+    """The chart as wide as the page allows, and this high: in pixels, or in pixels per category."""
     return chart.properties(
         width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     )
@@ -97,7 +97,7 @@ def _tooltip(*fields: str) -> list[alt.Tooltip]:
 
 
 Series = Mapping[str, tuple[str, str]]
-"""What is drawn of a chart's columns: the label and the colour of each."""
+"""The columns that a chart draws, with the label and the colour of each."""
 
 
 def _labels(series: Series) -> list[str]:
@@ -122,7 +122,7 @@ def _folded(series: Series) -> alt.Chart:
 
 
 def bars(field: str, title: str, colour: str, when: str) -> Drawing:
-    """One bar per day or week, from its first instant to its last."""
+    """One bar per day or week, which spans it from start to end; `when` is the title of the time axis."""
     bar = _rows().mark_rect(color=colour, stroke=SURFACE, strokeWidth=1)
     encoded = bar.encode(
         x=_dates(when), x2="end:T", y=_count(field, title), y2=alt.Y2Datum(0), tooltip=_tooltip("start", field)
@@ -131,7 +131,7 @@ def bars(field: str, title: str, colour: str, when: str) -> Drawing:
 
 
 def stacked_bars(series: Series, title: str) -> Drawing:
-    """One bar per week, whose parts add up."""
+    """One bar per week, in which the series are stacked."""
     stacks = (
         _folded(series)
         .transform_stack(stack="amount", groupby=["start"], sort=[alt.SortField("rank")], as_=["low", "high"])
@@ -149,7 +149,7 @@ def stacked_bars(series: Series, title: str) -> Drawing:
 
 
 def score_lines(series: Series, title: str, when: str) -> Drawing:
-    """Two scores from 0 to 100 over time: each its own colour and its own dashes."""
+    """Two scores from 0 to 100 over time, each with its own colour and dashes."""
     labels = _labels(series)
     lines = (
         _folded(series)
@@ -167,7 +167,7 @@ def score_lines(series: Series, title: str, when: str) -> Drawing:
 
 
 def metric_line(field: str, title: str, when: str) -> Drawing:
-    """A metric over time, whatever it measures."""
+    """A metric over time, in any unit; points without a value are left out."""
     line = (
         _rows()
         .transform_filter(f"isValid(datum['{field}'])")
@@ -182,7 +182,7 @@ def metric_line(field: str, title: str, when: str) -> Drawing:
 
 
 def usual_week() -> Drawing:
-    """A cell per weekday and hour: the more sessions are going on, the darker."""
+    """A cell per weekday and hour: the more sessions are active, the darker."""
     days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     cells = (
         _rows()
@@ -216,7 +216,7 @@ def usual_week() -> Drawing:
 
 
 def _intervals(along: alt.X | alt.Y, named_by: str, height: int | alt.Step) -> Drawing:
-    """A mean at each value of `along`, with its interval; that is left out where n is too small for one."""
+    """A mean at each value of `along`, with its interval, which is left out if n is too small for one."""
     is_upright = isinstance(along, alt.X)
     score, upper_end = (alt.Y, alt.Y2) if is_upright else (alt.X, alt.X2)
     title = "Mean effectiveness (score)"
@@ -246,7 +246,7 @@ def intervals_over_time() -> Drawing:
 
 
 def shares_by_kind(series: Series) -> Drawing:
-    """Three shares of the prompts of each kind, in percent: each its own colour and its own shape."""
+    """Three shares of the prompts of each kind, in percent, each with its own colour and shape."""
     labels = _labels(series)
     dots = (
         _folded(series)
@@ -269,7 +269,7 @@ def shares_by_kind(series: Series) -> Drawing:
 
 
 def ages_of_sources() -> Drawing:
-    """A bar with its number per source, in the order of the rows."""
+    """One bar per source with its age in days, in the order of the rows."""
     y = alt.Y("source:N", sort=None, axis=alt.Axis(title=None, labelExpr=_WITHOUT_SCHEMA))
     axis = alt.Axis(title="Age (days)", tickCount=4, grid=True)
     x = alt.X("age:Q", scale=alt.Scale(zero=True, nice=True), axis=axis)
@@ -279,7 +279,7 @@ def ages_of_sources() -> Drawing:
 
 
 def rejections_by_reason() -> Drawing:
-    """A bar with its number per reason, the longest first."""
+    """One bar per reason with its number of rejected rows, the longest first."""
     y = alt.Y("reason:N", sort="-x", axis=alt.Axis(title=None))
     base = _rows().transform_aggregate(rejected="sum(rejected)", groupby=["reason"])
     x = alt.X("rejected:Q", axis=alt.Axis(title="Rejected rows", tickCount=4, grid=True, tickMinStep=1))
@@ -305,7 +305,7 @@ def verdicts_by_job() -> Drawing:
 
 
 def runs_by_job() -> Drawing:
-    """When each job ran and how it ended."""
+    """One point per run: when each job ran and how it ended."""
     statuses = ["succeeded", "rejected", "failed"]
     dots = (
         _rows()
@@ -329,7 +329,7 @@ def runs_by_job() -> Drawing:
 
 @cache
 def vega_script() -> str:
-    """Vega's runtime and what embeds it, to be put into a page. Bundling takes seconds."""
+    """Vega's runtime and its embedding code, to be put into a page. Bundling takes seconds, so it is cached."""
     script: str = vl_convert.javascript_bundle(snippet="window.vegaEmbed=vegaEmbed;", vl_version=_VEGA_LITE)
     if "</script" in script.lower():
         raise AssertionError("Vega's runtime would end the script that holds it")
@@ -337,9 +337,9 @@ def vega_script() -> str:
 
 
 def compiled(drawing: Drawing) -> dict[str, Any]:
-    """The Vega of a drawing, in the page's colours: the page carries Vega's runtime alone."""
+    """The drawing as a Vega specification in the page's style, so that the page needs only Vega's runtime."""
     declared = drawing.to_dict(validate=False)
     declared["config"] = _STYLE
     vega: dict[str, Any] = vl_convert.vegalite_to_vega(declared, vl_version=_VEGA_LITE)
-    vega.pop("$schema")  # the page names no address
+    vega.pop("$schema")  # the page contains no address
     return vega

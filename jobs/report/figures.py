@@ -1,6 +1,6 @@
-"""The report: what is asked of the lake for it, added up in Spark until it is small enough for a page.
+"""The report's figures, aggregated from the lake in Spark until they are small enough for a page.
 
-Schools and teachers go by their ids; pupils appear only as counts.
+Schools and teachers appear by their ids, pupils only as counts.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from transforms.windows import PeriodLength
 
 DASHBOARD_METRICS = "analytics.dashboard_metrics_hourly"
 TEACHER_SUMMARY = "users.teacher_analytics_summary"
-"""The teachers' days as `users` has them: the copy in `analytics` has no trend."""
+"""The teachers' days, from `users`: the copy in `analytics` has no trend."""
 PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
 TABLES = (DASHBOARD_METRICS, TEACHER_SUMMARY, PROMPT_EFFECTIVENESS, quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 
 EVERYONE = ""
-"""The scope of all schools, and the teacher who stands for all of a scope: no id is empty."""
+"""The scope of all schools, and the teacher that stands for all teachers of a scope: no id is empty."""
 DEFAULT_DAYS = 365
 LONGEST_BY_DAY = 100
 """Days that a chart can show one by one: longer ranges are shown by week."""
 MOST_RUNS = 200
 MOST_TEACHERS = 3_000
-"""Teachers whose weeks the driver collects and the page holds: a year of theirs is well under 5 MB."""
+"""How many teachers' weeks the driver collects and the page holds: a year of them is well under 5 MB."""
 TRENDS = ("improving", "stable", "declining", "insufficient_data")
 
 Grain = Literal["day", "week"]
@@ -54,7 +54,7 @@ class Rows:
     rows: list[tuple[Any, ...]]
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows by column."""
+        """The rows as dictionaries by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -67,11 +67,11 @@ class Span:
 
     @property
     def grain(self) -> Grain:
-        """What one bar of a chart stands for."""
+        """The time that one bar of a chart covers: a day or, for long reports, a week."""
         return "day" if (self.last - self.first).days < LONGEST_BY_DAY else "week"
 
     def dates_of_weekdays(self) -> list[int]:
-        """How many Mondays, Tuesdays and so on there are."""
+        """How many Mondays, Tuesdays and so on the dates include, beginning with Monday."""
         weeks, rest = divmod((self.last - self.first).days + 1, 7)
         begin = self.first.weekday()
         return [weeks + ((weekday - begin) % 7 < rest) for weekday in range(7)]
@@ -79,12 +79,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page shows, each table by its grain.
+    """All that the page shows; this is what one row of each table stands for.
 
     `totals`, `teachers`: a scope. `periods`: a scope and a day or week, as `span.grain` says. `profile`: a scope,
-    weekday and hour. `weeks`: a scope and week. `teacher_weeks`: a school, teacher and week, of the `MOST_TEACHERS`
-    busiest. Of all schools, whichever is chosen: `prompts`: a dimension and value. `prompt_periods`: a period as long
-    as `period`. `freshness`: a source. `quarantined`: a source and reason. `verdicts`: a job and kind of check.
+    weekday and hour. `weeks`: a scope and week. `teacher_weeks`: a school, teacher and week, for the `MOST_TEACHERS`
+    busiest teachers. For all schools, whichever is chosen: `prompts`: a dimension and value. `prompt_periods`: a period
+    of length `period`. `freshness`: a source. `quarantined`: a source and reason. `verdicts`: a job and kind of check.
     `runs`: a run.
     """
 
@@ -109,20 +109,20 @@ class Report:
 def scoped(rows: DataFrame) -> DataFrame:
     """Each row once for its school and once for all schools, in the column `scope`.
 
-    A row without a school counts among all schools only.
+    A row without a school counts only for all schools.
     """
     scopes = F.array_distinct(F.array(F.coalesce("school_id", F.lit(EVERYONE)), F.lit(EVERYONE)))
     return rows.withColumn("scope", F.explode(scopes))
 
 
 def _weighted(value: str, weight: str) -> Column:
-    """The mean of a column's values that are there, each as often as its weight says; null where all weigh nothing."""
+    """The weighted mean of a column's non-null values; null if their weights sum to 0."""
     total = F.sum(F.col(value) * F.col(weight))
     return total / F.nullif(F.sum(F.when(F.col(value).isNotNull(), F.col(weight))).cast("double"), F.lit(0.0))
 
 
 def _reported(table: str) -> list[Column]:
-    """The metrics that the table's contract puts into the report, each brought together as it says."""
+    """The metrics that the table's contract puts into the report, each aggregated as it says."""
     return [
         (F.sum(column.name) if column.report == SUM else _weighted(column.name, str(column.report))).alias(column.name)
         for column in contract_of(table).reported
@@ -130,10 +130,10 @@ def _reported(table: str) -> list[Column]:
 
 
 def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
-    """What happened in the hours of each group, one row per value of `by`.
+    """What happened in the hours of each group: one row per value of `by`.
 
-    A score counts as often as the sessions of its hour. What is open over several hours cannot be added up: of people
-    and connections the busiest hour of one school is told.
+    Scores are weighted by the number of sessions in their hour. People and connections span several hours and cannot be
+    added up: the busiest hour of any one school is given.
     """
     return hours.groupBy(*by).agg(
         F.sum("sessions_completed").alias("sessions_completed"),
@@ -157,9 +157,9 @@ def periods(hours: DataFrame, grain: Grain) -> DataFrame:
 
 
 def profile(hours: DataFrame, dates: Sequence[int]) -> DataFrame:
-    """The usual week of each scope: per weekday (0 is Monday) and hour the mean number of sessions that were going on.
+    """The usual week of each scope: per weekday (0 is Monday) and hour, the mean number of active sessions.
 
-    `dates` says how many Mondays, Tuesdays and so on the hours are from: an hour without a row had no session.
+    `dates` says how many Mondays, Tuesdays and so on the hours cover: an hour without a row had no session.
     """
     weekday = F.weekday("metric_hour")
     return (
@@ -171,7 +171,7 @@ def profile(hours: DataFrame, dates: Sequence[int]) -> DataFrame:
 
 
 def teacher_weeks(days: DataFrame) -> DataFrame:
-    """The weeks of each teacher: a score counts as often as the sessions of its date; the trend is the week's last."""
+    """One row per teacher and week: scores are weighted by sessions per date; the trend is the week's last."""
     return (
         days.groupBy("school_id", "teacher_id", F.date_trunc("week", "summary_date").cast("date").alias("start"))
         .agg(
@@ -192,24 +192,24 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
 
 
 def teachers(days: DataFrame) -> DataFrame:
-    """How many teachers each scope has."""
+    """One row per scope: how many teachers it has."""
     return scoped(days).groupBy("scope").agg(F.count_distinct("teacher_id").alias("teachers"))
 
 
 def of_busiest(of_teachers: DataFrame, most: int = MOST_TEACHERS) -> DataFrame:
-    """The weeks of the `most` teachers with the most sessions; between equals the ids decide."""
+    """The weeks of the `most` teachers with the most sessions; ties are broken by id."""
     own_weeks = F.collect_list(F.struct(*of_teachers.columns)).alias("weeks")
     busiest = of_teachers.groupBy("teacher").agg(F.sum("sessions").alias("sessions"), own_weeks)
     return busiest.orderBy(F.col("sessions").desc(), "teacher").limit(most).select(F.inline("weeks"))
 
 
 def _weights_of_days() -> dict[str, str]:
-    """What the metrics of teachers' days weigh that are no sums: for `weeks`, which brings them together once more."""
+    """The weights of those metrics of teachers' days that are not sums: for `weeks`, which aggregates them again."""
     return {column.name: str(column.report) for column in contract_of(TEACHER_SUMMARY).reported if column.report != SUM}
 
 
 def weeks(of_teachers: DataFrame) -> DataFrame:
-    """The weeks of all teachers of each scope: their sessions and prompts together, and how many have which trend."""
+    """One row per scope and week: all teachers' sessions and prompts, and how many teachers have which trend."""
     return (
         scoped(of_teachers)
         .groupBy("scope", "start")
@@ -228,9 +228,9 @@ def weeks(of_teachers: DataFrame) -> DataFrame:
 
 
 def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
-    """Rows of prompt effectiveness brought together, with the interval that their prompts together have.
+    """Rows of prompt effectiveness aggregated by `by`, with the interval of all their prompts together.
 
-    Squares within the rows and between their means add up to those of all prompts, so the interval is that of the
+    The squares within the rows and between their means add up to those of all prompts, so the interval is that of the
     prompts themselves, not of means.
     """
     n, own_mean = F.col("data_points"), F.col("avg_effectiveness_score")
@@ -269,32 +269,32 @@ def pooled(rows: DataFrame, by: Sequence[str]) -> DataFrame:
 
 
 def prompts(rows: DataFrame) -> DataFrame:
-    """How the prompts of the rows did, by each of their dimensions: `dimension` and `value` name the group."""
+    """The effectiveness of the rows' prompts by each of their dimensions: `dimension` and `value` name the group."""
     kinds = F.array(*[F.struct(F.lit(name).alias("dimension"), F.col(name).alias("value")) for name in DIMENSIONS])
     return pooled(rows.select("*", F.inline(kinds)), ["dimension", "value"])
 
 
 def prompt_periods(rows: DataFrame) -> DataFrame:
-    """How the prompts did over time: `start` is the first date of the period, `end` the one after its last."""
+    """The effectiveness of prompts over time: `start` is the first date of the period, `end` the one after its last."""
     start, end = (F.col(f"calculation_period_{name}").cast("date").alias(name) for name in ("start", "end"))
     return pooled(rows.select("*", start, end), ["start", "end"])
 
 
 def period_length() -> Column:
-    """The `PeriodLength` of a row of prompt effectiveness, of which the table has no column."""
+    """The `PeriodLength` of a row of prompt effectiveness, for which the table has no column."""
     days = F.date_diff("calculation_period_end", "calculation_period_start")
     return F.when(days == 1, "day").when(days == 7, "week").otherwise("month")
 
 
 def quarantined(rows: DataFrame) -> DataFrame:
-    """How many source rows are rejected, by source and reason, and how many were but are no more."""
+    """By source and reason: how many source rows are rejected, and how many no longer are."""
     return quarantine.counts(rows).select(
         "source", "reason", "rejected", "resolved", F.unix_millis("last_seen_at").alias("last_seen_at")
     )
 
 
 def latest_verdicts(checks: DataFrame) -> DataFrame:
-    """What the gate said in the latest run of each job, by kind of check. What is only told is no verdict."""
+    """The gate's verdict on the latest run of each job, by kind of check, without checks for information only."""
     asked = checks.where(F.col("severity") != "info")
     newest = asked.groupBy("job_name").agg(F.max_by("run_id", "checked_at").alias("run_id"))
     failed = ~F.col("success")
@@ -311,7 +311,7 @@ def latest_verdicts(checks: DataFrame) -> DataFrame:
 
 
 def latest_runs(rows: DataFrame) -> DataFrame:
-    """The latest runs, the newest first."""
+    """One row per run of the `MOST_RUNS` latest, newest first; times in milliseconds since 1970."""
     return (
         rows.orderBy(F.col("run_start").desc(), "run_id")
         .limit(MOST_RUNS)
@@ -330,15 +330,15 @@ def _collected(frame: DataFrame, *order: str) -> Rows:
 
 
 def _job_of(table: str) -> str:
-    """The job that fills the table of a rollup: it has the table's own name, as `Rollup.name` has."""
+    """The job that fills a rollup's table: it is named like the table, as is `Rollup.name`."""
     return table.split(".")[1]
 
 
 class Reader:
-    """Reads what a report needs of a lake, each table at the version that it had when the report was begun."""
+    """Reads what a report needs from a lake, each table at the version that it had when the report was begun."""
 
     def __init__(self, lake: Lake, made_at: datetime, phase: Callable[[str], None] = lambda name: None) -> None:
-        """Raises `UsageError` where a table is missing."""
+        """Raises `UsageError` if a table is missing."""
         self.lake = lake
         self.made_at = made_at
         self.phase = phase
@@ -353,13 +353,13 @@ class Reader:
         self.versions = {table: lake.version(table) for table in TABLES}
 
     def rows(self, table: str) -> DataFrame:
-        """A table's rows, in the columns of its contract that may be shown."""
+        """The table's rows, in the columns of its contract that may be shown."""
         return self.lake.read(table, self.versions[table]).select(*contract_of(table).public_columns)
 
     def span(self, first: date | None, last: date | None) -> Span:
         """The dates to report on: by default the year that ends with the last date that has an hour.
 
-        The dates of teachers and prompts have no say: a fact in the future has its row there.
+        The dates of teachers and prompts are not considered: they may have rows in the future.
         """
         day = F.col("metric_hour").cast("date")
         earliest, latest = self.rows(DASHBOARD_METRICS).agg(F.min(day), F.max(day)).collect()[0]
@@ -373,7 +373,7 @@ class Reader:
         return Span(first, last)
 
     def check_school(self, school: str) -> None:
-        """Raises `UsageError` that names the nearest where the lake knows no school of that id."""
+        """Raises `UsageError`, which names similar ids, if the lake has no school of that id."""
         known = union_all([self.rows(table).select("school_id") for table in (DASHBOARD_METRICS, TEACHER_SUMMARY)])
         ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
         if school in ids:
@@ -383,7 +383,7 @@ class Reader:
         raise UsageError(f"There is no school {school}: {hint}")
 
     def report(self, first: date | None = None, last: date | None = None, school: str | None = None) -> Report:
-        """All that the page shows; raises `UsageError` for a school or dates of which the lake has nothing."""
+        """All that the page shows; raises `UsageError` for a school or dates for which the lake has no rows."""
         self.phase("look for the schools and the dates")
         if school is not None:
             self.check_school(school)
@@ -439,13 +439,13 @@ class Reader:
         )
 
     def _period(self, rows: DataFrame) -> PeriodLength:
-        """The length of period to show: days, weeks and months tell of the same prompts, so one of them is enough."""
+        """The length of period to show: days, weeks and months cover the same prompts, so one of them is enough."""
         there = {row[0] for row in rows.select("period_length").distinct().collect()}
         lengths: tuple[PeriodLength, ...] = ("week", "day", "month")
         return next((length for length in lengths if length in there), "week")
 
     def freshness(self) -> Rows:
-        """Per source: its newest row that is not in the future, its last commit, and how far the jobs have read it."""
+        """One row per source: its newest row not in the future, its last commit, and how far the jobs have read it."""
         read = self._versions_read()
         sources = sorted(source for source in RULES if self.lake.exists(source))
         self.lake.register(sources)
@@ -459,7 +459,7 @@ class Reader:
         return Rows(("source", "newest", "in_future", "written_at", "version", "version_read", "commits_behind"), rows)
 
     def _newest(self, versions: dict[str, int]) -> dict[str, tuple[int | None, int]]:
-        """Per source its newest moment that is not in the future, in milliseconds, and how many rows are in it."""
+        """Per source: its newest moment not in the future, in milliseconds, and how many rows are in the future."""
         now = instant(self.made_at)
         frames = []
         for source, version in versions.items():
@@ -477,7 +477,7 @@ class Reader:
         return {row["source"]: (row["newest"], row["in_future"]) for row in found}
 
     def _versions_read(self) -> dict[str, int]:
-        """The version of each source that the latest run that succeeded has read, whichever job's it was."""
+        """The version of each source that the latest successful run read, of whichever job."""
         succeeded = self.rows(run_log.TABLE).where(F.col("status") == "succeeded")
         newest = succeeded.groupBy("job_name").agg(
             F.max_by("source_versions", "run_start").alias("source_versions"), F.max("run_start").alias("run_start")

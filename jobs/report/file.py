@@ -1,4 +1,4 @@
-"""The file that a report's page is written to."""
+"""The file to which a report's page is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.errors import UsageError
 
 
 def check_file(out: Path) -> None:
-    """Raises `UsageError` where `--out` names no file in a folder that is there."""
+    """Raises `UsageError` if `--out` is not a file in an existing folder."""
     if not out.absolute().parent.is_dir():
         raise UsageError(f"The folder {out.parent} of --out does not exist.")
     if out.is_dir():
@@ -20,9 +20,9 @@ def check_file(out: Path) -> None:
 def write_page(html: str, out: Path) -> None:
     """Writes the page whole or not at all.
 
-    Raises `UsageError` where the file cannot be written; `OSError` for a disk that is full.
+    Raises `UsageError` if the file cannot be written; `OSError` if the disk is full.
     """
-    # Beside it first: the page of before is not lost to a disk that is full.
+    # Beside the file first, so that a full disk does not destroy the previous page.
     file = out.resolve()
     half = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -33,5 +33,5 @@ def write_page(html: str, out: Path) -> None:
             half.unlink(missing_ok=True)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # no mistake in the call: told like any other full disk
+            raise  # not a mistake in the call: reported like any other full disk
         raise UsageError(f"The file {out} cannot be written: {error.strerror}.") from error

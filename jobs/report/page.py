@@ -1,6 +1,6 @@
 """The report's page: one HTML file that holds its charts, its data and the script that draws them.
 
-The data of each scope are a part of their own, compressed, and unpacked when the scope is chosen.
+The data of each scope are a separate part, compressed, and unpacked when the scope is chosen.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from jobs.report.sections import Section, sections
 
 
 def _value(value: Any) -> Any:
-    """A value as the page holds it: a score with three decimals tells as much as one with fifteen."""
+    """A value as the page holds it, rounded: three decimals of a score are as informative as fifteen."""
     if isinstance(value, float):
         return round(value, 3) if abs(value) < 10 else round(value, 1)
     return value.isoformat() if isinstance(value, date) else value
 
 
 def _by_column(rows: Rows, selected: Sequence[tuple[Any, ...]], without: int = 0) -> dict[str, list[Any]]:
-    """Rows as one list per column, which takes a third of the space; the first columns left out."""
+    """Rows as one list per column, which takes a third of the space, without the first `without` columns."""
     return {
         name: [_value(row[index]) for row in selected] for index, name in enumerate(rows.columns) if index >= without
     }
@@ -44,18 +44,18 @@ def _grouped(rows: Rows) -> dict[Any, list[tuple[Any, ...]]]:
 
 
 def _json(value: object) -> str:
-    """JSON that may stand within a script of a page."""
+    """JSON that is safe inside a page's script element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _packed(value: object) -> str:
-    """JSON, compressed: a page cannot hold bytes, but letters that stand for them. The same rows give the same text."""
+    """JSON, compressed and in Base64, as a page cannot hold bytes. The same rows give the same text."""
     return base64.b64encode(gzip.compress(_json(value).encode(), 9, mtime=0)).decode()
 
 
 def _parts(report: Report) -> dict[str, dict[str, Any]]:
-    """What the page holds of each scope, by the scope's name."""
+    """What the page holds for each scope, by the scope's name."""
     tables = {
         "totals": report.totals,
         "periods": report.periods,
@@ -89,7 +89,7 @@ def _shared(report: Report) -> dict[str, dict[str, list[Any]]]:
 
 
 def _charts(shown: Sequence[Section]) -> list[dict[str, Any]]:
-    """What the page's script needs to know of each chart."""
+    """What the page's script needs to know about each chart."""
     return [
         {
             "name": chart.name,
@@ -105,7 +105,7 @@ def _charts(shown: Sequence[Section]) -> list[dict[str, Any]]:
 
 
 def page(report: Report) -> str:
-    """The page, whole: it asks for nothing else when it is opened."""
+    """The complete page as HTML: it loads nothing else when it is opened."""
     shown = sections(report)
     parts = _parts(report)
     data = {

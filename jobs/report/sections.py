@@ -1,4 +1,4 @@
-"""What the report's page shows below its key figures: its sections, their charts and the tables of these."""
+"""What the report's page shows below its key figures: sections, their charts and the charts' tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.windows import PeriodLength
 
 ValueKind = Literal["count", "number", "percent", "score", "hour", "date", "instant", "text"]
-"""How a value is written in a table and in a chart's label: `WRITTEN` of the page's script has each."""
+"""How a value is written in a table and in a chart's label: see `WRITTEN` in the page's script."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of the page: `rows` names what it draws, `note` says how to read it, `said` the field that sums it up."""
+    """A chart of the page: `rows` names its data, `note` says how to read it, `said` is the field that sums it up."""
 
     name: str
     title: str
@@ -48,7 +48,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading of its own."""
+    """A part of the page with its own heading."""
 
     name: str
     title: str
@@ -74,7 +74,7 @@ def _reported(table: str, rows: str, start: Field, when: str) -> tuple[Chart, ..
 
 
 def _school_hours(per: Grain) -> Section:
-    """`per`: what one row of `periods` stands for."""
+    """`per`: the time that one row of `periods` covers."""
     when = "Date (UTC)" if per == "day" else "Week that begins (UTC)"
     start = Field("start", "Date", "date") if per == "day" else _WEEK
     scores = {"engagement": ("engagement (score)", BLUE), "participation": ("participation (%)", ORANGE)}
@@ -85,7 +85,7 @@ def _school_hours(per: Grain) -> Section:
         (
             Chart(
                 "sessions", f"Sessions completed per {per}",
-                "A session counts where it ended.", "periods", "sessions_completed",
+                "A session counts at the time of its end.", "periods", "sessions_completed",
                 (start, Field("sessions_completed", "Sessions completed"),
                  Field("active_hours", "Hours with a session"),
                  Field("prompts_generated", "Prompts"), Field("prompts_used", "Prompts used")),
@@ -100,7 +100,7 @@ def _school_hours(per: Grain) -> Section:
             ),
             Chart(
                 "profile", "The usual week",
-                "Mean number of sessions that are going on in an hour. Blank: none.", "profile", "sessions",
+                "Mean number of sessions that are active in an hour. Blank: none.", "profile", "sessions",
                 (Field("day", "Day", "text"), Field("hour", "Hour", "hour"),
                  Field("sessions", "Sessions, mean", "score"),
                  Field("engagement", "Engagement, 0–100", "number")),
@@ -126,7 +126,7 @@ def _school_hours(per: Grain) -> Section:
 
 
 def _teacher_weeks(teachers: int) -> Section:
-    """`teachers`: how many there are, of whom the page may hold the busiest only."""
+    """`teachers`: how many there are, of whom the page may hold only the busiest."""
     busiest = (
         f" Of the {teachers:,} teachers only the {MOST_TEACHERS:,} with the most sessions can be chosen: a report on "
         "one school (--school) has all of its own."
@@ -142,7 +142,7 @@ def _teacher_weeks(teachers: int) -> Section:
     return Section(
         "teachers",
         "Teachers' weeks",
-        "Weeks begin on Monday, on each teacher's own clock; the first and the last may be cut short. Choose a school "
+        "Weeks begin on Monday, in each teacher's time zone; the first and the last may be cut short. Choose a school "
         "and a teacher above to see one teacher's weeks." + (busiest if teachers > MOST_TEACHERS else ""),
         (
             Chart(
@@ -170,7 +170,7 @@ def _teacher_weeks(teachers: int) -> Section:
 
 
 def _prompt_effectiveness(period: PeriodLength) -> Section:
-    """`period`: what one row of `prompt_periods` stands for."""
+    """`period`: the time that one row of `prompt_periods` covers."""
     start = Field("start", "From", "date")
     value = Field("value", "Kind", "text")
     generated = Field("generated", "Prompts")
@@ -187,8 +187,8 @@ def _prompt_effectiveness(period: PeriodLength) -> Section:
     return Section(
         "prompts",
         "Prompt effectiveness",
-        f"All schools together, {period}s in UTC that touch the dates of the report. The intervals are descriptive "
-        "only: prompts of one teacher are not independent. Under 5 scored prompts there is no interval.",
+        f"All schools together, {period}s in UTC that overlap the dates of the report. The intervals are descriptive "
+        "only: prompts of one teacher are not independent. With fewer than 5 scored prompts there is no interval.",
         (
             Chart("effect", "Effectiveness by kind", "Dot: mean. Bar: 95 % Student t interval. n: scored prompts.",
                   "prompts", "mean", (value, generated, *scores), charts.intervals_by_kind()),
@@ -215,7 +215,7 @@ def _data_health() -> Section:
                    Field("age", "Age, days", "number"), Field("written_at", "Last written", "instant"),
                    Field("commits_behind", "Commits not read yet"), Field("in_future", "Rows in the future")),
                   charts.ages_of_sources()),
-            Chart("quarantined", "Rejected source rows by reason", "Rows that take part in no metric at present.",
+            Chart("quarantined", "Rejected source rows by reason", "Rows that currently count in no metric.",
                   "quarantined", "rejected",
                   (Field("source", "Source", "text"), Field("reason", "Reason", "text"),
                    Field("rejected", "Rejected"), Field("resolved", "Resolved"),
@@ -239,7 +239,7 @@ def _data_health() -> Section:
 
 
 def sections(report: Report) -> tuple[Section, ...]:
-    """The page's sections, in their order."""
+    """The page's sections, in the order in which they are shown."""
     return (
         _school_hours(report.span.grain),
         _teacher_weeks(max((count for _, count in report.teachers.rows), default=0)),

@@ -1,1 +1,1 @@
-"""The sample lakehouse: believable source tables of any size, the same for the same seed."""
+"""The sample lakehouse: realistic source tables of any size, the same for the same seed."""

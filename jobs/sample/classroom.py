@@ -1,8 +1,8 @@
 """The sessions of the sample lakehouse, and who and what was in them.
 
-Frames hold the numbers and moments that the tables are made of: `session_frame` (one row per session), `group_frame`
-(per group of a session), `seat_frame` (per seat of a group), `stay_frame` (per stay of a pupil, as a dropped
-connection makes two of one). Each is the one before with its rows multiplied: nothing is joined or shuffled.
+Frames hold the numbers and moments from which the tables are built: `session_frame` (one row per session),
+`group_frame` (per group of a session), `seat_frame` (per seat of a group), `stay_frame` (per stay of a pupil: a dropped
+connection splits one into two). Each multiplies the rows of the one before: nothing is joined or shuffled.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ FIRST_SESSION = 1
 
 
 def session_frame(spark: SparkSession, scale: Scale, dice: Dice) -> DataFrame:
-    """One row per session: its people, its moments, and what became of it.
+    """One row per session: its people, its times, and what became of it.
 
-    `recorded` sessions have the full life: pupils, events, speech, prompts. Others `ran` without it, as a teacher's
-    try-outs do: only their own row says when. The rest were planned and never began. The density sets the share of
-    the first kind; they are spread evenly, for a volume that hardly varies with the seed.
+    `recorded` sessions have everything: pupils, events, speech, prompts. Others `ran` without that, like a teacher's
+    try-outs: only their own row says when. The rest were planned and never began. The density sets the share of the
+    first kind; they are spread evenly, so that the volume hardly varies with the seed.
     """
     share = 0.94 * scale.density
     evenly = F.lit(share) * (F.col("n") - FIRST_SESSION)
@@ -60,7 +60,7 @@ def session_frame(spark: SparkSession, scale: Scale, dice: Dice) -> DataFrame:
 
 
 def _moments(scale: Scale, dice: Dice) -> dict[str, Column]:
-    """The planned begin and length: on working days, nearly always in the school's own school hours."""
+    """The planned start and length: on working days, nearly always within local school hours."""
     weeks = F.floor(F.col("day") / 5)
     days = F.lit(scale.monday.toordinal() - 719163) + weeks * 7 + F.col("day") % 5  # 719163: the ordinal of 1970-01-01
     in_school = dice.whole(8 * 12, 15 * 12, "time of day", "n")
@@ -76,7 +76,7 @@ def _moments(scale: Scale, dice: Dice) -> dict[str, Column]:
 def _session_values(scale: Scale, dice: Dice) -> dict[str, Column]:
     first, last = scale.working_days
     progress = (F.col("day") - first) / F.lit(float(max(1, last - first)))
-    # Teachers differ, and over the sample some get better and some worse: something for a trend to find.
+    # Teachers differ, and over the sample some improve and some decline, so that there are trends to find.
     habit = dice.between(50, 80, "level of the teacher", "teacher_n")
     trend = dice.between(-20, 30, "trend of the teacher", "teacher_n") * progress
     level = habit + trend + dice.between(-6, 6, "level of the session", "n")
@@ -92,7 +92,7 @@ def _session_values(scale: Scale, dice: Dice) -> dict[str, Column]:
 
 
 def group_frame(sessions: DataFrame, dice: Dice) -> DataFrame:
-    """One row per group of a session: sessions that only were planned have small groups, or still empty ones."""
+    """One row per group of a session: sessions that were only planned have small or empty groups."""
     seats = F.when(F.col("recorded"), dice.whole(3, 6, "seats", "n", "g")).otherwise(
         dice.one_of((0, 1, 1, 1, 2, 3), "few seats", "n", "g")
     )
@@ -105,8 +105,8 @@ def group_frame(sessions: DataFrame, dice: Dice) -> DataFrame:
 
 
 def _seat_values(scale: Scale, dice: Dice) -> dict[str, Column]:
-    """Who sits on the seat of the columns `n`, `g` and `seat`: a student, or now and then a guest or nobody known."""
-    # Six seats a group at most, from a pupil that differs by session: nobody sits twice in one session.
+    """Who sits on the seat of the columns `n`, `g` and `seat`: a student, or occasionally a guest or an unknown."""
+    # At most six seats per group, from a first pupil that differs by session: nobody sits twice in one session.
     pupil = (dice.whole(0, scale.pupils_per_school - 1, "first pupil", "n") + (F.col("g") - 1) * 6 + F.col("seat")) % (
         scale.pupils_per_school
     )
@@ -121,12 +121,12 @@ def _student_id() -> Column:
 
 
 def seat_frame(groups: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
-    """One row per seat of a group."""
+    """One row per seat of a group, with who sits on it."""
     return numbered(groups, "seat", F.col("seats")).withColumns(_seat_values(scale, dice))
 
 
 def stay_frame(seats: DataFrame, dice: Dice) -> DataFrame:
-    """One row per stay in a recorded session: a pupil whose connection dropped has two."""
+    """One row per stay in a recorded session; a pupil whose connection dropped has two."""
     seat = ("n", "g", "seat")
     dropped = dice.chance(0.08, "dropped", *seat)
     dropped_at = after("start", F.col("length") * dice.between(0.3, 0.6, "dropped at", *seat))
@@ -160,7 +160,7 @@ def classroom_sessions(sessions: DataFrame, dice: Dice) -> DataFrame:
         "actual_start": F.when(ran, F.col("start")),
         "actual_end": F.when(ran, F.col("end")),
         "planned_duration_minutes": F.col("minutes"),
-        # Left to be worked out from the moments in one session of ten.
+        # Null in one session of ten, where it has to be computed from start and end.
         "actual_duration_minutes": F.when(ran & dice.chance(0.9, "duration", "n"), F.floor(F.col("length") / 60)),
         "max_students": F.lit(30),
         "target_group_size": F.lit(4),
@@ -187,7 +187,7 @@ def classroom_sessions(sessions: DataFrame, dice: Dice) -> DataFrame:
 
 
 def student_groups(groups: DataFrame, dice: Dice) -> DataFrame:
-    """`sessions.student_groups`: one row per group of a session; scored where the session ran."""
+    """`sessions.student_groups`: one row per group of a session; scored if the session ran."""
 
     def measured(name: str) -> Column:
         present = F.col("ran") & dice.chance(0.92, f"{name} known", "n", "g")
@@ -262,7 +262,7 @@ def participants(stays: DataFrame, dice: Dice) -> DataFrame:
 def transcriptions(sessions: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
     """`sessions.transcriptions`: one row per utterance of a recorded session, in the order spoken.
 
-    Speech grows with the density too: in a pilot's few recorded sessions pupils say about a third as much.
+    The amount of speech grows with the density: in a pilot's few recorded sessions pupils say about a third as much.
     """
     mean = 64 * (0.34 + 0.66 * scale.density)
     line = ("n", "line")
@@ -271,7 +271,7 @@ def transcriptions(sessions: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
     spoken = (
         numbered(sessions.filter("recorded").withColumn("lines", lines), "line", F.col("lines"))
         .withColumn("g", F.col("line") % F.col("groups") + 1)
-        # Every group of a recorded session has three seats at least.
+        # Every group of a recorded session has at least three seats.
         .withColumn("seat", dice.whole(1, 3, "speaker", *line))
         .withColumns(_seat_values(scale, dice))
         .withColumn("by_teacher", dice.chance(0.05, "teacher speaks", *line))
@@ -348,7 +348,7 @@ def _events(frame: DataFrame, numbers: tuple[str, ...], moments: dict[str, str])
 
 
 def recordings(groups: DataFrame, dice: Dice) -> DataFrame:
-    """`audio.recordings`: one row per recorded group of a recorded session; the first group always is."""
+    """`audio.recordings`: one row per taped group of a recorded session; the first group always is."""
     taped = groups.filter(F.col("recorded") & ((F.col("g") == 1) | dice.chance(0.5, "taped", "n", "g")))
     return shaped(taped, "audio.recordings", {
         "id": key("recording", "n", "g"),

@@ -1,7 +1,7 @@
-"""What is wrong with the sample: a few rows of every reason to reject one, and of every measure out of its range.
+"""The sample's defects: a few rows for every reason to reject one, and for every measure out of range.
 
-Defects only add rows: each is a copy of a row of the first session with something broken, under a key of its own
-that says what. The believable rows stay as they are.
+Defects only add rows: each is a copy of a row of the first session with something broken, under a new key that says
+what. The realistic rows stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from expectations.contract import contract_of
 from transforms.usable_rows import RULES
 
 Overrides = Mapping[str, str]
-"""The columns that a broken copy does not share with its model, and their values as SQL."""
+"""The columns in which a broken copy differs from its model, and their values as SQL."""
 
 FIRST_SESSION_ID = "session-000001"
 MODELS = {
@@ -33,11 +33,11 @@ MODELS = {
     "operational.system_events": "system-event-000001-1",
     "audio.recordings": "recording-000001-1",
 }
-"""The row of each table that its broken rows are copies of."""
+"""The row of each table from which its broken rows are copied."""
 
 
 def with_defects(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
-    """The tables, each with its broken rows where it has any."""
+    """The tables, each with its broken rows if it has any."""
     return {name: _with_broken_rows(name, frame) if name in MODELS else frame for name, frame in tables.items()}
 
 
@@ -45,7 +45,7 @@ def _with_broken_rows(table: str, frame: DataFrame) -> DataFrame:
     overrides = {**_common(table), **_particular(table)}
     model = frame.filter(F.col("id") == MODELS[table])
     if RULES[table].in_session:
-        # Implied by the key, but Spark can apply it before it multiplies the sessions' rows.
+        # Implied by the key, but Spark can apply it before multiplying the sessions' rows.
         model = model.filter(F.col("session_id") == FIRST_SESSION_ID)
     copies = model.withColumn("defect", F.explode(F.array(*map(F.lit, overrides))))
     values = [f"CAST({_broken(c.name, overrides)} AS {c.type}) AS `{c.name}`" for c in contract_of(table).columns]
@@ -53,7 +53,7 @@ def _with_broken_rows(table: str, frame: DataFrame) -> DataFrame:
 
 
 def _broken(column: str, overrides: Mapping[str, Overrides]) -> str:
-    """The column's value in each copy: overridden, or the model's; a key that is not overridden is made a new one."""
+    """The column's value in each copy: overridden, or the model's; a key that is not overridden becomes a new one."""
     value = "concat(id, '-', defect)" if column == "id" else f"`{column}`"
     cases = [f"WHEN '{defect}' THEN {values[column]}" for defect, values in overrides.items() if column in values]
     return f"CASE defect {' '.join(cases)} ELSE {value} END" if cases else value

@@ -1,4 +1,4 @@
-"""What the system made of the sample's sessions: prompts, interventions, analyses, requests and its own log."""
+"""What the system produced in the sample's sessions: prompts, interventions, analyses, requests and its own log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OUTCOMES = ("used",) * 7 + ("dismissed",) * 4 + ("acknowledged",) * 4 + ("none"
 
 
 def _sees(dice: Dice) -> Column:
-    """Whether the teacher acknowledged the prompt; one may act on it, or dismiss it, without."""
+    """Whether the teacher acknowledged the prompt, without which it can still be used or dismissed."""
     also = F.col("outcome").isin("used", "dismissed") & dice.chance(0.7, "acknowledges", "n", "prompt")
     return (F.col("outcome") == "acknowledged") | also
 
@@ -63,7 +63,7 @@ def _prompt_values(dice: Dice) -> dict[str, Column]:
     return {
         "id": key("guidance", *prompt),
         "session_id": F.col("session_id"),
-        # Older clients left it out: the session knows.
+        # Older clients left it out; then it comes from the session.
         "teacher_id": F.when(dice.chance(0.97, "teacher known", *prompt), F.col("teacher_id")),
         "prompt_id": key("prompt", *prompt),
         "prompt_category": F.col("category"),
@@ -100,7 +100,7 @@ def intervention_suggestions(sessions: DataFrame, dice: Dice) -> DataFrame:
         .withColumn("acted", dice.chance(0.6, "acted upon", *suggestion))
         .withColumn("g", F.least(F.col("suggestion"), F.col("groups")))
     )
-    # Now and then nobody noted when.
+    # Sometimes the time was not recorded.
     noted = F.col("acted") & dice.chance(0.95, "acted noted", *suggestion)
     return shaped(made, "ai_insights.intervention_suggestions", {
         "id": key("intervention", *suggestion),
@@ -160,7 +160,7 @@ def session_analytics(sessions: DataFrame, dice: Dice) -> DataFrame:
 
 
 def api_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
-    """`operational.api_metrics`: one row per request; teachers ask around the time their session is planned for."""
+    """`operational.api_metrics`: one row per request, around the time for which the session is planned."""
     request = ("n", "request")
     moment = after("scheduled", dice.between(-900, 4_500, "asked at", *request))
     status = dice.one_of((200,) * 85 + (201,) * 7 + (404,) * 4 + (500, 503), "status code", *request)
@@ -169,11 +169,11 @@ def api_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
         "endpoint": dice.one_of(("/sessions", "/groups", "/prompts", "/dashboard"), "endpoint", *request),
         "method": dice.one_of(("GET", "GET", "GET", "POST"), "method", *request),
         "response_time_ms": 12 + F.floor(F.pow(dice.unit("response", *request), F.lit(4.0)) * 1_500),
-        # A request that the client gave up has no code.
+        # A request that the client abandoned has no code.
         "status_code": F.when(dice.chance(0.99, "answered", *request), status),
         "user_id": F.col("teacher_id"),
         "school_id": F.col("school_id"),
-        # A block of addresses kept for documentation.
+        # A block of addresses reserved for documentation.
         "ip_address": F.concat(F.lit("192.0.2."), dice.whole(1, 254, "address", *request)),
         "user_agent": F.lit("SampleBrowser/1.0"),
         "timestamp": moment,
@@ -181,7 +181,7 @@ def api_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
 
 
 def system_events(sessions: DataFrame, dice: Dice) -> DataFrame:
-    """`operational.system_events`: one row per line of the system's log; some know only the school, or neither."""
+    """`operational.system_events`: one row per line of the system's log; some name only a school, or neither."""
     entry = ("n", "entry")
     severities = ("info",) * 80 + ("warning",) * 12 + ("error",) * 6 + ("ERROR", "critical")
     logged = numbered(sessions, "entry", dice.one_of((1, 2, 2, 2, 2, 3, 3), "entries", "n"))

@@ -1,4 +1,4 @@
-"""A believable sample of the lakehouse, as plain frames: the same seed gives the same rows, at any size.
+"""A realistic sample of the lakehouse, as plain frames: the same seed gives the same rows, at any size.
 
 Nothing is read, written or counted here; the rows come from `spark.range` and column expressions alone.
 """
@@ -16,7 +16,7 @@ from jobs.sample.randomness import Dice
 
 PILOT_SESSIONS = 425
 PILOT_DENSITY = 0.036
-"""A catalog in its pilot: of 425 planned sessions a third ran, and 15 were recorded with all that happened in them.
+"""A pilot: of 425 planned sessions a third ran, and 15 were recorded with all that happened in them.
 
 At 425 sessions this gives about the row counts that the data dictionary reports.
 """
@@ -35,15 +35,15 @@ def sample_tables(
 ) -> dict[str, DataFrame]:
     """The source tables by name (`sessions.classroom_sessions`), each with its contract's columns and types.
 
-    `density`, from 0 to 1, says how much of a planned session's life there is: the share of sessions that were
-    recorded, and how much was said in them. Raises `ValueError` for numbers that make no sample.
+    `density`, from 0 to 1, sets the share of sessions that were recorded, and how much was said in them. Raises
+    `ValueError` for less than one session or day, or a density out of range.
     """
     scale, dice = Scale(sessions, days, first_day, density), Dice(seed)
     return with_defects(tables_of(spark, classroom.session_frame(spark, scale, dice), scale, dice))
 
 
 def tables_of(spark: SparkSession, session: DataFrame, scale: Scale, dice: Dice) -> dict[str, DataFrame]:
-    """The source tables of these sessions (a `session_frame`), without a defect."""
+    """The source tables of these sessions (a `session_frame`), without defects."""
     group = classroom.group_frame(session, dice)
     seat = classroom.seat_frame(group, scale, dice)
     stay = classroom.stay_frame(seat, dice)

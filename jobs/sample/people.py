@@ -1,6 +1,6 @@
 """The people and places of the sample lakehouse: how many there are, schools, teachers, students.
 
-A teacher's school, a school's time zone, a student's name are functions of their numbers. So every table can state
+A teacher's school, a school's time zone and a student's name are functions of their numbers. So every table can compute
 them by itself, and none needs a join.
 """
 
@@ -28,7 +28,7 @@ ZONES = (
     "Africa/Nairobi",
 )
 SUBJECTS = ("math", "science", "literature", "history", "general")
-# Nobody is called like this, and example.org belongs to nobody.
+# Nobody has these names, and example.org belongs to nobody.
 GIVEN_NAMES = ("Ansel", "Bexley", "Corin", "Dilly", "Ember", "Fenn", "Galen", "Hollis", "Indra", "Juno", "Lark")
 FAMILY_NAMES = ("Demoson", "Fictley", "Mockford", "Notreal", "Pretendi", "Samplewood", "Stubbs-Data", "Testwell")
 TREES = ("Alder", "Beech", "Cedar", "Elm", "Hazel", "Juniper", "Linden", "Maple", "Oak", "Rowan", "Willow")
@@ -49,22 +49,22 @@ class Scale:
 
     @property
     def schools(self) -> int:
-        """203 from 406 sessions on."""
+        """The number of schools: half the number of sessions, at least 3 and at most 203."""
         return min(203, max(3, self.sessions // 2))
 
     @property
     def teachers(self) -> int:
-        """Grows with the root of the sessions: 222 at 425, 3,405 at 100,000."""
+        """The number of teachers, which grows with the root of that of sessions: 222 for 425, 3,405 for 100,000."""
         return max(self.schools, round(222 * sqrt(self.sessions / 425)))
 
     @property
     def regulars(self) -> int:
-        """The teachers who share half of the sessions: 40 each, enough for a trend."""
+        """The number of teachers who share half of the sessions: 40 each, enough for a trend."""
         return min(self.teachers, max(3, self.sessions // 80))
 
     @property
     def pupils_per_school(self) -> int:
-        """At least as many as the largest session seats, so that none sits twice."""
+        """The number of pupils per school: at least as many as the largest session seats, so that none sits twice."""
         return max(20, self.sessions // self.schools // 4)
 
     @property
@@ -136,7 +136,7 @@ def schools(spark: SparkSession, scale: Scale, dice: Dice) -> DataFrame:
 
 
 def teachers(spark: SparkSession, scale: Scale, dice: Dice) -> DataFrame:
-    """`users.teachers`: one row per teacher; a few never chose a time zone, a few have an abbreviation for one."""
+    """`users.teachers`: one row per teacher; a few have no time zone, a few have an abbreviation as time zone."""
     frame = (
         spark.range(1, scale.teachers + 1)
         .select(F.col("id").alias("teacher_n"))

@@ -1,4 +1,4 @@
-"""What the sample lakehouse is made with: repeatable randomness, moments, and rows in their table's shape."""
+"""Tools for building the sample lakehouse: repeatable randomness, moments, and rows in their table's shape."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class Dice:
     """Randomness that depends on nothing but the seed, a purpose and the numbers of a row.
 
     `F.rand` depends on how the rows are partitioned; a hash does not, so equal seeds give equal rows on any machine.
-    `ids` name the columns that number the row, or say in SQL what does.
+    `ids` are the columns that identify the row, or SQL expressions that do.
     """
 
     seed: int
 
     def unit(self, purpose: str, *ids: str) -> Column:
-        """A double in [0, 1)."""
+        """A uniformly distributed double in [0, 1)."""
         return F.expr(self._unit(purpose, *ids))
 
     def between(self, low: float, high: float, purpose: str, *ids: str) -> Column:
-        """A double in [low, high)."""
+        """A uniformly distributed double in [low, high)."""
         return F.expr(f"{float(low)}D + {self._unit(purpose, *ids)} * {float(high - low)}D")
 
     def whole(self, low: int, high: int, purpose: str, *ids: str) -> Column:
-        """A whole number from `low` to `high`, both included."""
+        """A uniformly distributed whole number from `low` to `high`, both inclusive."""
         return F.expr(self._whole(low, high, purpose, *ids))
 
     def chance(self, share: float, purpose: str, *ids: str) -> Column:
@@ -38,13 +38,13 @@ class Dice:
         return F.expr(f"{self._unit(purpose, *ids)} < {float(share)}D")
 
     def one_of(self, values: Sequence[str | int], purpose: str, *ids: str) -> Column:
-        """One of the values (texts without quotes), each as likely as it is often listed."""
+        """One of the values (texts without quotes), each with a probability proportional to how often it is listed."""
         listed = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in values)
         return F.expr(f"element_at(array({listed}), int({self._whole(1, len(values), purpose, *ids)}))")
 
-    # One SQL text per roll: hundreds of rolls, each built call by call, would take Python longer than Spark.
+    # One SQL text per roll: building hundreds of rolls call by call would take Python longer than Spark.
     def _unit(self, purpose: str, *ids: str) -> str:
-        # xxhash64 of an int and of an equal bigint differ, hence the conversion.
+        # xxhash64 differs between an int and an equal bigint, hence the conversion.
         numbers = ", ".join(f"bigint({name})" for name in ids)
         return f"shiftrightunsigned(xxhash64('{self.seed}', '{purpose}', {numbers}), 11) / {float(1 << 53)}D"
 
@@ -64,17 +64,20 @@ def key(kind: str, *numbers: str) -> Column:
 
 
 def after(moment: str | Column, seconds: Column) -> Column:
-    """The moment that many seconds later (earlier where negative), to the millisecond."""
+    """The moment this many seconds later (earlier if negative), to the millisecond."""
     return F.timestamp_millis(F.unix_millis(moment) + (seconds * F.lit(1e3)).cast("bigint"))
 
 
 def score(value: Column) -> Column:
-    """The value taken into [0, 100], with two decimals; null where it is null, which `greatest` would skip."""
+    """The value limited to [0, 100], with two decimals; null if it is null, which `greatest` would skip."""
     return F.when(value.isNotNull(), F.round(F.least(F.greatest(value, F.lit(0.0)), F.lit(100.0)), 2))
 
 
 def shaped(frame: DataFrame, table: str, values: Mapping[str, Column]) -> DataFrame:
-    """The table's columns in the contract's order and types, null where `values` has none."""
+    """The table's columns in the contract's order and types, null if `values` lacks them.
+
+    Raises `KeyError` for a value of a column that the table does not have.
+    """
     contract = contract_of(table)
     if unknown := set(values) - set(contract.column_names):
         raise KeyError(f"{table} has no column {', '.join(sorted(unknown))}")

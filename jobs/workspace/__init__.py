@@ -1,1 +1,1 @@
-"""What a Databricks workspace has of ours: tables beside contracts, jobs beside the bundle, their runs."""
+"""Our part of a Databricks workspace: tables compared with contracts, jobs with the bundle, and their runs."""

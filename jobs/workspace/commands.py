@@ -1,4 +1,4 @@
-"""The commands `classwaves workspace`: what a Databricks workspace has of ours, beside what we declare."""
+"""The commands `classwaves workspace`: what is deployed in a Databricks workspace, compared with what we declare."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ app = typer.Typer(
 )
 
 ProfileOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A profile of ~/.databrickscfg, as Databricks' own tools have it.")
+    str | None, typer.Option(metavar="NAME", help="A profile of ~/.databrickscfg, as in Databricks' own tools.")
 ]
 CatalogOption = Annotated[str, typer.Option(metavar="NAME", help="The catalog that holds the tables.")]
 BundleOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The folder of the bundle's YAML files; by default resources.")
 ]
 TargetOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The bundle's target, where a workspace has several.")
+    str | None, typer.Option(metavar="NAME", help="The bundle's target, if a workspace has several.")
 ]
 
 
@@ -64,8 +64,8 @@ def check(
 ) -> None:
     """Compare the deployed tables with the contracts, and the deployed jobs with the bundle.
 
-    Exit status 4 says that a table differs from its contract. What differs in jobs is listed, too; a schedule that is
-    paused is listed and counts as no difference.
+    Exit status 4 means that a table differs from its contract. Differences in jobs are listed, too; a paused schedule
+    is listed but does not count as a difference.
 
     Example: classwaves workspace check --catalog classwaves --target prod
     """
@@ -82,7 +82,7 @@ def check(
         tables = _tables(client, catalog, contracts)
         for contract in contracts:
             if contract.table not in tables and not differences(contract, None):
-                log.info("a source is not there and counts as empty", table=contract.table)
+                log.info("a source is absent and counts as empty", table=contract.table)
             of_tables += differences(contract, tables.get(contract.table))
         phase("ask for the jobs")
         deployed = find_jobs(client, [job["name"] for job in declared], target, with_tasks=True)
@@ -131,7 +131,7 @@ def apply(
             if contract.table in tables:
                 found += statements(contract, catalog, tables[contract.table])
             else:
-                log.warning("the table is not there yet: a run of its job makes it", table=contract.table)
+                log.warning("the table does not exist yet: a run of its job creates it", table=contract.table)
         if yes and warehouse:
             with progress(len(found), "apply") as (advance, _):
                 for statement in found:
@@ -186,7 +186,7 @@ def backfill(
     end: Annotated[str, typer.Option(metavar="T", help="End of the window, exclusive.")],
     chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
     period: Annotated[
-        str | None, typer.Option(help="day, week or month: how teacher_prompt_effectiveness sums up.")
+        str | None, typer.Option(help="day, week or month: the length of teacher_prompt_effectiveness's periods.")
     ] = None,
     bundle: BundleOption = None,
     target: TargetOption = None,
@@ -194,7 +194,7 @@ def backfill(
 ) -> None:
     """Run a rollup over a long window in chunks, in the workspace, and follow it there.
 
-    Ctrl-C ends the following; the run in the workspace goes on.
+    Ctrl-C only stops following it; the run in the workspace goes on.
 
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
@@ -236,13 +236,13 @@ def _call_over(job: Job[W], start: str, end: str, period: str | None) -> Call:
 
 
 def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], steps: int, title: str) -> Run:
-    """Starts the job and waits for the end of its run."""
+    """Starts the job, follows its run and returns it once it has ended; raises `JobError` if it cannot be followed."""
     from databricks.sdk.errors import OperationFailed
     from databricks.sdk.errors.base import DatabricksError
 
     from jobs.workspace.runs import chunks_done, state_of
 
-    # The token keeps a request that is sent again, because its answer was lost, from starting a second run.
+    # The token prevents a request that is repeated, because its answer was lost, from starting a second run.
     waiter = client.jobs.run_now(job_id, job_parameters=parameters, idempotency_token=str(uuid4()))
     run_id = waiter.run_id
     url = f"{client.config.host}/jobs/{job_id}/runs/{run_id}"
@@ -263,22 +263,22 @@ def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], 
 
             try:
                 run = waiter.result(timeout=_LONGEST_BACKFILL, callback=look)
-            except OperationFailed:  # the platform's own failure, which the run tells of as well
+            except OperationFailed:  # the platform's own failure, which the run records as well
                 run = client.jobs.get_run(run_id)
             look(run)
     except KeyboardInterrupt as interrupt:
-        raise JobError(f"The run in the workspace goes on, nobody follows it here: {url}") from interrupt
+        raise JobError(f"The run in the workspace goes on but is no longer followed here: {url}") from interrupt
     except TimeoutError as error:
-        raise JobError(f"The workspace has not told the run's end; the run may go on: {url}") from error
+        raise JobError(f"The workspace has not reported the end of the run, which may go on: {url}") from error
     except DatabricksError as error:  # a login that has expired, say
-        raise JobError(f"The workspace no longer tells of the run, which may go on: {url}: {_told(error)}") from error
+        raise JobError(f"The workspace no longer reports on the run, which may go on: {url}: {_told(error)}") from error
     run.run_page_url = run.run_page_url or url
     return run
 
 
 @contextmanager
 def _asked(profile: str | None) -> Iterator[WorkspaceClient]:
-    """A client of the workspace; what the workspace refuses is told in one sentence."""
+    """A client of the workspace; errors of the workspace become a `JobError` with one sentence."""
     from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
     from databricks.sdk.errors.base import DatabricksError
 
@@ -291,10 +291,10 @@ def _asked(profile: str | None) -> Iterator[WorkspaceClient]:
     except PermissionDenied as error:
         raise JobError(f"The workspace denies permission: {_told(error)}") from error
     except NotFound as error:
-        raise JobError(f"The workspace does not find what was asked for: {_told(error)}") from error
+        raise JobError(f"The workspace cannot find what was requested: {_told(error)}") from error
     except DatabricksError as error:
         raise JobError(f"The workspace refused: {_told(error)}") from error
-    except OSError as error:  # the client's own errors of the network, and its patience at an end
+    except OSError as error:  # the client's network errors and timeouts
         raise JobError(f"The workspace {client.config.host} does not answer: try again.") from error
 
 
@@ -306,16 +306,16 @@ def _client(profile: str | None) -> WorkspaceClient:
 
     try:
         return WorkspaceClient(profile=profile, product="classwaves", product_version=version("classwaves-analytics"))
-    except NoConfigurationError as error:  # which holds the line, and that may hold a token
-        raise UsageError("The client's configuration file (~/.databrickscfg) is not in order.") from error
+    except NoConfigurationError as error:  # not quoted: it contains the line, which may contain a token
+        raise UsageError("The client's configuration file (~/.databrickscfg) cannot be read.") from error
     except ValueError as error:
         hint = "set DATABRICKS_HOST and log in with `databricks auth login`, or name a profile with --profile"
         reason = str(error).split(" Config: ")[0].rstrip(".")
-        raise UsageError(f"There is no way to log in to a workspace ({reason}): {hint}.") from error
+        raise UsageError(f"Cannot log in to a workspace ({reason}): {hint}.") from error
 
 
 def _log_in(client: WorkspaceClient) -> None:
-    """Gets a token now, where there is none; raises `UsageError` where it is denied, as for a wrong secret."""
+    """Gets a token now if there is none yet; raises `UsageError` if it is denied, as for a wrong secret."""
     try:
         client.config.authenticate()
     except ValueError as error:
@@ -329,7 +329,7 @@ def _told(error: Exception) -> str:
 
 
 def _tables(client: WorkspaceClient, catalog: str, contracts: list[Contract]) -> dict[str, TableInfo]:
-    """The catalog's tables that have one of these contracts, by their two-part names; raises `UsageError` for none."""
+    """The catalog's tables with one of these contracts, by two-part name; raises `UsageError` for a missing catalog."""
     from databricks.sdk.errors import NotFound
 
     try:
@@ -344,13 +344,13 @@ def _tables(client: WorkspaceClient, catalog: str, contracts: list[Contract]) ->
             )
             there.update(f"{schema}.{table.name}" for table in listed)
         except NotFound:
-            log.info("the schema is not there", schema=schema)
+            log.info("the schema does not exist", schema=schema)
     wanted = [contract.table for contract in contracts if contract.table in there]
     return {table: client.tables.get(f"{catalog}.{table}", include_delta_metadata=True) for table in wanted}
 
 
 def _run_statement(client: WorkspaceClient, warehouse: str, statement: str) -> None:
-    """Runs one statement to its end; raises `JobError` with the statement where it fails."""
+    """Runs one statement to its end; raises `JobError` with the statement if it fails."""
     import time
 
     from databricks.sdk.service.sql import StatementState
@@ -367,12 +367,12 @@ def _run_statement(client: WorkspaceClient, warehouse: str, statement: str) -> N
 
 
 def _bundle_folder(given: Path | None) -> Path:
-    """The folder that is given, else that of this checkout."""
+    """The given folder, else `resources` of this checkout."""
     return given or Path(__file__).resolve().parents[2] / "resources"
 
 
 def _compact(instant: str | None) -> str:
-    """An instant in UTC as short as `--start` understands it: a platform limits how long a parameter may be."""
+    """An instant in UTC in the shortest form that `--start` accepts: a platform limits the length of a parameter."""
     moment = datetime.fromisoformat(instant or "")
     utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
     return utc.isoformat()[:10] if utc.time() == datetime.min.time() else utc.strftime("%Y-%m-%dT%H:%M")

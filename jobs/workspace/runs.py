@@ -1,4 +1,4 @@
-"""Jobs as a workspace has them: beside the bundle that declares them, their last runs, and how a run ended."""
+"""Deployed jobs: how they differ from the bundle that declares them, their last runs, and how a run ended."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ COMPARED = (
     "parameters",
     "tasks",
 )
-"""What of a job is compared with the bundle: what decides when, how often and with what it runs."""
+"""The fields of a job that are compared with the bundle: they decide when, how often and with what it runs."""
 
 _FOREIGN = ("schedule", "trigger", "continuous", "parameters")
-"""Of these, what a job must not have where the bundle does not declare it; for the others there is a default."""
+"""Those of them that a job must not have unless the bundle declares them; the others have a default."""
 
 _KEYS = ("task_key", "name", "job_cluster_key")
-"""By which of its fields an element of a list is found again."""
+"""The fields by which elements of a list are matched."""
 
 _DEV_NAME = re.compile(r"\[dev [^\]]+\] (.+)")
-"""How a bundle in development mode names a job: each developer has jobs of their own."""
+"""How a bundle in development mode names a job: each developer has separate jobs."""
 
 _LARGEST_PAGE = 100
 _EXIT = re.compile(r"SystemExit: (\d+)")
@@ -49,11 +49,11 @@ _STATUSES = {
 }
 
 Declared = dict[str, Any]
-"""A job as the bundle's YAML has it."""
+"""A job as the bundle's YAML declares it."""
 
 
 def read_bundle(folder: Path) -> dict[str, Declared]:
-    """The jobs that the YAML files of the folder declare, by their key; raises `UsageError` where there are none."""
+    """The jobs that the YAML files of the folder declare, by their key; raises `UsageError` if there are none."""
     if not folder.is_dir():
         raise UsageError(f"The bundle's folder {folder} does not exist: name it with --bundle.")
     jobs: dict[str, Declared] = {}
@@ -76,10 +76,10 @@ def read_bundle(folder: Path) -> dict[str, Declared]:
 def find_jobs(
     client: WorkspaceClient, names: Iterable[str], target: str | None, *, with_tasks: bool = False
 ) -> dict[str, BaseJob]:
-    """The deployed jobs by their names in the bundle, those that there are; raises `UsageError` where a name is two's.
+    """The deployed jobs by their names in the bundle, without missing ones; raises `UsageError` if a name is ambiguous.
 
-    A job of a developer's own is found by the name behind its prefix, which needs a look at all jobs. `target` is the
-    bundle's target, which the bundle writes in a tag of its jobs.
+    A developer's own job is found by the name after its prefix, which requires listing all jobs. `target` is the
+    bundle's target, which the bundle writes to a tag of its jobs.
     """
     wanted = list(names)
     found = {name: list(client.jobs.list(name=name, expand_tasks=with_tasks)) for name in wanted}
@@ -113,9 +113,9 @@ def _of(jobs: list[BaseJob], target: str | None) -> list[BaseJob]:
 
 
 def job_differences(declared: Declared, job: BaseJob | None) -> list[Difference]:
-    """Where a deployed job is not as the bundle declares it; None is a job that is not there.
+    """Where a deployed job differs from the bundle's declaration; None is a job that does not exist.
 
-    Only plain values are compared: one with `${…}` depends on the target.
+    Only plain values are compared: a value with `${…}` depends on the target.
     """
     name = declared["name"]
     if job is None:
@@ -138,7 +138,7 @@ def _compared(job: str, path: str, declared: Any, found: Any) -> Iterator[Differ
     elif isinstance(declared, list) and declared and all(isinstance(element, dict) for element in declared):
         yield from _compared_by_key(job, path, declared, found if isinstance(found, list) else [])
     elif "${" not in str(declared) and declared != found and not (found is None and declared in (0, False)):
-        # The platform need not tell what is zero or false: these are its defaults.
+        # The platform need not return what is zero or false: these are its defaults.
         yield Difference(job, path, _told(declared), _told(found))
 
 
@@ -162,14 +162,14 @@ def _told(value: Any) -> str:
 
 
 def is_paused(job: BaseJob) -> bool:
-    """Whether the job has a schedule that does not start it."""
+    """Whether the job has a schedule that is paused."""
     schedule = job.settings.schedule if job.settings else None
     return bool(schedule and schedule.pause_status and schedule.pause_status.value == "PAUSED")
 
 
 @dataclass(frozen=True)
 class WorkspaceRun:
-    """One run of a deployed job: when it began, how long it took so far, how it stands and how it ended."""
+    """One run of a deployed job: its start, its duration so far, its state and how it ended."""
 
     job: str
     run_id: int
@@ -180,7 +180,7 @@ class WorkspaceRun:
 
 
 def last_runs(client: WorkspaceClient, jobs: Mapping[str, BaseJob], number: int) -> list[WorkspaceRun]:
-    """So many of the latest runs of these jobs, by the jobs' names in the bundle, newest first."""
+    """The latest `number` runs of these jobs, with the jobs' names in the bundle, newest first."""
     found: list[tuple[str, BaseRun]] = []
     for name, job in jobs.items():
         listed = client.jobs.list_runs(job_id=job.job_id, limit=min(number, 24))
@@ -199,24 +199,24 @@ def _workspace_run(client: WorkspaceClient, name: str, run: BaseRun) -> Workspac
 
 
 def state_of(run: BaseRun | Run | RunTask) -> str:
-    """How a run stands, in one word of the platform: pending, running, success, failed, canceled and others."""
+    """A run's state in one word of the platform: pending, running, success, failed, canceled and others."""
     state = run.state
     word = state and (state.result_state or state.life_cycle_state)
     return word.value.lower() if word else "unknown"
 
 
 def ended_well(run: BaseRun | Run | RunTask) -> bool:
-    """Whether the run ended well."""
+    """Whether the run has ended successfully."""
     return state_of(run) == "success"
 
 
 def chunks_done(run: Run) -> int:
-    """How many rounds of its loops the run has done."""
+    """How many iterations of its loops the run has completed."""
     return sum(_counts(task).completed_iterations or 0 for task in latest_tasks(run))
 
 
 def latest_tasks(run: Run) -> list[RunTask]:
-    """The run's tasks, each as it was tried last: a repair adds another try."""
+    """The run's tasks, each in its latest attempt: a repair adds another attempt."""
     latest: dict[str, RunTask] = {}
     for task in sorted(run.tasks or [], key=lambda task: task.attempt_number or 0):
         latest[task.task_key] = task
@@ -224,7 +224,7 @@ def latest_tasks(run: Run) -> list[RunTask]:
 
 
 def closing_message(client: WorkspaceClient, run: Run) -> str:
-    """How an ended run ended: the last lines of its tasks, of those that failed where one did."""
+    """How a run ended: the last lines of its tasks or, if any failed, of the failed ones."""
     tasks = latest_tasks(run)
     if not ended_well(run):
         tasks = [task for task in tasks if not ended_well(task) and state_of(task) not in _NOT_TRIED]
@@ -257,14 +257,14 @@ def _sentence_of_task(client: WorkspaceClient, task: RunTask) -> str:
 
 
 def _sentence(client: WorkspaceClient, run_id: int) -> str:
-    """The sentence that a task ended with: the last line of its own, else what the platform says of its error."""
+    """The sentence with which a task ended: the last line of its own, else what the platform says about its error."""
     from databricks.sdk.errors import BadRequest, NotFound
 
     try:
         output = client.jobs.get_run_output(run_id)
-    except (BadRequest, NotFound):  # not every kind of task has an output, and none has it for ever
+    except (BadRequest, NotFound):  # not every kind of task has an output, and none keeps it for ever
         return ""
-    # The log is JSON, line by line; what ends a wheel's process with a status is told by a traceback after it.
+    # The log is JSON, line by line; a wheel that exits with a status adds a traceback after it.
     own = (output.logs or "").split("Traceback (most recent call last)")[0].splitlines()
     lines = [line.strip() for line in own if line.strip() and not line.lstrip().startswith("{")]
     if lines:
@@ -288,9 +288,9 @@ def _message(run: BaseRun | Run | RunTask) -> str:
 
 
 def check_parameters(name: str, job: BaseJob, given: Iterable[str]) -> None:
-    """Raises `JobError` where the deployed job does not have a parameter that a run is to be started with."""
+    """Raises `JobError` if the deployed job lacks one of the parameters with which a run is to be started."""
     parameters = (job.settings.parameters if job.settings else None) or []
     declared = {parameter.name for parameter in parameters}
     for parameter in given:
         if parameter not in declared:
-            raise JobError(f"The deployed job {name} has no parameter {parameter}: deploy the bundle anew.")
+            raise JobError(f"The deployed job {name} has no parameter {parameter}: redeploy the bundle.")

@@ -1,4 +1,4 @@
-"""Tables as a workspace has them, beside their contracts: what differs, and the SQL that tells the catalog more."""
+"""Deployed tables: how they differ from their contracts, and the SQL that updates the catalog's descriptions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 FEED = "delta.enableChangeDataFeed"
 _CLUSTERING = "clusteringColumns"
 _OTHER_NAMES = {"integer": "int", "long": "bigint"}
-"""Names of types that some clients wrote to the catalog, and the names that contracts have for them."""
+"""Type names that some clients wrote to the catalog, and the names that contracts use for them."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is not as declared: of which table, column or job; what; as declared, if at all; as it is."""
+    """A difference from what is declared: the table, column or job; what differs; as declared, if at all; as found."""
 
     place: str
     what: str
@@ -30,10 +30,10 @@ class Difference:
 
 
 def differences(contract: Contract, table: TableInfo | None) -> list[Difference]:
-    """Where the table is not as its contract says; None is a table that is not there.
+    """Where the table differs from its contract; None is a table that does not exist.
 
-    Of a source only what a run requires is compared: the columns of its contract and their types. An absent source that
-    counts as empty is no difference.
+    Of a source, only what a run requires is compared: the columns of its contract and their types. An absent source
+    that counts as empty is not a difference.
     """
     if table is None:
         is_missed = contract.kind != "source" or contract.required
@@ -78,9 +78,9 @@ def _of_our_own(contract: Contract, table: TableInfo) -> Iterator[Difference]:
 
 
 def statements(contract: Contract, catalog: str, table: TableInfo) -> list[str]:
-    """The SQL that gives a table of ours its comments, its property and its tags.
+    """The SQL statements that give one of our tables its comments, its property and its tags.
 
-    What the table has already is left out, but for the tags: the catalog does not tell them with the table. A column
+    What the table already has is left out, except for tags: the catalog does not return them with the table. A column
     that the table lacks gets none.
     """
     name = quoted_name(f"{catalog}.{contract.table}")
@@ -106,7 +106,7 @@ def _type(text: str) -> str:
 
 
 def _clustering(text: str) -> tuple[str, ...]:
-    """The columns in the property that Spark and Databricks write: `[["a"],["b"]]`, a path of names for each."""
+    """The columns in the property that Spark and Databricks write: `[["a"],["b"]]`, a path of names per column."""
     try:
         return tuple(".".join(path) for path in json.loads(text))
     except (ValueError, TypeError):

@@ -126,7 +126,7 @@ def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captu
 def test_a_catalog_that_is_not_there_ends_with_2(spark: SparkSession, capsys: Captured) -> None:
     assert answer(["--catalog", "nowhere"], capsys) == (
         2,
-        "The catalog nowhere does not exist or may not be used; a local folder is named by --lakehouse DIR.",
+        "The catalog nowhere does not exist or may not be used; for a local folder use --lakehouse DIR.",
     )
     assert spark.catalog.currentCatalog() == "spark_catalog"
 
@@ -345,7 +345,7 @@ def command(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captu
         (["quarantine", "--rows", "3"], "No such option: --rows"),
         (["shwo"], "No such command 'shwo'."),
         (["show", HOURLY, "--lakehouse", "x", "--catalog", "y"], "Give --lakehouse or --catalog, not both."),
-        (["sample", "--lakehouse", "/dev/null/x"], "The lakehouse folder /dev/null/x cannot be made"),
+        (["sample", "--lakehouse", "/dev/null/x"], "The lakehouse folder /dev/null/x cannot be created"),
         (["sample", "--lakehouse", ""], "--lakehouse names no folder."),
         (["show", HOURLY, "--lakehouse", ""], "--lakehouse names no folder."),
     ],

@@ -125,7 +125,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
     [
         (["run", "dashboard_metrics_hourly", "--strat", "2025-09-01"], "Did you mean --start?"),
         (["run", "teacher_prompt_effectiveness", "--perod", "day"], "Did you mean --period?"),
-        (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. dashboard_metrics_hourly --help says what there is."),
+        (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. See dashboard_metrics_hourly --help."),
         (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
         (["show", PROMPTS, "--colums", "id"], "--columns"),
         ([], "No command given: see the list above."),
@@ -135,7 +135,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
         (["workspace", "chek"], "Did you mean 'check'?"),
         (["workspace", "backfill", "teacher_summary"], "--start"),
         (["workspace", "runs", "--jbo", "hourly"], "--job"),
-        (["add-columns", "users.teachers"], "The table users.teachers is a source, it is not ours to change."),
+        (["add-columns", "users.teachers"], "The table users.teachers is a source: it is not ours to change."),
     ],
 )
 def test_who_mistypes_is_told_what_may_be_meant(

@@ -129,7 +129,7 @@ def test_a_broken_contract_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "contract_of", broken)
     found = the_only("contracts")
     assert found.verdict == "fail"
-    assert found.mend == "Mend expectations/contracts/ai_insights/teacher_prompt_effectiveness.yaml."
+    assert found.mend == "Fix expectations/contracts/ai_insights/teacher_prompt_effectiveness.yaml."
 
 
 def test_verdicts_are_coloured_on_a_terminal_but_for_no_color(
@@ -182,7 +182,7 @@ def test_sources_and_targets_are_held_to_their_contracts(
     (narrow,) = (found for found in failed if "audio.recordings breaks its contract" in found)
     assert "is absent" in narrow
     (target,) = (mend for found, mend in failed.items() if PROMPTS in found)
-    assert target.startswith(f"`classwaves add-columns {PROMPTS}` adds what is absent")
+    assert target.startswith(f"`classwaves add-columns {PROMPTS}` adds absent columns")
     warned = [
         finding["found"] for finding in findings if finding["verdict"] == "warn" and finding["check"] == "sources"
     ]

@@ -183,7 +183,7 @@ def test_what_cannot_be_told_is_one_warning_and_the_run_goes_on(
     with lineage_events(stub, settings):
         warned.append("the run")
     assert len(warned) == 2
-    assert warned[0].startswith("lineage cannot be told, the run goes on")
+    assert warned[0].startswith("lineage could not be sent, the run goes on")
     assert ("install the extra lineage" in warned[0]) == (trouble == "no package")
 
 

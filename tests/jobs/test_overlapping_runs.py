@@ -47,7 +47,7 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
     with pytest.raises(SupersededError, match="from older sources in the meantime"):
         write(week=4, version=7, watermark=5)  # which may have found the second week as it was before it was written
     spark.sql(f"DELETE FROM {PROMPTS} WHERE id = '1 5'")
-    with pytest.raises(SupersededError, match="was written by hand in the meantime"):
+    with pytest.raises(SupersededError, match="was changed manually in the meantime"):
         write(week=4, version=9)
 
 

@@ -41,8 +41,8 @@ def test_an_empty_parameter_is_not_given(job: Job[Any], arguments: list[str], ca
     ("arguments", "sentence"),
     [
         (["--allow_empty=yes"], "Argument --allow-empty/--allow_empty: true or false is expected: 'yes'."),
-        (["--period="], "Unrecognized arguments: --period=. dashboard_metrics_hourly --help says what there is."),
-        (["--colour="], "Unrecognized arguments: --colour=. dashboard_metrics_hourly --help says what there is."),
+        (["--period="], "Unrecognized arguments: --period=. See dashboard_metrics_hourly --help."),
+        (["--colour="], "Unrecognized arguments: --colour=. See dashboard_metrics_hourly --help."),
     ],
 )
 def test_what_a_job_does_not_know_is_refused(arguments: list[str], sentence: str) -> None:

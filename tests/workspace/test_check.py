@@ -284,7 +284,7 @@ def test_a_token_that_is_not_accepted_is_a_wrong_configuration(
 def test_without_a_login_every_command_says_how_to_get_one(no_login: None, call: Call, arguments: list[str]) -> None:
     answer = call(*arguments)
     assert answer.status == 2
-    assert answer.sentence.startswith("There is no way to log in to a workspace (")
+    assert answer.sentence.startswith("Cannot log in to a workspace (")
     assert "--profile" in answer.sentence
     assert "Traceback" not in answer.err
 
@@ -293,7 +293,7 @@ def test_a_configuration_file_that_is_none_is_told_without_its_lines(no_login: N
     (Path.home() / ".databrickscfg").write_text("token = secret\n", encoding="utf-8")
     answer = call("check")
     assert answer.status == 2
-    assert answer.sentence == "The client's configuration file (~/.databrickscfg) is not in order."
+    assert answer.sentence == "The client's configuration file (~/.databrickscfg) cannot be read."
     assert "secret" not in answer.err
 
 

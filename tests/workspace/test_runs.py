@@ -274,7 +274,7 @@ def test_a_deployed_job_of_an_older_bundle_is_not_started(workspace: Workspace, 
     workspace.jobs[BACKFILL]["settings"]["parameters"].pop(0)
     answer = call("backfill", "dashboard_metrics_hourly", *WINDOW)
     assert answer.status == 1
-    assert answer.sentence == ("The deployed job classwaves backfill has no parameter rollup: deploy the bundle anew.")
+    assert answer.sentence == ("The deployed job classwaves backfill has no parameter rollup: redeploy the bundle.")
     assert workspace.started == []
 
 
@@ -295,7 +295,7 @@ def test_a_login_that_ends_before_the_run_does_says_where_the_run_is(workspace: 
     answer = call("backfill", "dashboard_metrics_hourly", *WINDOW)
     assert (answer.status, answer.sentence) == (
         1,
-        "The workspace no longer tells of the run, which may go on: "
+        "The workspace no longer reports on the run, which may go on: "
         f"{workspace.url}/jobs/{BACKFILL}/runs/7: Token is expired.",
     )
 
@@ -313,6 +313,6 @@ def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(workspace: Workspace) 
         _, answered = process.communicate(timeout=30)
     assert process.returncode == 1
     assert answered.strip().splitlines()[-1] == (
-        f"The run in the workspace goes on, nobody follows it here: {workspace.url}/jobs/{BACKFILL}/runs/7"
+        f"The run in the workspace goes on but is no longer followed here: {workspace.url}/jobs/{BACKFILL}/runs/7"
     )
     assert workspace.paths("POST") == ["/api/2.2/jobs/run-now"]

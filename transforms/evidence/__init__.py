@@ -1,1 +1,1 @@
-"""Row-level lineage: which source rows each value of a published row was made of."""
+"""Row-level lineage: which source rows each value of a published row was computed from."""

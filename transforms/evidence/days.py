@@ -1,4 +1,4 @@
-"""The source rows that one row of the daily summary was made of."""
+"""The source rows that one row of the daily summary was computed from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transforms.windows import DateWindow
 
 GROUPS = "sessions.student_groups"
 FACTS = "confidence_score"
-"""The column of which a row exists: what counts for it counts for the row's key, too."""
+"""The column whose source rows make a row exist: they are also the evidence for the row's key."""
 
 _OF_SESSIONS_AND_PROMPTS = (
     FACTS,
@@ -31,9 +31,9 @@ _OF_SESSIONS_AND_PROMPTS = (
 
 
 def evidence_of_day(spans: DataFrame, usable: Mapping[str, DataFrame], teacher: str, window: DateWindow) -> DataFrame:
-    """The evidence of the row of this teacher and of the one date of the window: see `evidence_of`.
+    """The evidence for this teacher's row of the window's one date: see `evidence_of`.
 
-    `usable` has the rows' `id` and their `row_time` besides.
+    `usable` also has the rows' `id` and their `row_time`.
     """
     profiles = teacher_profiles(usable[TEACHERS])
     sessions = _sessions(spans, usable, profiles, teacher, window)
@@ -65,7 +65,7 @@ def evidence_of_day(spans: DataFrame, usable: Mapping[str, DataFrame], teacher: 
 
 
 def _inside(source: str, rows: DataFrame, labels: Labels) -> DataFrame:
-    """Rows of the day's sessions, which are the day's by their start."""
+    """Rows of the day's sessions; a session belongs to the day on which it starts."""
     columns = columns_of(labels)
     return part(source, rows, columns, start_for=columns, has_teacher=True)
 
@@ -84,10 +84,10 @@ def _suggested() -> Labels:
 def _sessions(
     spans: DataFrame, usable: Mapping[str, DataFrame], profiles: DataFrame, teacher: str, window: DateWindow
 ) -> DataFrame:
-    """The teacher's sessions of the 28 dates, and everybody's of the date.
+    """The teacher's sessions of the 28 dates, and everybody's on the date.
 
-    `is_own`: the teacher's own of the date; `of_teacher`; `on_date`; `has_score`; `of_school`: whether the school
-    comparison takes something from it.
+    `is_own`: the teacher's own on the date; `of_teacher`; `on_date`; `has_score`; `of_school`: whether the school
+    comparison uses it.
     """
     with_past = window.with_days_before(TREND_DAYS - 1)
     groups = group_readiness(usable[GROUPS], usable[EVENTS])
@@ -95,7 +95,7 @@ def _sessions(
     of_teacher, on_date = F.col("teacher_id") == teacher, window.contains(F.col("summary_date"))
     school_of_row = F.coalesce("teacher_school_id", F.min("school_id").over(Window.partitionBy(*KEY)))
     own_school = F.max(F.when(F.col("is_own"), F.col("school_of_row"))).over(Window.partitionBy("summary_date"))
-    # A teacher without a school of one's own has that of the sessions, scored or not.
+    # A teacher without a school gets that of the sessions, scored or not.
     gives = F.col("has_score") | F.col("teacher_school_id").isNull()
     of_school = F.col("on_date") & gives & F.coalesce(F.col("school_of_row") == own_school, F.lit(False))
     return (
@@ -147,7 +147,7 @@ def _of_sessions(sessions: DataFrame) -> list[DataFrame]:
             end_for=columns_of({"total_session_duration_minutes": is_measured}),
             has_teacher=True,
         ),
-        # The row has a trend even where nothing of its date is scored.
+        # The row has a trend even if nothing on its date is scored.
         part(SESSIONS, sessions, row_only, start_for=row_only, has_teacher=True, role=PLACES),
     ]
 

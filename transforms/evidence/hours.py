@@ -1,4 +1,4 @@
-"""The source rows that one row of the hourly rollup was made of."""
+"""The source rows that one row of the hourly rollup was computed from."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from transforms.usable_rows import EVENTS, PARTICIPANTS, SESSIONS
 from transforms.windows import HourWindow
 
 FACTS = "data_sources_count"
-"""The column of which a row exists: what counts for it counts for the row's key, too."""
+"""The column whose source rows make a row exist: they are also the evidence for the row's key."""
 
 
 def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: str, window: HourWindow) -> DataFrame:
-    """The evidence of the row of this school and of the one hour of the window: see `evidence_of`.
+    """The evidence for this school's row of the window's one hour: see `evidence_of`.
 
-    `usable` has the rows' `id` and their `row_time` besides.
+    `usable` also has the rows' `id` and their `row_time`.
     """
     own = spans.where(F.col("school_id") == school)
     in_hour = window.contains
@@ -148,7 +148,7 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
 
 
 def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow) -> DataFrame:
-    """Participants present in the hour; the span of their session matters where they did not say when they left."""
+    """Participants present in the hour; the span of their session matters if they have no `leave_time`."""
     present = (
         participants.join(own.select("session_id", "end"), "session_id")
         .withColumn("present_until", stay_end())
@@ -179,7 +179,7 @@ def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
 
 
 def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: HourWindow) -> DataFrame:
-    """An event of the school's own names no session; another is placed by its session."""
+    """An event with its own school is placed by it; any other by its session."""
     sessions = own.select("session_id", F.lit(True).alias("is_own"))
     severity = normalised(F.col("severity"))
     placed = (

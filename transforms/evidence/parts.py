@@ -1,7 +1,7 @@
-"""Which source rows a value was made of: for one row of a rollup, per column the rows that count and those that place.
+"""Which source rows a value was computed from: per column of one row, the rows that count and those that place them.
 
-A rollup's evidence is a union of parts, one per kind of fact, each of which says of a row for which columns it counts.
-What places these rows is found here for all alike: the session, the events that begin and end it, the teacher.
+A rollup's evidence is a union of parts, one per kind of fact; each part says for which columns a row counts. What
+places these rows is found here for all parts: the session, the events that begin and end it, the teacher.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transforms.combine import union_all
 from transforms.usable_rows import EVENTS, RULES, SESSIONS, TEACHERS
 
 COUNTS, PLACES = "counts", "places"
-"""What a row does for a value: it is in the count, sum or mean, or it says where another row belongs."""
+"""A row's role for a value: it is in the count, sum or mean, or it determines where another row belongs."""
 
 Labels = Mapping[str, "Column | Literal[True]"]
 
@@ -42,7 +42,7 @@ def part(
     has_teacher: bool = False,
     role: str = COUNTS,
 ) -> DataFrame:
-    """The rows (with `id`, `session_id` and `teacher_id` where they have them) as evidence for these columns.
+    """The rows (with `id`, and `session_id` and `teacher_id` if they have them) as evidence for these columns.
 
     `start_for`, `end_for`, `configured_for`: for which columns it matters when the row's session began, ended, was
     configured. `ready_for` and `ready_event` (a struct of time and id): the event that reported the row's group ready.
@@ -90,11 +90,11 @@ def ready_events(events: DataFrame) -> DataFrame:
 def evidence_of(
     parts: list[DataFrame], usable: Mapping[str, DataFrame], by_start: Sequence[str] = (), by_end: Sequence[str] = ()
 ) -> DataFrame:
-    """One row per source row and role: `source`, `id`, `at`, `role` and the `columns` for which it has it.
+    """One row per source row and role: `source`, `id`, `at`, `role` and the `columns` for which it has that role.
 
-    With the parts' own rows come their sessions, their sessions' landmarks, and their teachers. `by_start` and `by_end`
-    are columns to which sessions count as well as what is in them: a session that only places another row must bring
-    its landmarks along, or it would count where it does not.
+    Included with the parts' own rows are their sessions, the sessions' landmark events, and their teachers. `by_start`
+    and `by_end` are columns for which both sessions and what is in them count: a session that only places another row
+    must bring its landmarks along, or it would count where it does not.
     """
     sessions = usable[SESSIONS].select(F.col("id").alias("session_id"), F.col("actual_start").alias("session_at"))
     rows = union_all(parts).join(sessions, "session_id", how="left")

@@ -1,4 +1,4 @@
-"""The source rows that one row of the prompts' effectiveness was made of."""
+"""The source rows that one row of prompt effectiveness was computed from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.windows import PeriodWindow
 def evidence_of_period(
     usable: Mapping[str, DataFrame], dimensions: Mapping[str, str], window: PeriodWindow
 ) -> DataFrame:
-    """The evidence of the row of these dimensions and of the one period of the window: see `evidence_of`."""
+    """The evidence for the row of these dimensions and the window's one period: see `evidence_of`."""
     prompts = usable[PROMPTS].where(window.contains(F.col("generated_at")))
     for name in DIMENSIONS:
         prompts = prompts.where(F.coalesce(name, F.lit("unknown")) == dimensions[name])
