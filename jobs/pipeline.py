@@ -130,6 +130,7 @@ class Execution(Generic[W]):
         # The targets before the sources: what another run publishes in between then counts as published since, from
         # possibly newer sources. The other way round, this run would overwrite it with older values.
         lake, rollup = self._lake, self._rollup
+        sources.tune_session(lake, rollup.sources)
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.register(present)
         for table in present:

@@ -59,6 +59,15 @@ class Sources:
         return RollupInputs(self.sessions, self.usable, run_start, settings)
 
 
+def tune_session(lake: Lake, sources: tuple[str, ...]) -> None:
+    """Makes Spark execute a run over many rows or over few from its first query on.
+
+    Not adaptively yet: while a run looks for changes that only adds jobs.
+    """
+    bytes_of = lake.storage.bytes_of
+    lake.storage.tune(lake.spark, lambda: is_large(sum(bytes_of(source) for source in sources if lake.exists(source))))
+
+
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     """The current version of every existing source, to which the run is pinned.
 
@@ -206,7 +215,7 @@ def read(
     each of these joins. Without the session events among the sources there are no spans. `some`: these rows of each
     source instead of all.
     """
-    lake.storage.tune_planner(lake.spark, are_many=is_large(sum(sizes_of(lake, versions).values())))
+    lake.storage.tune(lake.spark, lambda: is_large(sum(sizes_of(lake, versions).values())), adaptive=True)
     rows_of_sessions = _rows(lake, SESSIONS, versions, some)
     of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)

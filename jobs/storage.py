@@ -12,7 +12,7 @@ import re
 import shutil
 import socket
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
@@ -26,10 +26,17 @@ _REGISTERED_FOLDER = "spark.classwaves.registered_lakehouse"
 
 _SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
 _ADAPTIVE = "spark.sql.adaptive.enabled"
-_FOR_FEW_ROWS = {_ADAPTIVE: "false", "spark.sql.autoBroadcastJoinThreshold": "-1", "spark.sql.shuffle.partitions": "1"}
+_FOR_FEW_ROWS = {
+    _ADAPTIVE: "false",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 """With adaptive execution every exchange becomes a Spark job, and every broadcast is one even without it.
 
-For few rows, sorting and joining in one task is quicker than launching those jobs.
+For few rows, sorting and joining in one task is quicker than launching those jobs, and interpreting an expression is
+quicker than compiling it.
 """
 
 
@@ -69,8 +76,8 @@ class Storage(Protocol):
     def bytes_of(self, table: str) -> int:
         """The approximate size of the table's files in bytes."""
 
-    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """Makes Spark plan for many rows or for few, if we may set that."""
+    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
+        """Makes Spark plan and execute for many rows or for few, if we may set that; for many, `adaptive` or not."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """A lock to hold while one of our tables is written, if the place itself does not serialize commits."""
@@ -167,13 +174,14 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
-    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
-        """Sets what suits few rows or, for many, the session's original settings with adaptive execution."""
+    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
+        """Sets what suits few rows or, for many, the session's original settings."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
             at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
             spark.conf.set(_SETTINGS_AT_FIRST, at_first)
-        for name, value in ({**json.loads(at_first), _ADAPTIVE: "true"} if are_many else _FOR_FEW_ROWS).items():
+        for_many = {**json.loads(at_first), **({_ADAPTIVE: "true"} if adaptive else {})}
+        for name, value in (for_many if are_many() else _FOR_FEW_ROWS).items():
             spark.conf.set(name, value)
 
     @contextmanager
@@ -252,9 +260,9 @@ class Catalog:
         """Returns the size in bytes of the files that the latest version holds."""
         return int(self._spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
 
-    def tune_planner(self, spark: SparkSession, are_many: bool) -> None:
+    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
         """Does nothing: the platform chooses its own settings."""
-        del spark, are_many
+        del spark, are_many, adaptive
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """Returns a lock that never blocks: in a catalog, one of two competing commits fails."""
