@@ -111,6 +111,12 @@ def test_a_window_is_widened_to_whole_dates_and_periods(
     assert (str(by_week.start.date()), str(by_week.end.date())) == weeks
 
 
+def test_no_window_of_hours_goes_beyond_the_hour_of_the_runs_start() -> None:
+    now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
+    window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2025-08-31", "2025-09-02"), now)
+    assert (window.start.hour, window.end.hour, window.end.day) == (0, 13, 31)
+
+
 def test_hours_from_a_start_that_lies_ahead_are_one_hour_that_has_not_begun() -> None:
     now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
     window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2099-01-01T10:20", None), now)

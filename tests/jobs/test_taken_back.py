@@ -1,4 +1,4 @@
-"""Rows that were published between two incremental runs and whose sources took them back before the second."""
+"""Rows that other runs published between two incremental ones, or beside one: the sources may take them back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.lake import Lake
+from jobs.pipeline import Phase
 from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_lake, write_table
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
@@ -92,3 +93,64 @@ def test_what_one_of_two_targets_got_before_the_run_died(spark: SparkSession, tm
     run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
     dates = [sorted(row["summary_date"].day for row in rows_of(tmp_path, table)) for table in (DAILY, DAILY_OF_USERS)]
     assert dates == [[20], [20]]
+
+
+@pytest.mark.long
+def test_what_another_run_published_beside_an_incremental_one_is_taken_back(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Of another window and from newer sources: the incremental run publishes on top of it."""
+    write_lake(tmp_path, sources(), with_feed=True)
+
+    def run_by_day(
+        minute: int, start: str | None = None, end: str | None = None, phase: Phase = lambda _: None
+    ) -> None:
+        moment = NOW + timedelta(minutes=minute)
+        run(spark, tmp_path, teacher_prompt_effectiveness.JOB, start, end, period="day", run_start=moment, phase=phase)
+
+    def meanwhile(name: str) -> None:
+        if name == f"publish {PROMPTS}":
+            two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
+            write_table(tmp_path, GUIDANCE, two, mode="append")
+            run_by_day(2, "2025-09-01", "2025-09-02")
+
+    run_by_day(0)
+    other = {"id": "x", "session_id": "s", "generated_at": MORNING + timedelta(days=19)}
+    write_table(tmp_path, GUIDANCE, [other], mode="append")
+    run_by_day(1, phase=meanwhile)
+    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id <> 'x'")
+    run_by_day(3)
+    rows = rows_of(tmp_path, PROMPTS)
+    assert sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows) == [(4, 2), (20, 1)]
+
+
+@pytest.mark.long
+def test_a_long_run_over_today_leaves_the_hours_that_began_since(spark: SparkSession, tmp_path: Path) -> None:
+    asked = [{"id": f"r{hour}", "school_id": "school-a", "timestamp": NOW.replace(hour=hour)} for hour in (11, 13)]
+    write_lake(tmp_path, {**sources(), REQUESTS: asked}, with_feed=True)
+
+    def run_at(hour: int, minute: int, start: str | None = None, end: str | None = None) -> list[int]:
+        moment = NOW.replace(hour=hour, minute=minute)
+        run(spark, tmp_path, dashboard_metrics_hourly.JOB, start, end, run_start=moment)
+        return sorted(row["metric_hour"].hour for row in rows_of(tmp_path, HOURLY))
+
+    assert run_at(12, 30) == [11]
+    assert run_at(13, 5) == [11, 13]
+    assert run_at(12, 50, "2025-10-01", "2025-10-02") == [11, 13]
+
+
+@pytest.mark.long
+def test_the_zone_of_a_teacher_who_is_gone_still_says_where_a_session_counted(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING.replace(day=2, hour=3)}
+    teachers: list[dict[str, object]] = [
+        {"id": "t", "school_id": "school-a", "timezone": "America/Los_Angeles"},
+        {"id": "u"},
+    ]
+    write_lake(tmp_path, {**sources(), SESSIONS: [held], TEACHERS: teachers}, with_feed=True)
+    for minute, day in ((0, 1), (1, 2)):
+        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=minute))
+        assert [row["summary_date"].day for row in rows_of(tmp_path, DAILY)] == [day]
+        execute(spark, tmp_path, f"DELETE FROM {TEACHERS} WHERE id = 't'")
+        execute(spark, tmp_path, f"UPDATE {SESSIONS} SET engagement_score = 60 WHERE id = 'held'")
