@@ -186,7 +186,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
             Replacement(contract, stale.drop(*STAMPS), condition, "true"),
             now,
             late,
-            version,
+            version - 1,
         )
     assert lake.version(HOURLY) == version
 
