@@ -168,10 +168,11 @@ class LocalFolder:
             return
         if registered is not None:
             # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
-            for schema in spark.catalog.listDatabases():
-                for table in spark.catalog.listTables(schema.name):
-                    if table.tableType == "EXTERNAL":
-                        spark.sql(f"DROP TABLE IF EXISTS {schema.name}.{table.name}")
+            # In SQL: Spark cannot decode what `spark.catalog` lists while expressions are interpreted.
+            for schema in [row["namespace"] for row in spark.sql("SHOW SCHEMAS").collect()]:
+                for table in spark.sql(f"SHOW TABLE EXTENDED IN {schema} LIKE '*'").collect():
+                    if "Type: EXTERNAL" in table["information"]:
+                        spark.sql(f"DROP TABLE IF EXISTS {schema}.{table['tableName']}")
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
