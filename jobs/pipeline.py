@@ -229,7 +229,7 @@ class Execution(Generic[W]):
         docs = self._pass_gate(window, read, staged, targets)
         covered = rollup.covered(window).sql
         replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-        return Outcome(run, window, self._publish_all(window, replacements), docs)
+        return Outcome(run, window, self._publish_all(window, replacements), self._verdict, docs)
 
     def _pass_gate(
         self, window: W, read: sources.Sources, staged: DataFrame, targets: Mapping[Contract, DataFrame]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from expectations.gate import Verdict
 from jobs import run_log
 from jobs.incremental.watermark import Baseline
 from jobs.provenance import Watermark
@@ -65,11 +66,15 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a successful run did: the window it covered (None: nothing to recompute), and the changes per table."""
+    """What a successful run did: the window it covered (None: nothing to recompute), and the changes per table.
+
+    `verdict` is that of the gate; None if there was nothing to recompute.
+    """
 
     run: Run
     window: RunWindow | None
     changes: Mapping[str, Changes]
+    verdict: Verdict | None = None
     data_docs: Path | None = None
 
     @property

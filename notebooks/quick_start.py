@@ -54,7 +54,8 @@ for source in rollup.sources:
 table = rollup.targets[0]
 outcome = run_with_retries(JOB, call, lake, Run.begin(rollup.job_name), Settings())
 print(sentence_on(outcome))
-print(f"{len(outcome.verdict.checks)} checks, {len(outcome.verdict.failures)} of them failed")
+if outcome.verdict:
+    print(f"{len(outcome.verdict.checks)} checks, {len(outcome.verdict.failures)} of them failed")
 
 # COMMAND ----------
 

@@ -84,7 +84,7 @@ def test_both_summaries_are_gated_against_each_other(example: tuple[Path, dict[s
         for row in rows_of(lakehouse, "quality.validation_results")
         if row["run_id"] == outcomes[SUMMARIES.name].run.run_id and row["subject"] == f"rows_unlike_{DAILY_OF_USERS}"
     ]
-    assert [(row["kind"], row["success"]) for row in results] == [("reconciliation", True)] * 2
+    assert [(row["check_kind"], row["success"]) for row in results] == [("reconciliation", True)] * 2
 
 
 @pytest.fixture(scope="module")
