@@ -96,9 +96,7 @@ def test_what_one_of_two_targets_got_before_the_run_died(spark: SparkSession, tm
 
 
 @pytest.mark.long
-def test_what_another_run_published_beside_an_incremental_one_is_taken_back(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_what_another_run_published_beside_this_one_is_taken_back(spark: SparkSession, tmp_path: Path) -> None:
     """Of another window and from newer sources: the incremental run publishes on top of it."""
     write_lake(tmp_path, sources(), with_feed=True)
 
@@ -140,9 +138,7 @@ def test_a_long_run_over_today_leaves_the_hours_that_began_since(spark: SparkSes
 
 
 @pytest.mark.long
-def test_the_zone_of_a_teacher_who_is_gone_still_says_where_a_session_counted(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_the_zone_of_a_deleted_teacher_still_says_where_a_session_counted(spark: SparkSession, tmp_path: Path) -> None:
     held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING.replace(day=2, hour=3)}
     teachers: list[dict[str, object]] = [
         {"id": "t", "school_id": "school-a", "timezone": "America/Los_Angeles"},
