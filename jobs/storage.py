@@ -38,6 +38,8 @@ _FOR_FEW_ROWS = {
 For few rows, sorting and joining in one task is quicker than launching those jobs, and interpreting an expression is
 quicker than compiling it.
 """
+_FOR_MANY_ROWS = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+"""For many rows expressions are compiled, whatever the session had at first."""
 
 
 def _host() -> str:
@@ -176,12 +178,12 @@ class LocalFolder:
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
-        """Sets what suits few rows or, for many, the session's original settings."""
+        """Sets what suits few rows or, for many, the session's original settings with compiled expressions."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
-            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
+            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS if name not in _FOR_MANY_ROWS})
             spark.conf.set(_SETTINGS_AT_FIRST, at_first)
-        for_many = {**json.loads(at_first), **({_ADAPTIVE: "true"} if adaptive else {})}
+        for_many = {**json.loads(at_first), **_FOR_MANY_ROWS, **({_ADAPTIVE: "true"} if adaptive else {})}
         for name, value in (for_many if are_many() else _FOR_FEW_ROWS).items():
             spark.conf.set(name, value)
 
