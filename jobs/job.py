@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Generic
 
 from jobs.rollup import Rollup, W
+from transforms.catalog import CATALOG
 from transforms.windows import PeriodLength
 
-DEFAULT_CATALOG = "classwaves"
+DEFAULT_CATALOG = CATALOG
 DEFAULT_PERIOD: PeriodLength = "week"
 
 

@@ -57,6 +57,7 @@ class EndedRun:
 def record(lake: Lake, run: EndedRun) -> None:
     """Appends the run's row to the log of runs."""
     start, end = run.window
+    counts = run.changes.counts if run.changes else {}
     values = {
         "run_id": run.run_id,
         "job_name": run.job_name,
@@ -68,10 +69,10 @@ def record(lake: Lake, run: EndedRun) -> None:
         "is_incremental": run.is_incremental,
         "source_versions": _as_json(run.source_versions),
         "target_versions": _as_json(run.target_versions),
-        "rows_new": run.changes.new if run.changes else None,
-        "rows_changed": run.changes.changed if run.changes else None,
-        "rows_gone": run.changes.gone if run.changes else None,
-        "rows_unchanged": run.changes.unchanged if run.changes else None,
+        "rows_new": counts.get("new"),
+        "rows_changed": counts.get("changed"),
+        "rows_gone": counts.get("gone"),
+        "rows_unchanged": counts.get("unchanged"),
         "checks": run.checks,
         "failed_checks": run.failed_checks,
         "message": run.message,

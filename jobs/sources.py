@@ -64,8 +64,9 @@ def tune_session(lake: Lake, sources: tuple[str, ...]) -> None:
 
     Not adaptively yet: while a run looks for changes that only adds jobs.
     """
-    bytes_of = lake.storage.bytes_of
-    lake.storage.tune(lake.spark, lambda: is_large(sum(bytes_of(source) for source in sources if lake.exists(source))))
+    lake.storage.tune(
+        lake.spark, lambda: are_large(lake, {source: lake.version(source) for source in sources if lake.exists(source)})
+    )
 
 
 def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
@@ -111,6 +112,11 @@ def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
 def is_large(size: int) -> bool:
     """Whether sources of this many bytes exceed `LARGE`."""
     return size > LARGE
+
+
+def are_large(lake: Lake, versions: Mapping[str, int]) -> bool:
+    """Whether these sources together exceed `LARGE`."""
+    return is_large(sum(sizes_of(lake, versions).values()))
 
 
 def facts_of_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
@@ -175,8 +181,7 @@ def _staged_facts(
     """
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
-    are_large = is_large(sum(sizes.values()))
-    copied = _duplicate_keys(lake, present) if are_large and some is None else {}
+    copied = _duplicate_keys(lake, present) if some is None and are_large(lake, present) else {}
 
     def facts_of(source: str) -> DataFrame:
         return _candidate_facts(source, _rows(lake, source, versions, some), sessions, copied.get(source))
@@ -215,7 +220,7 @@ def read(
     each of these joins. Without the session events among the sources there are no spans. `some`: these rows of each
     source instead of all.
     """
-    lake.storage.tune(lake.spark, lambda: is_large(sum(sizes_of(lake, versions).values())), adaptive=True)
+    lake.storage.tune(lake.spark, lambda: are_large(lake, versions), adaptive=True)
     rows_of_sessions = _rows(lake, SESSIONS, versions, some)
     of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)

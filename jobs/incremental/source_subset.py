@@ -24,7 +24,7 @@ from jobs.incremental.source_changes import (
     without_snapshot_prefix,
 )
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import facts_of_rows, is_large, raw_rows, sizes_of
+from jobs.sources import are_large, facts_of_rows, is_large, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
@@ -194,8 +194,7 @@ def rows_for_window(
     These are the rows of sessions with a time near the window, changed rows, and rows of changed sessions; from some
     sources all rows. None stands for all rows: if they are few, or if that would be most of the sessions.
     """
-    sizes = sizes_of(lake, versions)
-    if not is_large(sum(sizes.values())):
+    if not are_large(lake, versions):
         return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
     of_sessions = [source for source in versions if source == SESSIONS or RULES[source].in_session]
@@ -217,6 +216,7 @@ def rows_for_window(
     gone = [source for source, is_gone in keyless.items() if is_gone]
     staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
     # Reading all rows of a small source is quicker than finding out which are needed.
+    sizes = sizes_of(lake, versions)
     long = [source for source in some if is_large(sizes[source])]
     of_long = [_locations(lake, versions, source, staged) for source in long]
     locations = staging.write("locations", union_all([without_key.where(F.col("source").isin(long)), *of_long]))

@@ -33,32 +33,37 @@ def execute(spark: SparkSession, lakehouse: Path, statement: str) -> None:
     spark.sql(statement)
 
 
+def run_by_day(
+    spark: SparkSession, lakehouse: Path, minute: int, *window: str, phase: Phase = lambda name: None
+) -> None:
+    """The days of prompts, so many minutes after `NOW`: over a window, or incrementally."""
+    moment = NOW + timedelta(minutes=minute)
+    run(spark, lakehouse, teacher_prompt_effectiveness.JOB, *window, period="day", run_start=moment, phase=phase)
+
+
+def days(lakehouse: Path) -> list[tuple[int, int]]:
+    """Each published day and its number of prompts."""
+    rows = rows_of(lakehouse, PROMPTS)
+    return sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows)
+
+
 @pytest.mark.long
 def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, tmp_path: Path) -> None:
     """Neither the sources at the first run nor those of now have it on the day that was published in between."""
     write_lake(tmp_path, sources())
-
-    def run_by_day(minute: int, start: str | None = None, end: str | None = None) -> None:
-        moment = NOW + timedelta(minutes=minute)
-        run(spark, tmp_path, teacher_prompt_effectiveness.JOB, start, end, period="day", run_start=moment)
-
-    def days() -> list[tuple[int, int]]:
-        rows = rows_of(tmp_path, PROMPTS)
-        return sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows)
-
-    run_by_day(0)
+    run_by_day(spark, tmp_path, 0)
     two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
     write_table(tmp_path, GUIDANCE, two, mode="append")
-    run_by_day(1, "2025-09-01", "2025-09-02")
-    assert days() == [(1, 2)]
+    run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
+    assert days(tmp_path) == [(1, 2)]
     execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
-    run_by_day(2)
-    assert days() == [(1, 1), (4, 1)]
+    run_by_day(spark, tmp_path, 2)
+    assert days(tmp_path) == [(1, 1), (4, 1)]
     execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at - INTERVAL 3 DAYS WHERE id = 'p'")
-    run_by_day(3, "2025-09-01", "2025-09-02")
+    run_by_day(spark, tmp_path, 3, "2025-09-01", "2025-09-02")
     execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
-    run_by_day(4)
-    assert days() == [(1, 1), (4, 1)]
+    run_by_day(spark, tmp_path, 4)
+    assert days(tmp_path) == [(1, 1), (4, 1)]
 
 
 @pytest.mark.long
@@ -100,26 +105,19 @@ def test_what_another_run_published_beside_this_one_is_taken_back(spark: SparkSe
     """Of another window and from newer sources: the incremental run publishes on top of it."""
     write_lake(tmp_path, sources(), with_feed=True)
 
-    def run_by_day(
-        minute: int, start: str | None = None, end: str | None = None, phase: Phase = lambda _: None
-    ) -> None:
-        moment = NOW + timedelta(minutes=minute)
-        run(spark, tmp_path, teacher_prompt_effectiveness.JOB, start, end, period="day", run_start=moment, phase=phase)
-
     def meanwhile(name: str) -> None:
         if name == f"publish {PROMPTS}":
             two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
             write_table(tmp_path, GUIDANCE, two, mode="append")
-            run_by_day(2, "2025-09-01", "2025-09-02")
+            run_by_day(spark, tmp_path, 2, "2025-09-01", "2025-09-02")
 
-    run_by_day(0)
+    run_by_day(spark, tmp_path, 0)
     other = {"id": "x", "session_id": "s", "generated_at": MORNING + timedelta(days=19)}
     write_table(tmp_path, GUIDANCE, [other], mode="append")
-    run_by_day(1, phase=meanwhile)
+    run_by_day(spark, tmp_path, 1, phase=meanwhile)
     execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id <> 'x'")
-    run_by_day(3)
-    rows = rows_of(tmp_path, PROMPTS)
-    assert sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows) == [(4, 2), (20, 1)]
+    run_by_day(spark, tmp_path, 3)
+    assert days(tmp_path) == [(4, 2), (20, 1)]
 
 
 @pytest.mark.long
