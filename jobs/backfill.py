@@ -78,7 +78,7 @@ def backfill(
     for call in calls:
         run = Run.begin(rollup.job_name)
         window = span_of(job.window_of(call, run.run_start))
-        if not (again or call.dry_run) and _is_done(lake, rollup, window):
+        if not (again or call.dry_run) and _is_done(lake, rollup, window, run.run_start):
             log.info("the chunk has already succeeded with these sources", start=str(window[0]), end=str(window[1]))
             yield Chunk(*window)
             continue
@@ -93,9 +93,9 @@ def backfill(
         yield Chunk(*window, outcome)
 
 
-def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -> bool:
-    """Whether a run over the window has succeeded with the sources' current versions, and its rows are still there."""
-    versions = sources.pin(lake, rollup.sources)
+def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], run_start: datetime) -> bool:
+    """Whether a run over the window has succeeded with the sources as they are, and its rows are still there."""
+    snapshot = sources.pin(lake, rollup.sources, run_start)
     since = []
     for table in rollup.targets:
         if not lake.exists(table):
@@ -104,4 +104,4 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime]) -
         # A RESTORE or a manual commit may have undone what an earlier run wrote; before the oldest commit there may
         # have been another table, since dropped.
         since += [c.at for c in commits if not (c.provenance or c.keeps_rows)] + [commits[-1].at]
-    return run_log.has_succeeded(lake, rollup.job_name, window, versions, max(since))
+    return run_log.has_succeeded(lake, rollup.job_name, window, snapshot, max(since))

@@ -24,7 +24,7 @@ from jobs.collect import collect_utc
 from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
-from jobs.provenance import Provenance
+from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.storage import Storage, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
@@ -134,6 +134,21 @@ class Lake:
             return self.storage.latest_version(table)
         except Exception as error:
             raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
+
+    def commit_ids(self, versions: Versions) -> dict[str, str]:
+        """What identifies the commit of each table's version, as far as that is known: see `Storage.commit_id`."""
+        found = {table: self.storage.commit_id(table, version) for table, version in versions.items()}
+        return {table: commit for table, commit in found.items() if commit}
+
+    def without_replaced(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot without the sources that were dropped and recreated since."""
+        return snapshot.without({source for source in snapshot.commits if self._is_replaced(source, snapshot)})
+
+    def _is_replaced(self, source: str, snapshot: Snapshot) -> bool:
+        if not self.exists(source):
+            return False
+        found = self.storage.commit_id(source, snapshot.versions[source])
+        return found is not None and found != snapshot.commits[source]
 
     def bytes_of(self, table: str, version: int) -> int:
         """The approximate size of the table's files in bytes, asked once per version: a catalog is slow to answer."""

@@ -21,7 +21,7 @@ from jobs.incremental.source_subset import SourceSubset, rows_for_window
 from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.provenance import Provenance, Watermark
+from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, Replacement, preview, publish
 from jobs.recording import RunRecorder
 from jobs.rollup import Rollup, W
@@ -84,14 +84,14 @@ class Execution(Generic[W]):
         self._rollup, self._lake, self._run = rollup, lake, run
         self._settings, self._mode, self._phase = settings, mode, phase
         self._recorder = RunRecorder(rollup, lake, run, mode)
-        self._pinned = Pinned({}, {}, None)
+        self._pinned = Pinned(Snapshot({}, run.run_start), {}, None)
         self._verdict = Verdict(())
         self._outcome: Outcome | None = None
 
     @property
     def progress(self) -> Progress[W]:
         """What is known about the run so far."""
-        versions = self._pinned.sources
+        versions = self._pinned.sources.versions
         return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, versions, self._verdict, self._outcome)
 
     def run_over(self, window: W) -> Outcome:
@@ -137,14 +137,14 @@ class Execution(Generic[W]):
             lake.check(contract_of(table), exactly=True)
         targets = {table: lake.version(table) for table in present}
         baseline = read_baseline(lake, rollup, also_by_runs=self._mode.is_incremental)
-        versions = sources.pin(lake, rollup.sources)
-        for source in set(baseline.watermark.versions if baseline else ()) - set(versions):
+        snapshot = sources.pin(lake, rollup.sources, self._run.run_start)
+        for source in set(baseline.watermark.versions if baseline else ()) - set(snapshot.versions):
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:
             drop_left_behind(lake, self._run.run_start)
             for table in OWN_TABLES:
                 lake.create_missing(contract_of(table))
-        return Pinned(versions, targets, baseline)
+        return Pinned(snapshot, targets, baseline)
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since the watermark; None if all history has to be recomputed."""
@@ -156,7 +156,7 @@ class Execution(Generic[W]):
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return read_source_changes(self._lake, staging, pinned.baseline, pinned.sources, hours)
+        return read_source_changes(self._lake, staging, pinned.baseline, pinned.sources.versions, hours)
 
     def _find_affected_window(self, window: W, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the passage of time affect; None if they affect nothing."""
@@ -166,7 +166,7 @@ class Execution(Generic[W]):
             self._rollup,
             window,
             changed,
-            self._pinned.sources,
+            self._pinned.sources.versions,
             run.run_id,
             run.run_start,
             self._settings,
@@ -198,7 +198,7 @@ class Execution(Generic[W]):
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
         rows = subset.rows if subset else None
-        read = sources.read(lake, staging, rollup.sources, self._pinned.sources, metrics, rows)
+        read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
         if not self._mode.dry_run:
             self._phase("quarantine")
             quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, subset)
@@ -213,7 +213,7 @@ class Execution(Generic[W]):
         def may_affect(moment: Column) -> Column:
             return F.lit(False) if window is None else rollup.may_affect(moment, window, metrics)
 
-        return rows_for_window(self._lake, staging, self._pinned.sources, changed, may_affect)
+        return rows_for_window(self._lake, staging, self._pinned.sources.versions, changed, may_affect)
 
     def _read_to_publish(self, window: W, changed: SourceChanges | None, staging: Staging) -> Outcome:
         """Everything between the pinned versions and the published rows: read, transform, gate, publish."""
@@ -288,9 +288,10 @@ class Execution(Generic[W]):
             self._run.job_name,
             self._run.run_start,
             (window.start.isoformat(), window.end.isoformat()),
-            pinned.sources,
-            Watermark(pinned.sources, self._run.run_start) if self._mode.is_incremental else pinned.watermark,
+            pinned.sources.versions,
+            pinned.sources if self._mode.is_incremental else pinned.watermark,
             suite=self._rollup.targets[0],
             checks=len(self._verdict.checks),
             warnings=len(self._verdict.warnings),
+            source_commits=pinned.sources.commits,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -19,11 +19,26 @@ def is_newer(one: Versions, other: Versions) -> bool:
 
 
 @dataclass(frozen=True)
-class Watermark:
-    """How far a rollup has followed its sources: their versions, and the start of the run that read them."""
+class Snapshot:
+    """The sources as a run read them: their versions, and the start of the run.
+
+    `commits`: what identifies the commit of each of these versions (`Storage.commit_id`). A table that was dropped and
+    recreated counts its versions from 0 again: only this distinguishes them. Runs of earlier releases recorded none.
+    """
 
     versions: Versions
     run_start: datetime
+    commits: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, sources: Collection[str]) -> Snapshot:
+        """The snapshot as if these sources had been absent."""
+        versions = {source: version for source, version in self.versions.items() if source not in sources}
+        commits = {source: commit for source, commit in self.commits.items() if source not in sources}
+        return Snapshot(versions, self.run_start, commits)
+
+    def reads_as(self, other: Snapshot) -> bool:
+        """Whether both are of the same versions of the same tables."""
+        return (self.versions, self.commits) == (other.versions, other.commits)
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Provenance:
     """The run and its job, the window that it covered (ISO 8601), what it read, and what the gate said.
 
     `watermark`: how far the rollup has followed its sources with this commit; None if a run with an explicit window had
-    none to pass on.
+    none to pass on. `source_versions` and `source_commits` are those of its `snapshot`.
     """
 
     run_id: str
@@ -39,11 +54,17 @@ class Provenance:
     run_start: datetime
     window: tuple[str, str]
     source_versions: Versions
-    watermark: Watermark | None = None
+    watermark: Snapshot | None = None
     suite: str | None = None
     verdict: Literal["passed"] = "passed"
     checks: int = 0
     warnings: int = 0
+    source_commits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The sources as the run read them."""
+        return Snapshot(self.source_versions, self.run_start, self.source_commits)
 
     @property
     def span(self) -> tuple[datetime, datetime]:
@@ -54,7 +75,7 @@ class Provenance:
     @property
     def is_incremental(self) -> bool:
         """Whether the run followed the sources up to the versions that it read."""
-        return self.watermark == Watermark(self.source_versions, self.run_start)
+        return self.watermark == self.snapshot
 
     def as_json(self) -> str:
         """The JSON that is written to the commit's user metadata."""

@@ -13,7 +13,7 @@ from expectations.contract import Contract
 from jobs.errors import JobError
 from jobs.lake import Commit, Lake
 from jobs.logs import log
-from jobs.provenance import Provenance, Watermark, is_newer
+from jobs.provenance import Provenance, Snapshot, is_newer
 from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
@@ -98,7 +98,7 @@ def publish(
     run_start: datetime,
     provenance: Provenance,
     since: int,
-    watermark: Watermark | None = None,
+    watermark: Snapshot | None = None,
 ) -> Changes:
     """Writes the rows in one commit, or none if nothing changed, and returns the changes.
 
@@ -115,7 +115,7 @@ def publish(
         if commits[0].version < since:
             raise SupersededError(f"The table {table} was dropped or replaced in the meantime.")
         came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
-        _check_not_superseded(table, came_since, provenance, watermark)
+        _check_not_superseded(lake, table, came_since, provenance, watermark)
         current = lake.read(table, commits[0].version).where(replacement.covered)
         comparison = replacement.compared_with(current)
         done = _counted(comparison)
@@ -133,7 +133,7 @@ def publish(
 
 
 def _check_not_superseded(
-    table: str, came_since: Sequence[Commit], provenance: Provenance, watermark: Watermark | None
+    lake: Lake, table: str, came_since: Sequence[Commit], provenance: Provenance, watermark: Snapshot | None
 ) -> None:
     """Raises `SupersededError` if a run with newer sources has published an overlapping window.
 
@@ -146,9 +146,10 @@ def _check_not_superseded(
         other = commit.made_by(provenance.job_name)
         if other is None:
             continue
-        if _overlap(other.span, provenance.span) and is_newer(other.source_versions, provenance.source_versions):
+        read, read_by_other = (lake.without_replaced(each.snapshot).versions for each in (provenance, other))
+        if _overlap(other.span, provenance.span) and is_newer(read_by_other, read):
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
-        if watermark and is_newer(watermark.versions, other.source_versions):
+        if watermark and is_newer(watermark.versions, read_by_other):
             raise SupersededError(f"Another run has published {table} from older sources in the meantime.")
 
 
@@ -159,7 +160,7 @@ def _is_overtaken(provenance: Provenance, came_since: Sequence[Commit]) -> bool:
     """
     others = (commit.made_by(provenance.job_name) for commit in came_since)
     return provenance.is_incremental and any(
-        other is not None and other.source_versions != provenance.source_versions for other in others
+        other is not None and not other.snapshot.reads_as(provenance.snapshot) for other in others
     )
 
 

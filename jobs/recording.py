@@ -109,7 +109,7 @@ class RunRecorder(Generic[W]):
             run_start=self._run.run_start,
             status=status,
             is_incremental=self._mode.is_incremental,
-            source_versions=pinned.sources,
+            sources=pinned.sources,
             target_versions=pinned.targets,
             changes=changes,
             checks=len(verdict.checks),

@@ -10,7 +10,7 @@ from pathlib import Path
 from expectations.gate import Verdict
 from jobs import run_log
 from jobs.incremental.watermark import Baseline
-from jobs.provenance import Watermark
+from jobs.provenance import Snapshot
 from jobs.publish import Changes
 from jobs.rollup import RunWindow
 
@@ -52,14 +52,14 @@ class Mode:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Versions when the run began: of the sources, of the targets that exist, and how far sources were followed."""
+    """What was there when the run began: the sources, the targets' versions, and how far sources were followed."""
 
-    sources: Mapping[str, int]
+    sources: Snapshot
     targets: Mapping[str, int]
     baseline: Baseline | None
 
     @property
-    def watermark(self) -> Watermark | None:
+    def watermark(self) -> Snapshot | None:
         """How far the sources were followed; None if that is unknown."""
         return self.baseline.watermark if self.baseline else None
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Any, Literal
 
 from pyspark.sql import functions as F
 
@@ -16,14 +16,19 @@ from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
 from jobs.collect import collect_utc
 from jobs.lake import Lake
+from jobs.provenance import Snapshot
 from jobs.publish import Changes
 
 TABLE = "quality.runs"
 
 Status = Literal["succeeded", "rejected", "failed"]
 
-# Rows from before the table had its last column do not record the targets' versions.
+# Rows of earlier releases do not record the targets' versions, or what identifies the sources' commits.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
+
+
+OF_SOURCES = ("source_versions", "source_commits")
+"""The columns that hold, with `run_start`, the sources as a run read them."""
 
 
 def new_run_id(job_name: str, run_start: datetime) -> str:
@@ -46,7 +51,7 @@ class EndedRun:
     run_start: datetime
     status: Status
     is_incremental: bool
-    source_versions: Mapping[str, int]
+    sources: Snapshot
     target_versions: Mapping[str, int]
     changes: Changes | None = None
     checks: int = 0
@@ -67,7 +72,8 @@ def record(lake: Lake, run: EndedRun) -> None:
         "run_end": datetime.now(timezone.utc),
         "status": run.status,
         "is_incremental": run.is_incremental,
-        "source_versions": _as_json(run.source_versions),
+        "source_versions": _as_json(run.sources.versions),
+        "source_commits": _as_json(run.sources.commits),
         "target_versions": _as_json(run.target_versions),
         "rows_new": counts.get("new"),
         "rows_changed": counts.get("changed"),
@@ -84,31 +90,31 @@ def has_succeeded(
     lake: Lake,
     job_name: str,
     window: tuple[datetime, datetime],
-    source_versions: Mapping[str, int],
+    sources: Snapshot,
     since: datetime,
 ) -> bool:
-    """Whether a run over exactly this window has succeeded with these versions of the sources, not before `since`.
+    """Whether a run over exactly this window has succeeded with these sources, not before `since`.
 
     Incremental runs do not count: their windows may have gaps.
     """
     if not lake.exists(TABLE):
         return False
     start, end, earliest = map(sql_datetime, (*window, since))
-    versions = sql_text(_as_json(source_versions))
+    versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
     found = lake.latest(TABLE).where(
         f"job_name = {sql_text(job_name)} AND status = 'succeeded' AND NOT is_incremental "
-        f"AND source_versions = {versions} AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
+        f"AND source_versions = {versions} AND source_commits = {commits} "
+        f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
     return not found.isEmpty()
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """What a run read and when, and the versions of its targets when it began."""
+    """The sources that a run read, when it ended, and the versions of its targets when it began."""
 
-    run_start: datetime
+    sources: Snapshot
     run_end: datetime
-    source_versions: Mapping[str, int]
     target_versions: Mapping[str, int]
 
 
@@ -119,12 +125,17 @@ def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
     latest = lake.latest(TABLE)
     lake.check(contract_of(TABLE), exactly=True)
     runs = latest.where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
-    rows = collect_utc(runs.select("run_start", "run_end", "source_versions", "target_versions"))
+    rows = collect_utc(runs.select("run_start", "run_end", *OF_SOURCES, "target_versions"))
     if not rows:
         return None
     (row,) = rows
-    versions = (json.loads(row[name]) for name in ("source_versions", "target_versions"))
-    return LastRun(row["run_start"], row["run_end"], *versions)
+    return LastRun(sources_in(row), row["run_end"], json.loads(row["target_versions"]))
+
+
+def sources_in(row: Mapping[str, Any]) -> Snapshot:
+    """The sources as the run of this row read them, from the columns `OF_SOURCES` and `run_start`."""
+    versions, commits = (json.loads(row[name] or "{}") for name in OF_SOURCES)
+    return Snapshot(versions, row["run_start"], commits)
 
 
 def latest_incremental_ids(lake: Lake) -> list[str]:
@@ -133,5 +144,5 @@ def latest_incremental_ids(lake: Lake) -> list[str]:
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
 
 
-def _as_json(versions: Mapping[str, int]) -> str:
-    return json.dumps(dict(sorted(versions.items())))
+def _as_json(of_tables: Mapping[str, int] | Mapping[str, str]) -> str:
+    return json.dumps(dict(sorted(of_tables.items())))

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
 from jobs.lake import Lake
+from jobs.provenance import Snapshot
 from jobs.staging import Staging
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs, Usable
@@ -69,8 +70,8 @@ def tune_session(lake: Lake, sources: tuple[str, ...]) -> None:
     )
 
 
-def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
-    """The current version of every existing source, to which the run is pinned.
+def pin(lake: Lake, sources: tuple[str, ...], run_start: datetime) -> Snapshot:
+    """The current version of every existing source, to which the run that began at `run_start` is pinned.
 
     Raises `BrokenContractError` for a required source that is absent and for one that is not as its contract says.
     """
@@ -82,7 +83,7 @@ def pin(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
     versions = {source: lake.version(source) for source in present}
     for source in present:
         lake.check(contract_of(source), exactly=False)
-    return versions
+    return Snapshot(versions, run_start, lake.commit_ids(versions))
 
 
 def _measures(contract: Contract) -> tuple[Measure, ...]:

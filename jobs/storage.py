@@ -6,6 +6,7 @@ In a local lakehouse, folders are registered under two-part names when a run nee
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from expectations.literals import sql_text
 from jobs.errors import UsageError
@@ -74,6 +76,12 @@ class Storage(Protocol):
 
     def latest_version(self, table: str) -> int:
         """The number of the table's latest commit."""
+
+    def commit_id(self, table: str, version: int) -> str | None:
+        """What distinguishes the commit of a version from those of all other tables that ever had this name.
+
+        None if the log no longer goes back that far, empty if the table has no such version.
+        """
 
     def bytes_of(self, table: str) -> int:
         """The approximate size of the table's files in bytes."""
@@ -140,6 +148,14 @@ class LocalFolder:
         A run asks for a dozen tables, and a Spark job for each would take longer.
         """
         return max(self._commits(table))
+
+    def commit_id(self, table: str, version: int) -> str | None:
+        """Returns a hash of the commit's file: a copy of the folder has the same."""
+        try:
+            content = Path(self.location(table), "_delta_log", f"{version:020}.json").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return "" if version > max(self._commits(table), default=-1) else None
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def _commits(self, table: str) -> list[int]:
         try:
@@ -242,6 +258,7 @@ class Catalog:
                 f"The catalog {name} does not exist or may not be used; for a local folder use --lakehouse DIR."
             ) from error
         self._spark = spark
+        self._newest: dict[str, tuple[int, int]] = {}
 
     def location(self, name: str) -> None:
         """Returns None: the catalog chooses where its tables and schemas are."""
@@ -257,7 +274,25 @@ class Catalog:
 
     def latest_version(self, table: str) -> int:
         """Returns the version of the latest commit in the table's history."""
-        return int(self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").select("version").collect()[0]["version"])
+        return self._commits(table, 1)[0][0]
+
+    def commit_id(self, table: str, version: int) -> str | None:
+        """Returns the moment of the commit, in microseconds."""
+        newest, moment = self._newest.get(table, (-1, 0))
+        if version != newest:  # which was asked for a moment ago if the run is pinned to it
+            newest = self.latest_version(table)
+            if version > newest:
+                return ""
+            moment = dict(self._commits(table, newest - version + 1)).get(version, 0)
+        return str(moment) if moment else None
+
+    def _commits(self, table: str, most: int) -> list[tuple[int, int]]:
+        """The version and the moment of the latest commits, newest first."""
+        history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
+        rows = history.select("version", F.unix_micros("timestamp").alias("moment")).collect()
+        found = sorted(((row["version"], row["moment"]) for row in rows), reverse=True)
+        self._newest[table] = found[0]
+        return found
 
     def bytes_of(self, table: str) -> int:
         """Returns the size in bytes of the files that the latest version holds."""

@@ -21,6 +21,7 @@ from jobs.incremental import source_subset
 from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.pipeline import Execution, Phase
+from jobs.provenance import Snapshot
 from jobs.publish import Changes, Replacement
 from jobs.registry import JOBS, job_named
 from jobs.run import Mode, Outcome, Run
@@ -84,7 +85,7 @@ def log_success(
     changes: Changes,
     *,
     is_incremental: bool = False,
-    sources: Mapping[str, int] | None = None,
+    sources: Snapshot | None = None,
     targets: Mapping[str, int] | None = None,
 ) -> None:
     """Has the log of runs know a run that succeeded, over an empty window at its start."""
@@ -95,7 +96,7 @@ def log_success(
         run_start=run_start,
         status="succeeded",
         is_incremental=is_incremental,
-        source_versions=sources or {},
+        sources=sources or Snapshot({}, run_start),
         target_versions=targets or {},
         changes=changes,
     )

@@ -14,7 +14,7 @@ from expectations.contract import contract_of
 from jobs.incremental.watermark import Baseline
 from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
 from jobs.logs import log
-from jobs.provenance import Provenance, Versions, Watermark
+from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.staging import Staging
 from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all
@@ -43,10 +43,10 @@ class SourceChanges:
 
     `snapshots`: versions of the sources, later than the watermark's, from which rows were published and after which
     something changed. `unknown_windows`: start and end of the windows that were published from versions that are no
-    longer known.
+    longer known, or of a table that is no longer there.
     """
 
-    watermark: Watermark
+    watermark: Snapshot
     rows: Mapping[str, DataFrame]
     locations: DataFrame
     is_complete: bool
@@ -80,7 +80,7 @@ def _as(change: str, rows: DataFrame) -> DataFrame:
 
 
 def _changes_of(
-    lake: Lake, source: str, watermark: Watermark, version: int, look_back_hours: int
+    lake: Lake, source: str, watermark: Snapshot, version: int, look_back_hours: int
 ) -> tuple[DataFrame, bool] | None:
     """What was added to a source and removed, and whether that is all; None if the version is the same.
 
@@ -162,7 +162,7 @@ def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
 
 
 def _snapshots(
-    published: Sequence[Provenance], watermark: Watermark, versions: Mapping[str, int], changed: Collection[str]
+    published: Sequence[Provenance], watermark: Snapshot, versions: Mapping[str, int], changed: Collection[str]
 ) -> list[Versions]:
     """The distinct versions from which rows were published, except those equal to the current or watermark's versions.
 
@@ -204,7 +204,8 @@ def read_source_changes(
     is_complete = all(is_all for _, is_all in changes.values())
     snapshots = _snapshots(baseline.published_since, watermark, versions, rows)
     are_known = len(snapshots) <= MAX_SNAPSHOTS and all(COMMIT_VERSION in changed.columns for changed in rows.values())
+    unknown = baseline.published_from_replaced
     if snapshots and not are_known:
-        windows = tuple({published.span for published in baseline.published_since})
-        return SourceChanges(watermark, rows, staged, is_complete, unknown_windows=windows)
-    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots))
+        snapshots, unknown = [], (*unknown, *baseline.published_since)
+    windows = {published.span for published in unknown}
+    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots), tuple(windows))

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from jobs import run_log
 from jobs.lake import Commit, Lake
-from jobs.provenance import Provenance, Watermark, is_newer
+from jobs.provenance import Provenance, Snapshot, is_newer
 from jobs.rollup import Rollup, W
 
 
@@ -20,11 +20,14 @@ class Baseline:
     `watermark`: how far the rollup has followed its sources. `published_since`: commits of its targets that were made
     from later versions: by runs with an explicit window, or by a run that reached only some of the targets. The source
     data that they published may have been reverted since, so that it is neither in the sources at the watermark nor in
-    the current ones.
+    the current ones. `published_from_replaced`: those of them that read a source which was dropped and recreated since.
+
+    In the watermark, a source that was recreated since counts as absent.
     """
 
-    watermark: Watermark
+    watermark: Snapshot
     published_since: tuple[Provenance, ...] = ()
+    published_from_replaced: tuple[Provenance, ...] = ()
 
 
 def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Baseline | None:
@@ -37,22 +40,26 @@ def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -
     if not all(map(lake.exists, rollup.targets)):
         return None
     commits = {table: lake.commits(table) for table in rollup.targets}
-    by_commits = [_watermark_in(of_table, rollup.job_name) for of_table in commits.values()]
+    by_commits = [_watermark_in(lake, of_table, rollup.job_name) for of_table in commits.values()]
     last = run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
-    if last and all(_stands(last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
+    if last and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
-        known.append(Watermark(last.source_versions, last.run_start))
+        known.append(lake.without_replaced(last.sources))
     if not known:
         return None
     watermark = max(known, key=_AGE)
-    since = (own for of_table in commits.values() for own in _published_since(watermark, of_table, rollup.job_name))
-    return Baseline(watermark, tuple(since))
+    since = [own for table in commits.values() for own in _published_since(lake, watermark, table, rollup.job_name)]
+    return Baseline(
+        watermark,
+        published_since=tuple(own for own in since if not _read_a_replaced_source(lake, own)),
+        published_from_replaced=tuple(own for own in since if _read_a_replaced_source(lake, own)),
+    )
 
 
-def _compared(one: Watermark, other: Watermark) -> int:
+def _compared(one: Snapshot, other: Snapshot) -> int:
     """Below 0 if `one` is earlier, by versions, which only grow, while a clock may be set back.
 
     If neither or each is newer than the other, as after a source was recreated, the clock decides.
@@ -66,30 +73,39 @@ def _compared(one: Watermark, other: Watermark) -> int:
 _AGE = cmp_to_key(_compared)
 
 
-def _watermark_in(commits: Sequence[Commit], job_name: str) -> Watermark | None:
-    return next((own.watermark for commit in commits if (own := commit.made_by(job_name)) and own.watermark), None)
+def _watermark_in(lake: Lake, commits: Sequence[Commit], job_name: str) -> Snapshot | None:
+    found = (own.watermark for commit in commits if (own := commit.made_by(job_name)) and own.watermark)
+    return next(map(lake.without_replaced, found), None)
 
 
-def _published_since(watermark: Watermark, commits: Sequence[Commit], job_name: str) -> list[Provenance]:
+def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit], job_name: str) -> list[Provenance]:
     """The job's commits from later versions than the watermark's, newest first.
 
-    Commits before the watermark was set do not count, even if a recreated source makes their versions look later.
+    Commits before the watermark was set do not count, even if a recreated source makes their versions look later. The
+    versions of a replaced source cannot be compared: there the clock decides.
     """
     own = (provenance for commit in commits if (provenance := commit.made_by(job_name)))
 
     def is_later(provenance: Provenance) -> bool:
-        return is_newer(provenance.source_versions, watermark.versions)
+        if _read_a_replaced_source(lake, provenance) and provenance.run_start > watermark.run_start:
+            return True
+        return is_newer(lake.without_replaced(provenance.snapshot).versions, watermark.versions)
 
     return list(filter(is_later, takewhile(lambda each: is_later(each) or not each.is_incremental, own)))
 
 
-def _stands(run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
+def _read_a_replaced_source(lake: Lake, provenance: Provenance) -> bool:
+    return lake.without_replaced(provenance.snapshot) != provenance.snapshot
+
+
+def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no manual commit and no run with older sources changed it."""
     began_at = run.target_versions.get(table, 0)
     if not any(commit.version == began_at and commit.at <= run.run_end for commit in commits):
         return False  # its history is another by now, or no longer goes back that far
     since = [commit for commit in commits if commit.version > began_at]
-    own = [provenance for commit in since if (provenance := commit.made_by(job_name))]
-    return all(commit.provenance or commit.keeps_rows for commit in since) and not any(
-        is_newer(run.source_versions, provenance.source_versions) for provenance in own
-    )
+    if not all(commit.provenance or commit.keeps_rows for commit in since):
+        return False
+    own = [provenance.snapshot for commit in since if (provenance := commit.made_by(job_name))]
+    read = lake.without_replaced(run.sources).versions
+    return not any(is_newer(read, lake.without_replaced(other).versions) for other in own)

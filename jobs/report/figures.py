@@ -5,7 +5,6 @@ Schools and teachers appear by their ids, pupils only as counts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import SUM, contract_of
 from jobs import quarantine, run_log, verdicts
+from jobs.collect import collect_utc
 from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.registry import JOBS
@@ -477,12 +477,13 @@ class Reader:
         return {row["source"]: (row["newest"], row["in_future"]) for row in found}
 
     def _versions_read(self) -> dict[str, int]:
-        """The version of each source that the latest successful run read, of whichever job."""
+        """The version of each source that the latest successful run read, of whichever job; none of a recreated one."""
         succeeded = self.rows(run_log.TABLE).where(F.col("status") == "succeeded")
         newest = succeeded.groupBy("job_name").agg(
-            F.max_by("source_versions", "run_start").alias("source_versions"), F.max("run_start").alias("run_start")
+            *[F.max_by(name, "run_start").alias(name) for name in run_log.OF_SOURCES],
+            F.max("run_start").alias("run_start"),
         )
         read: dict[str, int] = {}
-        for row in newest.orderBy("run_start").collect():
-            read |= json.loads(row["source_versions"])
+        for row in collect_utc(newest.orderBy("run_start")):
+            read |= self.lake.without_replaced(run_log.sources_in(row)).versions
         return read

@@ -80,7 +80,8 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     rollup = job.rollup_of(calls[0])
     found: list[Row] = []
     with Staging(lake, f"metamorphic_{len(windows)}", now) as staging:
-        read = sources.read(lake, staging, rollup.sources, sources.pin(lake, rollup.sources), MetricSettings())
+        versions = sources.pin(lake, rollup.sources, now).versions
+        read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
         for call in calls:
             rows = rollup.rows(read.inputs(now, MetricSettings()), job.window_of(call, now))
             as_numbers = {column: F.unix_micros(column) for column in INSTANTS if column in rows.columns}

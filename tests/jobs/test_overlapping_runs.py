@@ -12,7 +12,7 @@ from expectations.contract import contract_of
 from jobs import quarantine
 from jobs.lake import Commit, ConflictError, Lake
 from jobs.ledger import Entry, Ledger
-from jobs.provenance import Provenance, Watermark
+from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, SupersededError, publish
 from jobs.staging import Staging, begun_and_alive
 from jobs.storage import LocalFolder
@@ -35,7 +35,7 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
         rows = week_of_prompts(spark, start, id=f"{week} {version}")
         span = (start.isoformat(), end.isoformat())
         made_from = Provenance(f"run {week} {version}", "job", EARLY, span, {SOURCE: version})
-        from_there = None if watermark is None else Watermark({SOURCE: watermark}, EARLY)
+        from_there = None if watermark is None else Snapshot({SOURCE: watermark}, EARLY)
         return publish(lake, rows, EARLY, made_from, since, from_there)
 
     assert write(week=1, version=5).new == 1
@@ -57,12 +57,12 @@ def test_an_incremental_run_leaves_the_watermark_where_another_has_published_sin
     """It has not looked for what the sources took back of that, whether their versions were older or newer than its."""
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(PROMPTS))
-    begun = Watermark({SOURCE: 4}, EARLY)
+    begun = Snapshot({SOURCE: 4}, EARLY)
 
     def write(week: int, version: int, *, is_incremental: bool, since: int) -> None:
         start = datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=week)
         span = (start.isoformat(), (start + timedelta(weeks=1)).isoformat())
-        watermark = Watermark({SOURCE: version}, EARLY) if is_incremental else begun
+        watermark = Snapshot({SOURCE: version}, EARLY) if is_incremental else begun
         made_from = Provenance(f"run {week}", "job", EARLY, span, {SOURCE: version}, watermark)
         publish(lake, week_of_prompts(spark, start, id=f"{week}"), EARLY, made_from, since, begun)
 

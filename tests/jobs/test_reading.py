@@ -20,7 +20,6 @@ from jobs.incremental import source_subset
 from jobs.incremental.source_changes import read_source_changes
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
-from jobs.provenance import Watermark
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources
@@ -97,7 +96,7 @@ def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
     with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
         patch.setattr(sources, "LARGE", bytes_of_long)
-        read = sources.read(lake, staging, READ, sources.pin(lake, READ), MetricSettings())
+        read = sources.read(lake, staging, READ, sources.pin(lake, READ, RUN_START).versions, MetricSettings())
         rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
         amounts = [
             frame.select(F.lit(name).alias("name"), F.xxhash64(F.to_json(F.struct(*frame.columns))).alias("row"))
@@ -158,12 +157,12 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 @pytest.fixture(scope="module")
 def near(lake: Lake) -> Iterator[tuple[source_subset.SourceSubset, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
-    staging, versions = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ)
+    staging, snapshot = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ, RUN_START)
     with long_sources(), staging, whole_plans(lake):
-        nothing = read_source_changes(lake, staging, Baseline(Watermark(versions, RUN_START)), versions, 0)
+        nothing = read_source_changes(lake, staging, Baseline(snapshot), snapshot.versions, 0)
         assert nothing.rows == {}
         found = source_subset.rows_for_window(
-            lake, staging, versions, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())
+            lake, staging, snapshot.versions, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())
         )
         assert found is not None
         yield found, staging.plans

@@ -11,7 +11,7 @@ from jobs.incremental.source_changes import read_source_changes
 from jobs.incremental.source_subset import changed_teachers
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
-from jobs.provenance import Watermark
+from jobs.provenance import Snapshot
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
@@ -41,7 +41,7 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
     now = {TEACHERS: version_of(tmp_path, TEACHERS)}
     with Staging(lake, "test", NOW) as staging:
         changed = read_source_changes(
-            lake, staging, Baseline(Watermark({TEACHERS: before}, NOW)), now, look_back_hours=1
+            lake, staging, Baseline(Snapshot({TEACHERS: before}, NOW)), now, look_back_hours=1
         )
         found = {row["teacher_id"] for row in changed_teachers(lake, now, changed).collect()}
     assert found == {"moves", "changes-school", "new"}

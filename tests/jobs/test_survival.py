@@ -21,6 +21,7 @@ from jobs.failures import OutsideError, says_gone
 from jobs.job import Call
 from jobs.job_run import run_with_retries
 from jobs.lake import Lake
+from jobs.provenance import Snapshot
 from jobs.run import Run
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
@@ -254,12 +255,12 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
     """This one has pinned older sources: it is superseded, which is no failure, and starts again."""
     pin, changed = sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
 
-    def pin_and_be_superseded(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
-        versions = pin(lake, names)
+    def pin_and_be_superseded(lake: Lake, names: tuple[str, ...], run_start: datetime) -> Snapshot:
+        pinned = pin(lake, names, run_start)
         monkeypatch.setattr(sources, "pin", pin)
         write_table(lakehouse, SOURCE, changed)
         run(spark, lakehouse, JOB, *WINDOW)
-        return versions
+        return pinned
 
     monkeypatch.setattr(sources, "pin", pin_and_be_superseded)
     call = Call(lakehouse, None, *WINDOW, period="week")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.backfill import backfill
+from jobs.job import Call
 from jobs.lake import Lake
 from jobs.pipeline import Phase
-from jobs.storage import LocalFolder
+from jobs.settings import Settings
+from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, write_lake, write_table
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
 from transforms.usable_rows import SESSIONS, TEACHERS
@@ -148,3 +152,118 @@ def test_the_zone_of_a_deleted_teacher_still_says_where_a_session_counted(spark:
         assert [row["summary_date"].day for row in rows_of(tmp_path, DAILY)] == [day]
         execute(spark, tmp_path, f"DELETE FROM {TEACHERS} WHERE id = 't'")
         execute(spark, tmp_path, f"UPDATE {SESSIONS} SET engagement_score = 60 WHERE id = 'held'")
+
+
+def recreate(lakehouse: Path, rows: dict[str, datetime], *more: dict[str, datetime]) -> None:
+    """Drops the prompts and writes them anew, with a feed: in one commit these, in one more each of the others."""
+    shutil.rmtree(lakehouse.joinpath(*GUIDANCE.split(".")))
+    for number, moments in enumerate((rows, *more)):
+        made = [{"id": name, "session_id": "s", "generated_at": moment} for name, moment in moments.items()]
+        write_table(lakehouse, GUIDANCE, made, mode="append" if number else "overwrite", with_feed=True)
+
+
+def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Path) -> None:
+    """By what a folder's files say and by what a catalog's history says."""
+    write_lake(tmp_path, sources(), with_feed=True)
+    write_table(tmp_path, GUIDANCE, [{"id": "p"}], mode="append")
+    folder = Lake(spark, LocalFolder(tmp_path))
+    folder.register([GUIDANCE])
+    catalog = Lake(spark, Catalog(spark, "spark_catalog"))
+    ids = {
+        lake: {version: lake.storage.commit_id(GUIDANCE, version) for version in (0, 1)} for lake in (folder, catalog)
+    }
+    assert all(len({*of_lake.values()}) == 2 for of_lake in ids.values())
+    execute(spark, tmp_path, f"CREATE OR REPLACE TABLE {GUIDANCE} USING delta AS SELECT * FROM {GUIDANCE}")
+    shutil.copytree(tmp_path / "ai_insights", tmp_path / "copy" / "ai_insights")
+    copy = LocalFolder(tmp_path / "copy")
+    for version in (0, 1):
+        assert catalog.storage.commit_id(GUIDANCE, version) == ids[catalog][version]
+        assert folder.storage.commit_id(GUIDANCE, version) == copy.commit_id(GUIDANCE, version) == ids[folder][version]
+    recreate(tmp_path, {"p": MORNING}, {"q": MORNING})
+    spark.sql(f"REFRESH TABLE {GUIDANCE}")
+    for lake in (folder, catalog):
+        for version in (0, 1):
+            assert lake.storage.commit_id(GUIDANCE, version) not in (None, "", ids[lake][version])
+        assert lake.storage.commit_id(GUIDANCE, 2) == ""
+    folder_log = tmp_path.joinpath(*GUIDANCE.split("."), "_delta_log")
+    (folder_log / f"{0:020}.json").unlink()
+    assert folder.storage.commit_id(GUIDANCE, 0) is None
+
+
+def test_a_source_that_was_recreated_with_as_many_versions(spark: SparkSession, tmp_path: Path) -> None:
+    write_lake(tmp_path, sources(), with_feed=True)
+    recreate(tmp_path, {"p": MORNING})
+    run_by_day(spark, tmp_path, 0)
+    recreate(tmp_path, {"p": MORNING, "q": MORNING})
+    run_by_day(spark, tmp_path, 1)
+    assert days(tmp_path) == [(1, 2)]
+
+
+@pytest.mark.long
+def test_a_recreated_source_after_a_run_that_changed_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    """Only the log of runs knows that run, and by the versions' numbers it would be the latest."""
+    write_lake(tmp_path, sources(), with_feed=True)
+    recreate(tmp_path, {"p": MORNING}, {}, {})
+    run_by_day(spark, tmp_path, 0)
+    write_table(tmp_path, GUIDANCE, [], mode="append")
+    run_by_day(spark, tmp_path, 1)
+    for minute in (2, 3):
+        recreate(tmp_path, {"p": MORNING}, {"q": MORNING}, *[{str(n): MORNING} for n in range(minute)])
+        run_by_day(spark, tmp_path, minute)
+        assert days(tmp_path) == [(1, 2 + minute)]
+        write_table(tmp_path, GUIDANCE, [], mode="append")
+        run_by_day(spark, tmp_path, minute, "2025-09-01", "2025-09-02")
+
+
+@pytest.mark.long
+def test_a_recreated_source_between_a_run_over_a_window_and_one_that_follows(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """What the window got from the new table is taken back there before any run has followed it."""
+    write_lake(tmp_path, sources(), with_feed=True)
+    later = MORNING + timedelta(days=19)
+    recreate(tmp_path, {"p": later}, {}, {}, {})
+    run_by_day(spark, tmp_path, 0)
+    recreate(tmp_path, {"p": later}, {"q": MORNING})
+    run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
+    assert days(tmp_path) == [(1, 1), (20, 1)]
+    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'q'")
+    run_by_day(spark, tmp_path, 2)
+    assert days(tmp_path) == [(4, 1), (20, 1)]
+
+
+@pytest.mark.long
+def test_a_source_that_is_recreated_after_one_of_two_targets_was_published(spark: SparkSession, tmp_path: Path) -> None:
+    def dying(name: str) -> None:
+        if name == f"publish {DAILY_OF_USERS}":
+            raise KeyboardInterrupt
+
+    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING}
+    write_lake(tmp_path, sources(), with_feed=True)
+    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
+    write_table(tmp_path, SESSIONS, [held], mode="append")
+    with pytest.raises(KeyboardInterrupt):
+        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=1), phase=dying)
+    shutil.rmtree(tmp_path.joinpath(*SESSIONS.split(".")))
+    moved, other = (
+        {**held, "id": name, "actual_start": MORNING.replace(day=day)} for name, day in (("held", 20), ("o", 5))
+    )
+    write_table(tmp_path, SESSIONS, [moved], with_feed=True)
+    write_table(tmp_path, SESSIONS, [other], mode="append")
+    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
+    dates = [sorted(row["summary_date"].day for row in rows_of(tmp_path, table)) for table in (DAILY, DAILY_OF_USERS)]
+    assert dates == [[5, 20], [5, 20]]
+
+
+def test_a_backfill_does_again_what_was_done_with_a_recreated_source(spark: SparkSession, tmp_path: Path) -> None:
+    write_lake(tmp_path, sources(), with_feed=True)
+    recreate(tmp_path, {"p": MORNING})
+    lake, settings, job = Lake(spark, LocalFolder(tmp_path)), Settings(), teacher_prompt_effectiveness.JOB
+    calls = [Call(tmp_path, None, "2025-09-01", "2025-09-02", period="day")]
+
+    def is_done() -> list[bool]:
+        return [chunk.outcome is None for chunk in backfill(job, calls, lake, settings)]
+
+    assert (is_done(), is_done()) == ([False], [True])
+    recreate(tmp_path, {"p": MORNING, "q": MORNING})
+    assert (is_done(), days(tmp_path)) == ([False], [(1, 2)])

@@ -15,7 +15,7 @@ from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
-from jobs.provenance import Provenance, Watermark
+from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes
 from jobs.rollup import Rollup
 from jobs.storage import LocalFolder
@@ -26,9 +26,9 @@ TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
 BEGUN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def watermark(number: int) -> Watermark:
+def watermark(number: int) -> Snapshot:
     """Further by later versions, though of an earlier run by the clock."""
-    return Watermark({"a source": number}, BEGUN - timedelta(hours=number))
+    return Snapshot({"a source": number}, BEGUN - timedelta(hours=number))
 
 
 def commit(spark: SparkSession, lakehouse: Path, table: str, metadata: str) -> None:
@@ -44,7 +44,7 @@ def provenance(number: int, *, follows: bool = True, hands_on: int | None = None
     return Provenance(*run, followed.versions, handed_on).as_json()
 
 
-def watermark_of(lake: Lake, rollup: Rollup[HourWindow], *, also_by_runs: bool = True) -> Watermark | None:
+def watermark_of(lake: Lake, rollup: Rollup[HourWindow], *, also_by_runs: bool = True) -> Snapshot | None:
     baseline = read_baseline(lake, rollup, also_by_runs=also_by_runs)
     return baseline.watermark if baseline else None
 
@@ -96,7 +96,7 @@ def test_commits_from_sources_that_were_made_anew_since_do_not_count(spark: Spar
     """By the numbers of their versions they would be later for ever."""
     one, lake = replace(ROLLUP, targets=("analytics.one",)), Lake(spark, LocalFolder(tmp_path))
     commit(spark, tmp_path, "analytics.one", provenance(9))
-    late = Watermark({"a source": 1}, BEGUN + timedelta(days=1))
+    late = Snapshot({"a source": 1}, BEGUN + timedelta(days=1))
     run = ("run-new", ROLLUP.job_name, late.run_start, ("2025-09-01", "2025-10-01"))
     commit(spark, tmp_path, "analytics.one", Provenance(*run, late.versions, late).as_json())
     assert (watermark_of(lake, one), published_since(lake, one)) == (late, [])
@@ -122,7 +122,7 @@ def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = Tr
         followed.run_start,
         Changes(),
         is_incremental=is_incremental,
-        sources=followed.versions,
+        sources=followed,
         targets=versions,
     )
 

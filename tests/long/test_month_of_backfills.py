@@ -67,7 +67,8 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
         for table in rollup.targets:
             lake.create_missing(contract_of(table))
         with Staging(lake, order, NOW) as staging:
-            read = sources.read(lake, staging, rollup.sources, sources.pin(lake, rollup.sources), MetricSettings())
+            versions = sources.pin(lake, rollup.sources, NOW).versions
+            read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
             for call in calls:
                 publish(lake, rollup, read, job.window_of(call, NOW))
         found[order] = {table: rows_of(lakehouse, table) for table in tables}
