@@ -74,6 +74,14 @@ def _conflicts_named(table: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _unreadable_log_named(table: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
+
+
 @dataclass(frozen=True)
 class Commit:
     """A commit of a table: its version, when and how it was made, and its provenance if it is one of ours."""
@@ -130,15 +138,17 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` if its log cannot be read."""
-        try:
+        with _unreadable_log_named(table):
             return self.storage.latest_version(table)
-        except Exception as error:
-            raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
 
     def commit_ids(self, versions: Versions) -> dict[str, str]:
         """What identifies the commit of each table's version, as far as that is known: see `Storage.commit_id`."""
-        found = {table: self.storage.commit_id(table, version) for table, version in versions.items()}
+        found = {table: self._commit_id(table, version) for table, version in versions.items()}
         return {table: commit for table, commit in found.items() if commit}
+
+    def _commit_id(self, table: str, version: int) -> str | None:
+        with _unreadable_log_named(table):
+            return self.storage.commit_id(table, version)
 
     def without_replaced(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot without the sources that were dropped and recreated since."""
@@ -147,7 +157,7 @@ class Lake:
     def _is_replaced(self, source: str, snapshot: Snapshot) -> bool:
         if not self.exists(source):
             return False
-        found = self.storage.commit_id(source, snapshot.versions[source])
+        found = self._commit_id(source, snapshot.versions[source])
         return found is not None and found != snapshot.commits[source]
 
     def bytes_of(self, table: str, version: int) -> int:

@@ -125,6 +125,8 @@ class Execution(Generic[W]):
             if named is error:
                 raise
             raise named from error
+        finally:
+            self._lake.storage.restore(self._lake.spark)
 
     def _pin(self) -> Pinned:
         # The targets before the sources: what another run publishes in between then counts as published since, from

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
@@ -101,7 +102,7 @@ def has_succeeded(
         return False
     start, end, earliest = map(sql_datetime, (*window, since))
     versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
-    found = lake.latest(TABLE).where(
+    found = _rows(lake).where(
         f"job_name = {sql_text(job_name)} AND status = 'succeeded' AND NOT is_incremental "
         f"AND source_versions = {versions} AND source_commits = {commits} "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
@@ -122,9 +123,7 @@ def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
     """The last incremental run of the job that succeeded, whether it changed anything or not; None if there is none."""
     if not lake.exists(TABLE):
         return None
-    latest = lake.latest(TABLE)
-    lake.check(contract_of(TABLE), exactly=True)
-    runs = latest.where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
+    runs = _rows(lake).where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
     rows = collect_utc(runs.select("run_start", "run_end", *OF_SOURCES, "target_versions"))
     if not rows:
         return None
@@ -140,8 +139,15 @@ def sources_in(row: Mapping[str, Any]) -> Snapshot:
 
 def latest_incremental_ids(lake: Lake) -> list[str]:
     """The `run_id` of each job's last incremental run that succeeded: the next one starts from there."""
-    runs = lake.latest(TABLE).where(_IS_WATERMARK)
+    runs = _rows(lake).where(_IS_WATERMARK)
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
+
+
+def _rows(lake: Lake) -> DataFrame:
+    """The table's rows; raises `BrokenContractError` if it lacks columns of this release."""
+    rows = lake.latest(TABLE)
+    lake.check(contract_of(TABLE), exactly=True)
+    return rows
 
 
 def _as_json(of_tables: Mapping[str, int] | Mapping[str, str]) -> str:

@@ -89,6 +89,9 @@ class Storage(Protocol):
     def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
         """Makes Spark plan and execute for many rows or for few, if we may set that; for many, `adaptive` or not."""
 
+    def restore(self, spark: SparkSession) -> None:
+        """Gives the session back the settings that it had before it was tuned."""
+
     def lock(self, table: str) -> AbstractContextManager[None]:
         """A lock to hold while one of our tables is written, if the place itself does not serialize commits."""
 
@@ -197,11 +200,19 @@ class LocalFolder:
         """Sets what suits few rows or, for many, the session's original settings with compiled expressions."""
         at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
         if at_first is None:
-            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS if name not in _FOR_MANY_ROWS})
+            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
             spark.conf.set(_SETTINGS_AT_FIRST, at_first)
         for_many = {**json.loads(at_first), **_FOR_MANY_ROWS, **({_ADAPTIVE: "true"} if adaptive else {})}
         for name, value in (for_many if are_many() else _FOR_FEW_ROWS).items():
             spark.conf.set(name, value)
+
+    def restore(self, spark: SparkSession) -> None:
+        """Sets what `tune` had found, so that who goes on in the session is not left with settings for few rows."""
+        at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
+        if at_first is not None:
+            for name, value in json.loads(at_first).items():
+                spark.conf.set(name, value)
+            spark.conf.unset(_SETTINGS_AT_FIRST)
 
     @contextmanager
     def lock(self, table: str) -> Iterator[None]:
@@ -301,6 +312,10 @@ class Catalog:
     def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
         """Does nothing: the platform chooses its own settings."""
         del spark, are_many, adaptive
+
+    def restore(self, spark: SparkSession) -> None:
+        """Does nothing: nothing was set."""
+        del spark
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """Returns a lock that never blocks: in a catalog, one of two competing commits fails."""

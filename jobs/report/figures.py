@@ -338,7 +338,7 @@ class Reader:
     """Reads what a report needs from a lake, each table at the version that it had when the report was begun."""
 
     def __init__(self, lake: Lake, made_at: datetime, phase: Callable[[str], None] = lambda name: None) -> None:
-        """Raises `UsageError` if a table is missing."""
+        """Raises `UsageError` if a table is missing, and `BrokenContractError` for one of another release."""
         self.lake = lake
         self.made_at = made_at
         self.phase = phase
@@ -350,6 +350,8 @@ class Reader:
                 f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
             )
         lake.register(TABLES)
+        for table in TABLES:
+            lake.check(contract_of(table), exactly=True)
         self.versions = {table: lake.version(table) for table in TABLES}
 
     def rows(self, table: str) -> DataFrame:

@@ -92,7 +92,11 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:
     _, tables = pristine
+    settings = spark.conf.getAll
     rehearsed = run(spark, lakehouse, JOB, *WINDOW, dry_run=True)
+    assert {name: spark.conf.get(name) for name in settings if name.startswith("spark.sql.")} == {
+        name: value for name, value in settings.items() if name.startswith("spark.sql.")
+    }
     assert sorted(path.parent.name for path in lakehouse.glob("*/*/_delta_log")) == sorted(
         n.split(".")[1] for n in tables
     )

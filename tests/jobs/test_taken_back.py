@@ -190,6 +190,7 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
     assert folder.storage.commit_id(GUIDANCE, 0) is None
 
 
+@pytest.mark.long
 def test_a_source_that_was_recreated_with_as_many_versions(spark: SparkSession, tmp_path: Path) -> None:
     write_lake(tmp_path, sources(), with_feed=True)
     recreate(tmp_path, {"p": MORNING})
@@ -255,6 +256,7 @@ def test_a_source_that_is_recreated_after_one_of_two_targets_was_published(spark
     assert dates == [[5, 20], [5, 20]]
 
 
+@pytest.mark.long
 def test_a_backfill_does_again_what_was_done_with_a_recreated_source(spark: SparkSession, tmp_path: Path) -> None:
     write_lake(tmp_path, sources(), with_feed=True)
     recreate(tmp_path, {"p": MORNING})

@@ -102,6 +102,51 @@ def test_commits_from_sources_that_were_made_anew_since_do_not_count(spark: Spar
     assert (watermark_of(lake, one), published_since(lake, one)) == (late, [])
 
 
+@pytest.mark.parametrize("versions", [1, 2, 3])
+def test_in_the_watermark_a_source_that_was_recreated_is_absent(
+    spark: SparkSession, tmp_path: Path, versions: int
+) -> None:
+    """With fewer versions, as many or more; what a later run over a window read of it is unknown, too."""
+    names, lake = ("users.recreated", "users.kept"), Lake(spark, LocalFolder(tmp_path))
+
+    def write(name: str, times: int) -> None:
+        shutil.rmtree(tmp_path.joinpath(*name.split(".")), ignore_errors=True)
+        for _ in range(times):
+            commit(spark, tmp_path, name, "of a source")
+
+    def publish(run_id: str, hours: int, watermark: Snapshot | None = None) -> Snapshot:
+        read = {name: lake.version(name) for name in names}
+        snapshot = Snapshot(read, BEGUN + timedelta(hours=hours), lake.commit_ids(read))
+        run = (run_id, ROLLUP.job_name, snapshot.run_start, ("2025-09-01", "2025-10-01"))
+        made_from = Provenance(*run, snapshot.versions, watermark or snapshot, source_commits=snapshot.commits)
+        commit(spark, tmp_path, "analytics.one", made_from.as_json())
+        return snapshot
+
+    for name in names:
+        write(name, 2)
+    followed = publish("followed", 0)
+    publish("window", 1, followed)
+    rollup = replace(ROLLUP, targets=("analytics.one",))
+    baseline = read_baseline(lake, rollup)
+    assert baseline is not None
+    assert (baseline.watermark, baseline.published_from_replaced) == (followed, ())
+    write("users.recreated", versions)
+    baseline = read_baseline(lake, rollup)
+    assert baseline is not None
+    assert baseline.watermark.versions == {"users.kept": 1}
+    assert [provenance.run_id for provenance in baseline.published_from_replaced] == ["window"]
+    assert baseline.published_since == ()
+
+
+def test_a_run_with_a_recreated_source_is_no_other_run_over_it(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(run_log.TABLE))
+    read, window = Snapshot({"a source": 1}, BEGUN, {"a source": "one"}), (BEGUN, BEGUN)
+    log_success(lake, "run", "a job", BEGUN, Changes(), sources=read)
+    assert run_log.has_succeeded(lake, "a job", window, read, BEGUN)
+    assert not run_log.has_succeeded(lake, "a job", window, replace(read, commits={"a source": "another"}), BEGUN)
+
+
 @pytest.mark.parametrize("dropped", TWO.targets)
 def test_where_a_target_is_gone_nothing_is_known(
     spark: SparkSession, lakehouse: Path, tmp_path: Path, dropped: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typer.testing import CliRunner
 
 from expectations.contract import contract_of
 from jobs import cli, quarantine, run_log, verdicts
-from jobs.errors import UsageError
+from jobs.errors import BrokenContractError, UsageError
 from jobs.lake import Lake
+from jobs.provenance import Snapshot
 from jobs.report.figures import DASHBOARD_METRICS, EVERYONE, PROMPT_EFFECTIVENESS, TABLES, TEACHER_SUMMARY, Reader
 from jobs.storage import LocalFolder
+from tests.delta_io import write_table
 from tests.report.pages import Page
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=timezone.utc)
@@ -100,6 +103,36 @@ def test_freshness_is_the_age_of_the_newest_row_that_is_not_in_the_future(lake):
     assert row["newest"] == moment("2026-06-29 12:00").timestamp() * 1000
     assert row["in_future"] == 1
     assert row["commits_behind"] == row["version"] > 0
+
+
+def test_no_run_has_read_a_source_that_was_recreated(lake, spark, tmp_path):
+    folder = Path(shutil.copytree(folder_of(lake), tmp_path / "lake"))
+    (run,) = ROWS[run_log.TABLE]
+    of_another = run | {"source_commits": f'{{"{EVENTS}": "of another table"}}'}
+    types = [[column.name, column.type] for column in contract_of(run_log.TABLE).columns]
+    shutil.rmtree(folder.joinpath(*run_log.TABLE.split(".")))
+    write_table(folder, run_log.TABLE, [of_another], {run_log.TABLE: types})
+    (row,) = Reader(Lake(spark, LocalFolder(folder)), NOW).report().freshness.dicts()
+    assert (row["version_read"], row["commits_behind"]) == (None, None)
+
+
+def test_a_table_of_an_older_release_is_named_with_what_adds_its_column(lake, spark, tmp_path):
+    folder = Path(shutil.copytree(folder_of(lake), tmp_path / "lake"))
+    types = [[column.name, column.type] for column in contract_of(run_log.TABLE).columns]
+    shutil.rmtree(folder.joinpath(*run_log.TABLE.split(".")))
+    write_table(folder, run_log.TABLE, [], {run_log.TABLE: [one for one in types if one[0] != "source_commits"]})
+    old = Lake(spark, LocalFolder(folder))
+    for use in (
+        lambda: Reader(old, NOW),
+        lambda: run_log.has_succeeded(old, "j", (NOW, NOW), Snapshot({}, NOW), NOW),
+        lambda: run_log.last_incremental(old, "j"),
+    ):
+        with pytest.raises(BrokenContractError) as raised:
+            use()
+        assert str(raised.value) == (
+            f"The table {run_log.TABLE} breaks its contract: column source_commits is absent; "
+            f"`classwaves add-columns {run_log.TABLE}` adds what is absent."
+        )
 
 
 def test_one_school_in_a_range_of_dates(lake):
