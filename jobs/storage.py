@@ -288,20 +288,22 @@ class Catalog:
         return self._commits(table, 1)[0][0]
 
     def commit_id(self, table: str, version: int) -> str | None:
-        """Returns the moment of the commit, in microseconds."""
-        newest, moment = self._newest.get(table, (-1, 0))
+        """Returns the second in which the commit was made, since 1970."""
+        newest, second = self._newest.get(table, (-1, 0))
         if version != newest:  # which was asked for a moment ago if the run is pinned to it
             newest = self.latest_version(table)
             if version > newest:
                 return ""
-            moment = dict(self._commits(table, newest - version + 1)).get(version, 0)
-        return str(moment) if moment else None
+            second = dict(self._commits(table, newest - version + 1)).get(version, 0)
+        return str(second) if second else None
 
     def _commits(self, table: str, most: int) -> list[tuple[int, int]]:
-        """The version and the moment of the latest commits, newest first."""
-        history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
-        rows = history.select("version", F.unix_micros("timestamp").alias("moment")).collect()
-        found = sorted(((row["version"], row["moment"]) for row in rows), reverse=True)
+        """The version and the second of the latest commits, newest first."""
+        # Delta tells a commit that is as old as the one before it a millisecond later, if it lists that one, too. On
+        # some object stores all commits of a second are equally old.
+        history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most + 1}")
+        rows = history.select("version", F.unix_seconds("timestamp").alias("second")).collect()
+        found = sorted(((row["version"], row["second"]) for row in rows), reverse=True)
         self._newest[table] = found[0]
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -163,9 +164,16 @@ def recreate(lakehouse: Path, rows: dict[str, datetime], *more: dict[str, dateti
 
 
 def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Path) -> None:
-    """By what a folder's files say and by what a catalog's history says."""
+    """By what a folder's files say and by the second that a catalog's history says."""
+
+    def make_commits(hour: int) -> None:
+        for version in (0, 1):
+            second = MORNING.replace(hour=hour, second=version).timestamp()
+            os.utime(tmp_path.joinpath(*GUIDANCE.split("."), "_delta_log", f"{version:020}.json"), (second, second))
+
     write_lake(tmp_path, sources(), with_feed=True)
     write_table(tmp_path, GUIDANCE, [{"id": "p"}], mode="append")
+    make_commits(9)
     folder = Lake(spark, LocalFolder(tmp_path))
     folder.register([GUIDANCE])
     catalog = Lake(spark, Catalog(spark, "spark_catalog"))
@@ -180,6 +188,7 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
         assert catalog.storage.commit_id(GUIDANCE, version) == ids[catalog][version]
         assert folder.storage.commit_id(GUIDANCE, version) == copy.commit_id(GUIDANCE, version) == ids[folder][version]
     recreate(tmp_path, {"p": MORNING}, {"q": MORNING})
+    make_commits(10)
     spark.sql(f"REFRESH TABLE {GUIDANCE}")
     for lake in (folder, catalog):
         for version in (0, 1):
