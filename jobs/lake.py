@@ -25,7 +25,7 @@ from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
-from jobs.storage import Storage, create_schema, location_clause
+from jobs.storage import RECENT_COMMITS, Storage, create_schema, location_clause
 
 CHANGE_TYPE = "_change_type"
 """The feed's column with the kind of a change."""
@@ -33,8 +33,6 @@ COMMIT_VERSION = "_commit_version"
 """The feed's column with the version that made the change."""
 MAX_COMMITS = 1000
 """How many commits back a search goes: there may be commits besides ours."""
-RECENT_COMMITS = 100
-"""No more than this are expected between a commit and the next look at its table."""
 KEEPS_ROWS = (
     "CREATE TABLE",
     "OPTIMIZE",
@@ -149,6 +147,11 @@ class Lake:
     def _commit_id(self, table: str, version: int) -> str | None:
         with _unreadable_log_named(table):
             return self.storage.commit_id(table, version)
+
+    def look_again(self, tables: Iterable[str]) -> None:
+        """Has the storage know the tables' commits as they are now."""
+        for table in filter(self.exists, tables):
+            self.version(table)
 
     def without_replaced(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot without the sources that were dropped and recreated since."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -18,7 +19,7 @@ from jobs.errors import GateRefusedError
 from jobs.incremental.affected_window import affected_window
 from jobs.incremental.source_changes import SourceChanges, read_source_changes
 from jobs.incremental.source_subset import SourceSubset, rows_for_window
-from jobs.incremental.watermark import read_baseline
+from jobs.incremental.watermark import baseline_of, read_records
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot
@@ -126,7 +127,8 @@ class Execution(Generic[W]):
                 raise
             raise named from error
         finally:
-            self._lake.storage.restore(self._lake.spark)
+            with suppress(Exception):  # of a session that is gone: it must not hide an earlier error
+                self._lake.storage.restore(self._lake.spark)
 
     def _pin(self) -> Pinned:
         # The targets before the sources: what another run publishes in between then counts as published since, from
@@ -138,8 +140,10 @@ class Execution(Generic[W]):
         for table in present:
             lake.check(contract_of(table), exactly=True)
         targets = {table: lake.version(table) for table in present}
-        baseline = read_baseline(lake, rollup, also_by_runs=self._mode.is_incremental)
+        records = read_records(lake, rollup, also_by_runs=self._mode.is_incremental)
         snapshot = sources.pin(lake, rollup.sources, self._run.run_start)
+        # Only now: a source that is recreated before it is pinned must not count as the one that was followed.
+        baseline = baseline_of(lake, rollup, records)
         for source in set(baseline.watermark.versions if baseline else ()) - set(snapshot.versions):
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:

@@ -146,8 +146,11 @@ def _check_not_superseded(
         other = commit.made_by(provenance.job_name)
         if other is None:
             continue
-        read, read_by_other = (lake.without_replaced(each.snapshot).versions for each in (provenance, other))
-        if _overlap(other.span, provenance.span) and is_newer(read_by_other, read):
+        lake.look_again(provenance.source_versions)
+        if lake.without_replaced(provenance.snapshot) != provenance.snapshot:
+            raise SupersededError(f"A source of {table} was dropped and recreated in the meantime.")
+        read_by_other = lake.without_replaced(other.snapshot).versions
+        if _overlap(other.span, provenance.span) and is_newer(read_by_other, provenance.source_versions):
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
         if watermark and is_newer(watermark.versions, read_by_other):
             raise SupersededError(f"Another run has published {table} from older sources in the meantime.")

@@ -24,7 +24,7 @@ TABLE = "quality.runs"
 
 Status = Literal["succeeded", "rejected", "failed"]
 
-# Rows of earlier releases do not record the targets' versions, or what identifies the sources' commits.
+# Rows of earlier releases do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
 
 

@@ -24,6 +24,9 @@ from pyspark.sql import functions as F
 from expectations.literals import sql_text
 from jobs.errors import UsageError
 
+RECENT_COMMITS = 100
+"""No more than this are expected between a commit and the next look at its table."""
+
 _REGISTERED_FOLDER = "spark.classwaves.registered_lakehouse"
 
 _SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
@@ -269,7 +272,7 @@ class Catalog:
                 f"The catalog {name} does not exist or may not be used; for a local folder use --lakehouse DIR."
             ) from error
         self._spark = spark
-        self._newest: dict[str, tuple[int, int]] = {}
+        self._seconds: dict[str, dict[int, int]] = {}
 
     def location(self, name: str) -> None:
         """Returns None: the catalog chooses where its tables and schemas are."""
@@ -285,27 +288,27 @@ class Catalog:
 
     def latest_version(self, table: str) -> int:
         """Returns the version of the latest commit in the table's history."""
-        return self._commits(table, 1)[0][0]
+        return max(self._read_history(table, 1))
 
     def commit_id(self, table: str, version: int) -> str | None:
-        """Returns the second in which the commit was made, since 1970."""
-        newest, second = self._newest.get(table, (-1, 0))
-        if version != newest:  # which was asked for a moment ago if the run is pinned to it
-            newest = self.latest_version(table)
-            if version > newest:
-                return ""
-            second = dict(self._commits(table, newest - version + 1)).get(version, 0)
-        return str(second) if second else None
+        """Returns the second in which the commit was made, since 1970, as it was when the table was last looked at."""
+        known = self._seconds.get(table) or self._read_history(table, 1)
+        if version > max(known):
+            known = self._read_history(table, 1)
+        if version > max(known):
+            return ""
+        if version < min(known):
+            known = self._read_history(table, max(RECENT_COMMITS, max(known) - version))
+        return str(known[version]) if version in known else None
 
-    def _commits(self, table: str, most: int) -> list[tuple[int, int]]:
-        """The version and the second of the latest commits, newest first."""
+    def _read_history(self, table: str, most: int) -> dict[int, int]:
+        """The second of each of the latest commits, by its version; keeps it until the next look at the table."""
         # Delta tells a commit that is as old as the one before it a millisecond later, if it lists that one, too. On
         # some object stores all commits of a second are equally old.
         history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most + 1}")
         rows = history.select("version", F.unix_seconds("timestamp").alias("second")).collect()
-        found = sorted(((row["version"], row["second"]) for row in rows), reverse=True)
-        self._newest[table] = found[0]
-        return found
+        self._seconds[table] = {row["version"]: row["second"] for row in rows}
+        return self._seconds[table]
 
     def bytes_of(self, table: str) -> int:
         """Returns the size in bytes of the files that the latest version holds."""

@@ -18,12 +18,14 @@ from expectations.contract import contract_of
 from expectations.literals import sql_datetime
 from jobs import quarantine, run_log, sources
 from jobs.incremental import source_subset
+from jobs.incremental.watermark import Baseline, baseline_of, read_records
 from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.pipeline import Execution, Phase
 from jobs.provenance import Snapshot
 from jobs.publish import Changes, Replacement
 from jobs.registry import JOBS, job_named
+from jobs.rollup import Rollup
 from jobs.run import Mode, Outcome, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
@@ -75,6 +77,11 @@ def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start:
     schema = "source string, row_key string, reason string, row_json string, violations array<string>"
     found = lake.spark.createDataFrame([(source, key, "missing_time", "{}", None) for key in keys], schema)
     quarantine.record(lake, found, [source], run_id, run_start)
+
+
+def read_baseline(lake: Lake, rollup: Rollup[Any], *, also_by_runs: bool = True) -> Baseline | None:
+    """The baseline of the rollup, by the records and the sources as they are."""
+    return baseline_of(lake, rollup, read_records(lake, rollup, also_by_runs=also_by_runs))
 
 
 def log_success(

@@ -94,6 +94,7 @@ def _changes_of(
     rows = lake.read(source, version).select(*columns)
     if before is None or version < before:
         log.warning("the source is new or was replaced: all of its rows count as new", source=source)
+        log.warning("what was published from an earlier table stays until a run with an explicit window", source=source)
         return _as("insert", rows), False
     if (feed := lake.changes(source, before + 1, version)) is not None:
         return feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION), True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from itertools import takewhile
@@ -30,18 +30,35 @@ class Baseline:
     published_from_replaced: tuple[Provenance, ...] = ()
 
 
-def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Baseline | None:
-    """The baseline of the rollup, as far as all of its targets have followed the sources; None if that is unknown.
+@dataclass(frozen=True)
+class Records:
+    """What is recorded of earlier runs: the commits of each target, and the last incremental run that succeeded."""
 
-    A target that was dropped or restored alone is repaired with the others. Only the rollup's own commits count: those
-    of several period lengths share a table. A run that found nothing to change made no commit: it counts only if
-    `also_by_runs` is set.
+    commits: Mapping[str, Sequence[Commit]]
+    last: run_log.LastRun | None
+
+
+def read_records(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Records | None:
+    """The records of the rollup; None if one of its targets is absent.
+
+    A run that found nothing to change made no commit: it is there only if `also_by_runs` is set.
     """
     if not all(map(lake.exists, rollup.targets)):
         return None
     commits = {table: lake.commits(table) for table in rollup.targets}
+    return Records(commits, run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None)
+
+
+def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Baseline | None:
+    """The baseline of the rollup, as far as all of its targets have followed the sources; None if that is unknown.
+
+    A target that was dropped or restored alone is repaired with the others. Only the rollup's own commits count: those
+    of several period lengths share a table.
+    """
+    if records is None:
+        return None
+    commits, last = records.commits, records.last
     by_commits = [_watermark_in(lake, of_table, rollup.job_name) for of_table in commits.values()]
-    last = run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
@@ -52,11 +69,8 @@ def read_baseline(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -
         return None
     watermark = max(known, key=_AGE)
     since = [own for table in commits.values() for own in _published_since(lake, watermark, table, rollup.job_name)]
-    return Baseline(
-        watermark,
-        published_since=tuple(own for own in since if not _read_a_replaced_source(lake, own)),
-        published_from_replaced=tuple(own for own in since if _read_a_replaced_source(lake, own)),
-    )
+    replaced = [own for own in since if _read_a_replaced_source(lake, own)]
+    return Baseline(watermark, tuple(own for own in since if own not in replaced), tuple(replaced))
 
 
 def _compared(one: Snapshot, other: Snapshot) -> int:

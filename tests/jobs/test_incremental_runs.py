@@ -20,7 +20,6 @@ from jobs import (
     teacher_prompt_effectiveness,
 )
 from jobs.incremental import source_subset
-from jobs.incremental.watermark import read_baseline
 from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.run import Outcome
@@ -32,6 +31,7 @@ from tests.lakehouses import (
     PROMPTS,
     differences,
     long_sources,
+    read_baseline,
     rows_of,
     run,
     unlike,

@@ -11,10 +11,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs import sources as pinning
 from jobs.backfill import backfill
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.pipeline import Phase
+from jobs.provenance import Snapshot
+from jobs.publish import SupersededError
 from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, write_lake, write_table
@@ -184,13 +187,15 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
     execute(spark, tmp_path, f"CREATE OR REPLACE TABLE {GUIDANCE} USING delta AS SELECT * FROM {GUIDANCE}")
     shutil.copytree(tmp_path / "ai_insights", tmp_path / "copy" / "ai_insights")
     copy = LocalFolder(tmp_path / "copy")
-    for version in (0, 1):
+    for version in (1, 0):
+        catalog.look_again([GUIDANCE])
         assert catalog.storage.commit_id(GUIDANCE, version) == ids[catalog][version]
         assert folder.storage.commit_id(GUIDANCE, version) == copy.commit_id(GUIDANCE, version) == ids[folder][version]
     recreate(tmp_path, {"p": MORNING}, {"q": MORNING})
     make_commits(10)
     spark.sql(f"REFRESH TABLE {GUIDANCE}")
     for lake in (folder, catalog):
+        lake.look_again([GUIDANCE])
         for version in (0, 1):
             assert lake.storage.commit_id(GUIDANCE, version) not in (None, "", ids[lake][version])
         assert lake.storage.commit_id(GUIDANCE, 2) == ""
@@ -200,12 +205,41 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
 
 
 @pytest.mark.long
-def test_a_source_that_was_recreated_with_as_many_versions(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_source_that_was_recreated_with_as_many_versions(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a run, and when a run has read its records but not yet pinned its sources."""
     write_lake(tmp_path, sources(), with_feed=True)
     recreate(tmp_path, {"p": MORNING})
     run_by_day(spark, tmp_path, 0)
     recreate(tmp_path, {"p": MORNING, "q": MORNING})
     run_by_day(spark, tmp_path, 1)
+    assert days(tmp_path) == [(1, 2)]
+    pin = pinning.pin
+
+    def recreate_and_pin(lake: Lake, names: tuple[str, ...], run_start: datetime) -> Snapshot:
+        recreate(tmp_path, dict.fromkeys("pqr", MORNING))
+        return pin(lake, names, run_start)
+
+    monkeypatch.setattr(pinning, "pin", recreate_and_pin)
+    run_by_day(spark, tmp_path, 2)
+    assert days(tmp_path) == [(1, 3)]
+
+
+@pytest.mark.long
+def test_a_source_that_is_recreated_before_two_runs_over_it_have_published(spark: SparkSession, tmp_path: Path) -> None:
+    """The first has read it before the other did: it must not publish on top of that."""
+    write_lake(tmp_path, sources(), with_feed=True)
+    recreate(tmp_path, {"p": MORNING})
+
+    def meanwhile(name: str) -> None:
+        if name == f"publish {PROMPTS}":
+            write_table(tmp_path, GUIDANCE, [{"id": "q", "session_id": "s", "generated_at": MORNING}], mode="append")
+            run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
+            recreate(tmp_path, {"p": MORNING, "q": MORNING})
+
+    with pytest.raises(SupersededError, match="recreated in the meantime"):
+        run_by_day(spark, tmp_path, 0, "2025-09-01", "2025-09-02", phase=meanwhile)
     assert days(tmp_path) == [(1, 2)]
 
 

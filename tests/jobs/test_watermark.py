@@ -13,13 +13,12 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.incremental.watermark import read_baseline
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes
 from jobs.rollup import Rollup
 from jobs.storage import LocalFolder
-from tests.lakehouses import log_success
+from tests.lakehouses import log_success, read_baseline
 from transforms.windows import HourWindow
 
 TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
