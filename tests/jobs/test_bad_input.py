@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written_ends_with_2(
 
 
 def test_what_only_looks_needs_no_folder_that_can_be_written(
-    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     for arguments in (["show", HOURLY], ["quarantine"], ["report", "--out", str(tmp_path / "report.html")]):
