@@ -157,6 +157,10 @@ class Lake:
         """The snapshot without the sources that were dropped and recreated since."""
         return snapshot.without({source for source in snapshot.commits if self._is_replaced(source, snapshot)})
 
+    def reads_a_replaced(self, snapshot: Snapshot) -> bool:
+        """Whether any of the snapshot's sources was dropped and recreated since."""
+        return any(self._is_replaced(source, snapshot) for source in snapshot.commits)
+
     def _is_replaced(self, source: str, snapshot: Snapshot) -> bool:
         if not self.exists(source):
             return False

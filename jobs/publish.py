@@ -140,15 +140,15 @@ def _check_not_superseded(
     `came_since`: row-changing commits since this run began. Also raised for manual commits and for runs with sources
     older than `watermark`: this run does not recompute their rows, and no later run would.
     """
-    for commit in came_since:
-        if commit.provenance is None:
-            raise SupersededError(f"The table {table} was changed manually in the meantime.")
-        other = commit.made_by(provenance.job_name)
-        if other is None:
-            continue
-        lake.look_again(provenance.source_versions)
-        if lake.without_replaced(provenance.snapshot) != provenance.snapshot:
-            raise SupersededError(f"A source of {table} was dropped and recreated in the meantime.")
+    if any(commit.provenance is None for commit in came_since):
+        raise SupersededError(f"The table {table} was changed manually in the meantime.")
+    others = [other for commit in came_since if (other := commit.made_by(provenance.job_name))]
+    if not others:
+        return
+    lake.look_again(provenance.source_versions)
+    if lake.reads_a_replaced(provenance.snapshot):
+        raise SupersededError(f"A source of {table} was dropped and recreated in the meantime.")
+    for other in others:
         read_by_other = lake.without_replaced(other.snapshot).versions
         if _overlap(other.span, provenance.span) and is_newer(read_by_other, provenance.source_versions):
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")

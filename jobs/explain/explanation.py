@@ -395,7 +395,7 @@ def _made_again(
     lake.register(present)
     latest = {source: lake.version(source) for source in present}
     recorded = change.commit.provenance if change.commit else None
-    if recorded and lake.without_replaced(recorded.snapshot) == recorded.snapshot:
+    if recorded and not lake.reads_a_replaced(recorded.snapshot):
         versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
         try:
             return made_of(lake, subject, versions, change.run_start, settings), ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
-from itertools import takewhile
 
 from jobs import run_log
 from jobs.lake import Commit, Lake
@@ -69,7 +68,7 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
         return None
     watermark = max(known, key=_AGE)
     since = [own for table in commits.values() for own in _published_since(lake, watermark, table, rollup.job_name)]
-    replaced = [own for own in since if _read_a_replaced_source(lake, own)]
+    replaced = [own for own in since if lake.reads_a_replaced(own.snapshot)]
     return Baseline(watermark, tuple(own for own in since if own not in replaced), tuple(replaced))
 
 
@@ -98,18 +97,15 @@ def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit],
     Commits before the watermark was set do not count, even if a recreated source makes their versions look later. The
     versions of a replaced source cannot be compared: there the clock decides.
     """
-    own = (provenance for commit in commits if (provenance := commit.made_by(job_name)))
-
-    def is_later(provenance: Provenance) -> bool:
-        if _read_a_replaced_source(lake, provenance) and provenance.run_start > watermark.run_start:
-            return True
-        return is_newer(lake.without_replaced(provenance.snapshot).versions, watermark.versions)
-
-    return list(filter(is_later, takewhile(lambda each: is_later(each) or not each.is_incremental, own)))
-
-
-def _read_a_replaced_source(lake: Lake, provenance: Provenance) -> bool:
-    return lake.without_replaced(provenance.snapshot) != provenance.snapshot
+    found = []
+    for own in filter(None, (commit.made_by(job_name) for commit in commits)):
+        current = lake.without_replaced(own.snapshot)
+        is_later_by_clock = current != own.snapshot and own.run_start > watermark.run_start
+        if is_later_by_clock or is_newer(current.versions, watermark.versions):
+            found.append(own)
+        elif own.is_incremental:
+            break
+    return found
 
 
 def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:

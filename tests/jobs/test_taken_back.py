@@ -28,6 +28,7 @@ GUIDANCE = "ai_insights.teacher_guidance_metrics"
 REQUESTS = "operational.api_metrics"
 NOW = datetime(2025, 10, 1, 12, 30, tzinfo=timezone.utc)
 MORNING = datetime(2025, 9, 1, 9, 10, tzinfo=timezone.utc)
+HELD = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING}
 
 
 def sources(**own: list[dict[str, object]]) -> Tables:
@@ -90,22 +91,31 @@ def test_an_end_that_comes_after_a_run_over_the_open_session(spark: SparkSession
     assert [row["metric_hour"].hour for row in rows_of(tmp_path, HOURLY)] == [7]
 
 
-@pytest.mark.long
-def test_what_one_of_two_targets_got_before_the_run_died(spark: SparkSession, tmp_path: Path) -> None:
+def publish_only_one_of_two(spark: SparkSession, lakehouse: Path) -> None:
+    """Two runs of the summaries; the second, which finds `HELD` new, dies between its tables."""
+
     def dying(name: str) -> None:
         if name == f"publish {DAILY_OF_USERS}":
             raise KeyboardInterrupt
 
-    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING}
-    write_lake(tmp_path, sources(), with_feed=True)
-    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
-    write_table(tmp_path, SESSIONS, [held], mode="append")
+    write_lake(lakehouse, sources(), with_feed=True)
+    run(spark, lakehouse, teacher_analytics_summary.JOB, run_start=NOW)
+    write_table(lakehouse, SESSIONS, [HELD], mode="append")
     with pytest.raises(KeyboardInterrupt):
-        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=1), phase=dying)
+        run(spark, lakehouse, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=1), phase=dying)
+
+
+def dates_after_another_run(spark: SparkSession, lakehouse: Path) -> list[list[int]]:
+    """The days of the month that each table of the summaries then holds."""
+    run(spark, lakehouse, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
+    return [sorted(row["summary_date"].day for row in rows_of(lakehouse, table)) for table in (DAILY, DAILY_OF_USERS)]
+
+
+@pytest.mark.long
+def test_what_one_of_two_targets_got_before_the_run_died(spark: SparkSession, tmp_path: Path) -> None:
+    publish_only_one_of_two(spark, tmp_path)
     execute(spark, tmp_path, f"UPDATE {SESSIONS} SET actual_start = '2025-09-20 09:00:00' WHERE id = 'held'")
-    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
-    dates = [sorted(row["summary_date"].day for row in rows_of(tmp_path, table)) for table in (DAILY, DAILY_OF_USERS)]
-    assert dates == [[20], [20]]
+    assert dates_after_another_run(spark, tmp_path) == [[20], [20]]
 
 
 @pytest.mark.long
@@ -145,7 +155,7 @@ def test_a_long_run_over_today_leaves_the_hours_that_began_since(spark: SparkSes
 
 @pytest.mark.long
 def test_the_zone_of_a_deleted_teacher_still_says_where_a_session_counted(spark: SparkSession, tmp_path: Path) -> None:
-    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING.replace(day=2, hour=3)}
+    held = HELD | {"actual_start": MORNING.replace(day=2, hour=3)}
     teachers: list[dict[str, object]] = [
         {"id": "t", "school_id": "school-a", "timezone": "America/Los_Angeles"},
         {"id": "u"},
@@ -278,25 +288,14 @@ def test_a_recreated_source_between_a_run_over_a_window_and_one_that_follows(
 
 @pytest.mark.long
 def test_a_source_that_is_recreated_after_one_of_two_targets_was_published(spark: SparkSession, tmp_path: Path) -> None:
-    def dying(name: str) -> None:
-        if name == f"publish {DAILY_OF_USERS}":
-            raise KeyboardInterrupt
-
-    held = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start": MORNING}
-    write_lake(tmp_path, sources(), with_feed=True)
-    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
-    write_table(tmp_path, SESSIONS, [held], mode="append")
-    with pytest.raises(KeyboardInterrupt):
-        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=1), phase=dying)
+    publish_only_one_of_two(spark, tmp_path)
     shutil.rmtree(tmp_path.joinpath(*SESSIONS.split(".")))
     moved, other = (
-        {**held, "id": name, "actual_start": MORNING.replace(day=day)} for name, day in (("held", 20), ("o", 5))
+        {**HELD, "id": name, "actual_start": MORNING.replace(day=day)} for name, day in (("held", 20), ("o", 5))
     )
     write_table(tmp_path, SESSIONS, [moved], with_feed=True)
     write_table(tmp_path, SESSIONS, [other], mode="append")
-    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=2))
-    dates = [sorted(row["summary_date"].day for row in rows_of(tmp_path, table)) for table in (DAILY, DAILY_OF_USERS)]
-    assert dates == [[5, 20], [5, 20]]
+    assert dates_after_another_run(spark, tmp_path) == [[5, 20], [5, 20]]
 
 
 @pytest.mark.long

@@ -105,23 +105,24 @@ def test_freshness_is_the_age_of_the_newest_row_that_is_not_in_the_future(lake):
     assert row["commits_behind"] == row["version"] > 0
 
 
+def with_runs(lake: Lake, spark: SparkSession, tmp_path: Path, rows: list[dict[str, Any]], without: str = "") -> Lake:
+    """A copy of the lake with these rows in its log of runs, and that table without one of its columns."""
+    folder, table = Path(shutil.copytree(folder_of(lake), tmp_path / "lake")), run_log.TABLE
+    shutil.rmtree(folder.joinpath(*table.split(".")))
+    types = [[column.name, column.type] for column in contract_of(table).columns if column.name != without]
+    write_table(folder, table, rows, {table: types})
+    return Lake(spark, LocalFolder(folder))
+
+
 def test_no_run_has_read_a_source_that_was_recreated(lake, spark, tmp_path):
-    folder = Path(shutil.copytree(folder_of(lake), tmp_path / "lake"))
     (run,) = ROWS[run_log.TABLE]
     of_another = run | {"source_commits": f'{{"{EVENTS}": "of another table"}}'}
-    types = [[column.name, column.type] for column in contract_of(run_log.TABLE).columns]
-    shutil.rmtree(folder.joinpath(*run_log.TABLE.split(".")))
-    write_table(folder, run_log.TABLE, [of_another], {run_log.TABLE: types})
-    (row,) = Reader(Lake(spark, LocalFolder(folder)), NOW).report().freshness.dicts()
+    (row,) = Reader(with_runs(lake, spark, tmp_path, [of_another]), NOW).report().freshness.dicts()
     assert (row["version_read"], row["commits_behind"]) == (None, None)
 
 
 def test_a_table_of_an_older_release_is_named_with_what_adds_its_column(lake, spark, tmp_path):
-    folder = Path(shutil.copytree(folder_of(lake), tmp_path / "lake"))
-    types = [[column.name, column.type] for column in contract_of(run_log.TABLE).columns]
-    shutil.rmtree(folder.joinpath(*run_log.TABLE.split(".")))
-    write_table(folder, run_log.TABLE, [], {run_log.TABLE: [one for one in types if one[0] != "source_commits"]})
-    old = Lake(spark, LocalFolder(folder))
+    old = with_runs(lake, spark, tmp_path, [], without="source_commits")
     for use in (
         lambda: Reader(old, NOW),
         lambda: run_log.has_succeeded(old, "j", (NOW, NOW), Snapshot({}, NOW), NOW),
