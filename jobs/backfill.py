@@ -18,7 +18,7 @@ from jobs.run import Outcome, Run
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)
-"""Longer than any history, yet short enough to be added to any date."""
+"""Longer than any history."""
 
 _CHUNK = re.compile(r"(\d+)([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -53,7 +53,7 @@ def chunks_of(job: Job[W], call: Call, length: timedelta, now: datetime) -> list
     start, end = span_of(job.window_of(call, now))
     found = []
     while start < end:
-        part = replace(call, start=start.isoformat(), end=min(start + length, end).isoformat())
+        part = replace(call, start=start.isoformat(), end=(start + min(length, end - start)).isoformat())
         found.append(part)
         start = span_of(job.window_of(part, now))[1]
     return found

@@ -38,6 +38,8 @@ def exit_status_of(work: Callable[[], str | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         failed = error.__context__  # the pipe may have broken while a failed command showed its results
         sentence, status = _answer_on(failed) if isinstance(failed, Exception) else (None, 0)
+    except KeyboardInterrupt:
+        sentence, status = "The command was interrupted.", 1
     except Exception as error:
         sentence, status = _answer_on(error)
     if sentence:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import MutableMapping
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -27,6 +29,28 @@ class _MayBeUnread:
             self._stream.flush()
 
 
+def _named(error: BaseException) -> str:
+    """The error's class and, if Spark raised it, its condition, such as `DIVIDE_BY_ZERO`."""
+    condition = None
+    with suppress(Exception):  # the session that would tell may be gone
+        condition = getattr(error, "getCondition", lambda: None)()
+    return f"{type(error).__module__}.{type(error).__qualname__}" + (f" [{condition}]" if condition else "")
+
+
+def _format_stack(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Writes an error and its causes as classes and stack only: a message may quote a row."""
+    error = event.pop("exc_info", None)
+    parts: list[str] = []
+    seen: set[int] = set()
+    while isinstance(error, BaseException) and id(error) not in seen:
+        seen.add(id(error))
+        parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + _named(error))
+        error = error.__cause__ or error.__context__
+    if parts:
+        event["exception"] = "\n\nled to:\n\n".join(parts)
+    return event
+
+
 def set_up_logs() -> None:
     """Configures the logs: text if stderr is a terminal, JSON lines otherwise."""
     as_text = sys.stderr.isatty()
@@ -36,7 +60,7 @@ def set_up_logs() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _format_stack,
             renderer,
         ],
         logger_factory=lambda *_: structlog.WriteLogger(cast(TextIO, _MayBeUnread(sys.stderr))),

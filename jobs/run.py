@@ -60,8 +60,15 @@ class Pinned:
 
     @property
     def watermark(self) -> Snapshot | None:
-        """How far the sources were followed; None if that is unknown."""
-        return self.baseline.watermark if self.baseline else None
+        """How far the sources that are there were followed; None if that is unknown.
+
+        A source that is absent now is left out: this run publishes without it, and once it is back all of its rows are
+        new.
+        """
+        if self.baseline is None:
+            return None
+        followed = self.baseline.watermark
+        return followed.without(set(followed.versions) - set(self.sources.versions))
 
 
 @dataclass(frozen=True)

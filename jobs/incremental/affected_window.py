@@ -45,7 +45,7 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
 
     def relevant(source: str, changes: DataFrame) -> DataFrame:
         ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_changed"))
-        placed = changes.withColumn("placed_in", session_of(source, changes.columns)).join(ids, "id", how="left")
+        placed = changes.withColumn("placed_in", session_of(source)).join(ids, "id", how="left")
         of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_affected"))
         return (
             placed.join(of_sessions, "placed_in", how="left")

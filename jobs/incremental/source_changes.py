@@ -107,16 +107,16 @@ def _changes_of(
     return _as("insert", _modified_since(rows, source, since)), False
 
 
-def session_of(source: str, columns: Collection[str]) -> Column:
+def session_of(source: str) -> Column:
     """The session to which a row of the source belongs, for a session its own id; null for sources without one."""
     if source == SESSIONS:
         return F.col("id")
-    return F.col("session_id") if "session_id" in columns else F.lit(None).cast("string")
+    return F.col("session_id") if "session_id" in contract_of(source).column_names else F.lit(None).cast("string")
 
 
-def made_at(source: str, columns: Collection[str]) -> Column:
-    """When a row of the source was made: `created_at`, or the time that places it."""
-    return F.col("created_at" if "created_at" in columns else str(RULES[source].placed_by))
+def made_at(source: str) -> Column:
+    """When a row of the source was made: `created_at` if its contract has that, else the time that places it."""
+    return F.col("created_at" if "created_at" in contract_of(source).column_names else str(RULES[source].placed_by))
 
 
 def _keys_and_references(columns: Collection[str]) -> list[str]:
@@ -195,8 +195,8 @@ def read_source_changes(
         changed.select(
             F.lit(source).alias("source"),
             blank_to_null(F.col("id")).alias("id"),
-            session_of(source, changed.columns).alias("session_id"),
-            F.unix_micros(made_at(source, changed.columns)).alias("made"),
+            session_of(source).alias("session_id"),
+            F.unix_micros(made_at(source)).alias("made"),
             CHANGE_TYPE,
         )
         for source, (changed, _) in changes.items()

@@ -77,8 +77,8 @@ def _keys_in(
         some = (
             [rows.where(_may_affect(rows, source, may_affect))] if may_affect and not RULES[source].in_session else []
         )
-        if source == SESSIONS or "session_id" in rows.columns:
-            placed = rows.withColumn("session_id", session_of(source, rows.columns))
+        if source == SESSIONS or "session_id" in contract_of(source).column_names:
+            placed = rows.withColumn("session_id", session_of(source))
             some.append(placed.join(sessions, "session_id", how="left_semi"))
         keyed = [each.where(blank_to_null(F.col("id")).isNotNull()) for each in some]
         found += [each.select(F.lit(source).alias("source"), "id") for each in keyed]
@@ -94,7 +94,7 @@ def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
 def _locations(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
     """`source`, `id`, `session_id` and when it was `made` (microseconds) of each row of the source with these keys."""
     rows = lake.read(source, versions[source])
-    session, made = session_of(source, rows.columns), F.unix_micros(made_at(source, rows.columns))
+    session, made = session_of(source), F.unix_micros(made_at(source))
     locations = rows.select(F.lit(source).alias("source"), "id", session.alias("session_id"), made.alias("made"))
     return _with_keys(locations, source, keys)
 
@@ -122,8 +122,7 @@ def _subset(
     figures = (F.count("*").alias("rows"), F.count("made").alias("dated"), F.min("made"), F.max("made"))
     for source, rows_found, dated, first, last in locations.groupBy("source").agg(*figures).collect():
         stretch = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
-        made = made_at(source, contract_of(source).column_names)
-        is_possible[source] = made.between(*stretch) if dated == rows_found else F.lit(True)
+        is_possible[source] = made_at(source).between(*stretch) if dated == rows_found else F.lit(True)
     all_keys = keys.unionByName(_key_of_keyless(lake, keyless)) if keyless else keys
 
     def rows_of(source: str) -> DataFrame:
@@ -169,7 +168,7 @@ def rows_for_changes(
         teachers = staging.write("teachers", changed_teachers(lake, versions, changed))
         for source in (source for source in OF_TEACHERS if source in versions):
             rows = lake.read(source, versions[source]).join(teachers, "teacher_id", how="left_semi")
-            found.append(rows.select(session_of(source, rows.columns).alias("session_id")))
+            found.append(rows.select(session_of(source).alias("session_id")))
     some = [source for source in versions if source != TEACHERS]
 
     def keys_and_locations(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
@@ -201,7 +200,7 @@ def rows_for_window(
     for source in of_sessions:
         rows = lake.read(source, versions[source])
         near = rows.where(_may_affect(rows, source, may_affect))
-        found.append(near.select(session_of(source, rows.columns).alias("session_id")))
+        found.append(near.select(session_of(source).alias("session_id")))
     sessions = staging.write("near", _that_are(lake, versions, changed, found))
     if sessions.count() > MAX_SHARE * lake.read(SESSIONS, versions[SESSIONS]).count():
         return None

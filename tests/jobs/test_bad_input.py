@@ -25,6 +25,7 @@ from jobs import (
 from jobs.errors import UsageError
 from jobs.exit_status import exit_status_of
 from jobs.job import Call
+from jobs.logs import set_up_logs
 from jobs.settings import load_settings
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, version_of
@@ -251,13 +252,29 @@ def test_the_version_of_java_is_read_off_java(tmp_path: Path, monkeypatch: pytes
     assert spark_session.java_major_version() is None
 
 
+PERSONAL = "Ada Lovelace said hello"
+
+
 def test_an_error_of_ours_ends_with_1_and_shows_no_data(capsys: Captured) -> None:
     def broken() -> str:
-        raise ValueError("Ada Lovelace said hello")
+        raise ValueError(PERSONAL)
 
+    set_up_logs()
     assert exit_status_of(broken) == 1
-    last_line = capsys.readouterr().err.strip().splitlines()[-1]
+    *logged, last_line = capsys.readouterr().err.strip().splitlines()
     assert last_line == "The run failed unexpectedly: ValueError; the log above has the details."
+    stack = "".join(logged)
+    assert "ValueError" in stack
+    assert "in broken" in stack
+    assert PERSONAL not in stack
+
+
+def test_an_interrupted_job_ends_with_1_and_one_sentence(capsys: Captured) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    assert exit_status_of(interrupted) == 1
+    assert capsys.readouterr().err == "The command was interrupted.\n"
 
 
 @pytest.fixture

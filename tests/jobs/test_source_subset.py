@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.incremental.source_changes import read_source_changes
-from jobs.incremental.source_subset import changed_teachers
+from jobs.incremental.source_subset import changed_teachers, rows_for_changes
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
@@ -16,9 +16,10 @@ from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.lakehouses import version_of
-from transforms.usable_rows import TEACHERS
+from transforms.usable_rows import SESSIONS, TEACHERS
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+API_METRICS = "operational.api_metrics"
 
 
 def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) -> None:
@@ -45,3 +46,21 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
         )
         found = {row["teacher_id"] for row in changed_teachers(lake, now, changed).collect()}
     assert found == {"moves", "changes-school", "new"}
+
+
+def test_when_a_row_was_made_is_told_by_its_contract_not_by_an_additional_column(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_table(tmp_path, SESSIONS, [])
+    request = {"id": "early", "timestamp": NOW, "response_time_ms": 5}
+    write_table(tmp_path, API_METRICS, [request], with_feed=True)
+    lake, before = Lake(spark, LocalFolder(tmp_path)), version_of(tmp_path, API_METRICS)
+    lake.register([SESSIONS, API_METRICS])
+    spark.sql(f"ALTER TABLE {API_METRICS} ADD COLUMNS (created_at TIMESTAMP)")
+    spark.sql(f"UPDATE {API_METRICS} SET response_time_ms = 7, created_at = timestamp + INTERVAL 2 HOURS")
+    now = {name: version_of(tmp_path, name) for name in (SESSIONS, API_METRICS)}
+    followed = Snapshot({SESSIONS: now[SESSIONS], API_METRICS: before}, NOW)
+    with Staging(lake, "test", NOW) as staging:
+        changed = read_source_changes(lake, staging, Baseline(followed), now, look_back_hours=1)
+        subset, _ = rows_for_changes(lake, staging, now, changed)
+        assert [row["id"] for row in subset.rows[API_METRICS].collect()] == ["early"]

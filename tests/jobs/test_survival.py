@@ -123,6 +123,14 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
     assert {t: version_of(lakehouse, t) for t in versions} == versions | {SOURCE: versions[SOURCE] + 1}
 
 
+def test_the_last_chunk_may_end_where_dates_end() -> None:
+    call = Call(Path("lake"), None, "9998-01-01", "9999-12-01", period="month")
+    calls = chunks_of(JOB, call, read_chunk("520w"), NOW)
+    assert [(part.start[:10], part.end[:10]) for part in calls if part.start and part.end] == [
+        ("9998-01-01", "9999-01-01")
+    ]
+
+
 def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:

@@ -13,10 +13,12 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
+from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes
 from jobs.rollup import Rollup
+from jobs.run import Pinned
 from jobs.storage import LocalFolder
 from tests.lakehouses import log_success, read_baseline
 from transforms.windows import HourWindow
@@ -99,6 +101,15 @@ def test_commits_from_sources_that_were_made_anew_since_do_not_count(spark: Spar
     run = ("run-new", ROLLUP.job_name, late.run_start, ("2025-09-01", "2025-10-01"))
     commit(spark, tmp_path, "analytics.one", Provenance(*run, late.versions, late).as_json())
     assert (watermark_of(lake, one), published_since(lake, one)) == (late, [])
+
+
+def test_a_source_that_is_absent_now_is_new_once_it_is_back() -> None:
+    """A run over a window publishes without it and hands the watermark on."""
+    followed = Snapshot({"a source": 5, "b source": 3}, BEGUN, {"a source": "a5", "b source": "b3"})
+    of_a = Snapshot({"a source": 5}, BEGUN, {"a source": "a5"})
+    assert Pinned(of_a, {}, Baseline(followed)).watermark == of_a
+    assert Pinned(followed, {}, Baseline(of_a)).watermark == of_a
+    assert Pinned(of_a, {}, None).watermark is None
 
 
 @pytest.mark.parametrize("versions", [1, 2, 3])
