@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from jobs.command_options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.console import phases, print_json, print_table, progress
-from jobs.errors import JobError, UsageError
+from jobs.errors import UsageError
 from jobs.exit_status import exit_with
 from jobs.job_options import lakehouse_folder, read_call
 from jobs.job_run import run_job
@@ -390,7 +390,7 @@ def main() -> None:
                 raise UsageError(error.format_message()) from error
             raise
         if status:  # the parser library's status for Ctrl-C
-            raise JobError("The command was interrupted.")
+            raise KeyboardInterrupt
         return None
 
     exit_with(work)

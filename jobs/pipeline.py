@@ -143,14 +143,14 @@ class Execution(Generic[W]):
         records = read_records(lake, rollup, also_by_runs=self._mode.is_incremental)
         snapshot = sources.pin(lake, rollup.sources, self._run.run_start)
         # Only now: a source that is recreated before it is pinned must not count as the one that was followed.
-        baseline = baseline_of(lake, rollup, records)
-        for source in set(baseline.watermark.versions if baseline else ()) - set(snapshot.versions):
+        pinned = Pinned(snapshot, targets, baseline_of(lake, rollup, records))
+        for source in pinned.no_longer_there:
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         if not self._mode.dry_run:
             drop_left_behind(lake, self._run.run_start)
             for table in OWN_TABLES:
                 lake.create_missing(contract_of(table))
-        return Pinned(snapshot, targets, baseline)
+        return pinned
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since the watermark; None if all history has to be recomputed."""

@@ -65,10 +65,12 @@ class Pinned:
         A source that is absent now is left out: this run publishes without it, and once it is back all of its rows are
         new.
         """
-        if self.baseline is None:
-            return None
-        followed = self.baseline.watermark
-        return followed.without(set(followed.versions) - set(self.sources.versions))
+        return self.baseline.watermark.without(self.no_longer_there) if self.baseline else None
+
+    @property
+    def no_longer_there(self) -> set[str]:
+        """The sources that were followed and are absent now."""
+        return set(self.baseline.watermark.versions if self.baseline else ()) - set(self.sources.versions)
 
 
 @dataclass(frozen=True)
