@@ -110,6 +110,12 @@ def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **
         return None
 
 
+def _read_all(rows: DataFrame) -> None:
+    """Reads every file of the rows, in one column: a missing file is noticed only then."""
+    # A count of what cannot be null, or an extreme, may be answered from the log.
+    rows.agg(F.max(F.hash(rows.columns[0]))).collect()
+
+
 def _assignments(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in values.items())
 
@@ -205,7 +211,7 @@ class Lake:
 
         def feed() -> DataFrame:
             rows = self.spark.read.options(**options).table(table)
-            rows.agg(F.count(F.col(rows.columns[0]))).collect()  # a missing file is noticed only when it is read
+            _read_all(rows)
             return rows
 
         return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
@@ -224,7 +230,7 @@ class Lake:
 
         def rows() -> DataFrame:
             found = self.read(table, version).select(*columns)
-            found.agg(F.count(F.col(columns[0]))).collect()  # a missing file is noticed only when it is read
+            _read_all(found)
             return found
 
         return _unless_gone(rows, log.warning, _VERSION_GONE, table=table, version=version)
@@ -257,7 +263,7 @@ class Lake:
         if exactly:
             broken += [f"column {name} is not in the contract" for name in found if name not in contract.column_names]
         if absent or broken:
-            is_only_older = exactly and not broken
+            is_only_older = contract.kind != "source" and not broken
             mend = f"; `classwaves add-columns {contract.table}` adds what is absent" if is_only_older else ""
             reasons = "; ".join(absent + broken)
             raise BrokenContractError(f"The table {contract.table} breaks its contract: {reasons}{mend}.")
@@ -286,6 +292,7 @@ class Lake:
 
     def _create(self, table: str, statement: str) -> None:
         self.register([table])  # another run may have created it in the meantime
+        self.storage.clear_remains(table)
         self.spark.sql(statement)
 
     def empty(self, schema: StructType) -> DataFrame:

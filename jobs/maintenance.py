@@ -12,7 +12,7 @@ from pathlib import Path
 from expectations.contract import own_contracts
 from expectations.literals import sql_datetime, sql_text
 from jobs import quarantine, run_log, verdicts
-from jobs.errors import JobError
+from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
@@ -38,20 +38,28 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     """Deletes old rows of tables that only grow and files that no version needs; compacts each table.
 
     Files stay as long as the feed and time travel may need them (`vacuum_retain_hours`). Raises `JobError` at the end
-    if an operation failed on every table: then the place does not allow it, which would go unnoticed.
+    if an operation failed on every table: then the place does not allow it, which would go unnoticed; and
+    `BrokenContractError` if a table cannot be read, which stops none of the others.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    for table in (contract.table for contract in own_contracts()):
-        if lake.exists(table):
+    unreadable = []
+    for table in (contract.table for contract in own_contracts() if lake.exists(contract.table)):
+        operations = _operations(lake, table, settings, now)
+        try:
             lake.register([table])
-            operations = _operations(lake, table, settings, now)
             maintained = _maintain(lake, table, operations)
-            tried.update(operations.keys())
-            failed.update(maintained.not_done)
-            yield maintained
+        except Exception as error:
+            unreadable.append(table)
+            log.warning("the table cannot be read", table=table, reason=reason_of(error))
+            continue
+        tried.update(operations.keys())
+        failed.update(maintained.not_done)
+        yield maintained
+    if unreadable:
+        raise BrokenContractError(f"{' and '.join(unreadable)} cannot be read: the warnings above say why.")
     if on_none := [name for name in tried if failed[name] == tried[name]]:
         raise JobError(f"{' and '.join(on_none)} failed on every table: the warnings above say why.")
 

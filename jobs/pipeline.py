@@ -207,7 +207,7 @@ class Execution(Generic[W]):
         read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
         if not self._mode.dry_run:
             self._phase("quarantine")
-            quarantine.record(lake, read.findings, read.versions, run.run_id, run.run_start, subset)
+            quarantine.record(lake, read.findings, rollup.sources, run.run_id, run.run_start, subset)
         return read
 
     def _find_subset(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> SourceSubset | None:

@@ -37,10 +37,15 @@ def chosen_columns(contract: Contract, names: str | None, *, all_by_default: boo
 
 
 def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
-    """The newest `number` rows of the table, newest first; raises `UsageError` if the table does not exist yet."""
+    """The newest `number` rows of the table, newest first.
+
+    Raises `UsageError` if the table does not exist yet, and `BrokenContractError` if it is not as its contract says.
+    """
     table = contract.table
     if not lake.exists(table):
         raise UsageError(f"There is no table {table} yet: run its job first.")
+    lake.register([table])
+    lake.check(contract, exactly=False)
     return lake.latest(table).orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)]).limit(number)
 
 

@@ -57,7 +57,12 @@ def _check_spark_home() -> None:
 
 def is_started_by_spark() -> bool:
     """Whether a JVM (spark-submit), a cluster or a Spark Connect server is already running."""
-    return any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"))
+    return is_remote() or any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION"))
+
+
+def is_remote() -> bool:
+    """Whether the session is one of a Spark Connect server."""
+    return "SPARK_REMOTE" in os.environ
 
 
 def open_session(application: str) -> SparkSession:
@@ -75,7 +80,7 @@ def open_session(application: str) -> SparkSession:
         try:
             session = SparkSession.builder.appName(application).getOrCreate()
         except Exception as error:
-            if "SPARK_REMOTE" in os.environ and isinstance(error, PySparkValueError):
+            if is_remote() and isinstance(error, PySparkValueError):
                 raise UsageError("SPARK_REMOTE is not the address of a Spark Connect server.") from error
             if "JAVA_GATEWAY_EXITED" not in str(error):
                 raise
@@ -95,7 +100,7 @@ def check_delta(spark: SparkSession) -> None:
         return  # it has Delta, and serverless compute may refuse to return a setting, default or not
     extensions = spark.conf.get("spark.sql.extensions", "") or ""
     if "Delta" not in extensions:
-        if "SPARK_REMOTE" not in os.environ:
+        if not is_remote():
             spark.sparkContext.setLogLevel("OFF")  # what Spark logs when it stops would follow the last line
         raise UsageError(
             "This Spark session has no Delta: call spark-submit with --properties-file conf/spark.properties."

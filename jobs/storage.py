@@ -101,6 +101,9 @@ class Storage(Protocol):
     def docs_folder(self) -> Path | None:
         """The default folder for the pages of runs; None if there is none."""
 
+    def clear_remains(self, table: str) -> None:
+        """Removes what a process that ended before the first commit of a table left where it is created."""
+
     def drop(self, spark: SparkSession, table: str) -> None:
         """Drops one of our tables and its files."""
 
@@ -233,6 +236,12 @@ class LocalFolder:
         """Returns the folder `_data_docs` of the lakehouse."""
         return self.folder / "_data_docs"
 
+    def clear_remains(self, table: str) -> None:
+        """Deletes a log without a commit, if the folder holds nothing else: Delta creates no table beside it."""
+        folder = Path(self.location(table))
+        if not self.exists(table) and folder.is_dir() and os.listdir(folder) == ["_delta_log"]:
+            shutil.rmtree(folder / "_delta_log")
+
     def drop(self, spark: SparkSession, table: str) -> None:
         """Unregisters the table and deletes its folder, which the session's catalog would keep."""
         if spark.catalog.databaseExists(table.split(".")[0]):
@@ -272,6 +281,7 @@ class Catalog:
                 f"The catalog {name} does not exist or may not be used; for a local folder use --lakehouse DIR."
             ) from error
         self._spark = spark
+        self._quoted_name = f"`{name.replace('`', '``')}`"
         self._seconds: dict[str, dict[int, int]] = {}
 
     def location(self, name: str) -> None:
@@ -280,7 +290,11 @@ class Catalog:
 
     def exists(self, table: str) -> bool:
         """Whether the catalog has the table."""
-        return bool(self._spark.catalog.tableExists(table))
+        return bool(self._spark.catalog.tableExists(self._full_name(table)))
+
+    def _full_name(self, name: str) -> str:
+        # A shorter name would be looked up in Spark's own catalog first.
+        return f"{self._quoted_name}.{name}"
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Does nothing: a catalog knows its tables."""
@@ -298,7 +312,7 @@ class Catalog:
         if version > max(known):
             return ""
         if version < min(known):
-            known = self._read_history(table, max(RECENT_COMMITS, max(known) - version))
+            known = self._read_history(table, max(known) - version + RECENT_COMMITS)
         return str(known[version]) if version in known else None
 
     def _read_history(self, table: str, most: int) -> dict[int, int]:
@@ -330,13 +344,17 @@ class Catalog:
     def docs_folder(self) -> None:
         """Returns None: a catalog has no folder for reports."""
 
+    def clear_remains(self, table: str) -> None:
+        """Does nothing: a catalog lists a table after its first commit."""
+        del table
+
     def drop(self, spark: SparkSession, table: str) -> None:
         """Drops the table; the catalog deletes the files of one that it manages."""
         spark.sql(f"DROP TABLE IF EXISTS {table}")
 
     def tables_like(self, schema: str, prefix: str) -> list[str]:
         """Returns the tables that the catalog lists; none if it has no such schema."""
-        if not self._spark.catalog.databaseExists(schema):
+        if not self._spark.catalog.databaseExists(self._full_name(schema)):
             return []
         found = self._spark.sql(f"SHOW TABLES IN {schema} LIKE '{prefix}*'").select("tableName").collect()
         return [f"{schema}.{row['tableName']}" for row in found]

@@ -76,6 +76,7 @@ def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start:
     """Has the quarantine know that of this source these rows alone are rejected."""
     schema = "source string, row_key string, reason string, row_json string, violations array<string>"
     found = lake.spark.createDataFrame([(source, key, "missing_time", "{}", None) for key in keys], schema)
+    lake.create_missing(contract_of(quarantine.TABLE))
     quarantine.record(lake, found, [source], run_id, run_start)
 
 

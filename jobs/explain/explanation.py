@@ -294,6 +294,7 @@ def explain(
         if not lake.exists(table):
             raise UsageError(f"There is no table {table} yet: run its job first.")
         lake.register([table])
+        lake.check(contract, exactly=False)
         phase(f"look for the row in {table}")
         version = lake.version(table)
         try:
@@ -326,9 +327,11 @@ class _GoneError(Exception):
 
 
 def _stamp(contract: Contract, values: Values) -> datetime:
-    """The start of the run that last changed the row."""
+    """The start of the run that last changed the row; raises `BrokenContractError` if the row lacks it."""
     name = next(name for name in AUDIT_COLUMNS if name in contract.column_names and name != "created_at")
-    stamp: datetime = values[name]
+    stamp: datetime | None = values[name]
+    if stamp is None:
+        raise BrokenContractError(f"The row of {contract.table} has no {name}: no run wrote it.")
     return stamp
 
 
@@ -403,6 +406,8 @@ def _made_again(
             if not says_gone(error):
                 raise
             log.info("recorded versions cannot be read", reason=type(error).__name__)
+    for source in present:
+        lake.check(contract_of(source), exactly=False)
     note = "The sources as that run read them are no longer there: what follows is what they give now."
     return made_of(lake, subject, latest, change.run_start, settings), (note,)
 
@@ -415,8 +420,9 @@ def _with_what_differs_noted(explanation: Explanation) -> Explanation:
     causes = ["settings or the release changed since"]
     if explanation.notes:
         causes.append("the sources are not those that the run read")
-        if "total_storage_gb" in names:
-            causes.append("a late recording does not restate total_storage_gb")
+        causes += [
+            f"a late recording does not restate {name}" for name in explanation.subject.cumulative if name in names
+        ]
     what = ", ".join(names) if explanation.made.row is not None else "the row"
     table, why = explanation.contract.table, ", or ".join(causes)
     note = f"NOT REPRODUCED: {what}; the sources do not give what {table} holds. Maybe {why}."

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from jobs import (
     cli,
     dashboard_metrics_hourly,
+    quarantine,
     spark_session,
     teacher_analytics_summary,
     teacher_prompt_effectiveness,
@@ -25,10 +26,12 @@ from jobs import (
 from jobs.errors import UsageError
 from jobs.exit_status import exit_status_of
 from jobs.job import Call
+from jobs.lake import Lake
 from jobs.logs import set_up_logs
 from jobs.settings import load_settings
+from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, read_table, write_table
-from tests.lakehouses import HOURLY, copy_of_example, version_of
+from tests.lakehouses import HOURLY, copy_of_example, reject, rows_of, version_of
 
 Captured = pytest.CaptureFixture[str]
 WINDOW = ["--start", "2025-10-30", "--end", "2025-10-31"]
@@ -165,12 +168,28 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
     ("name", "value", "sentence"),
     [
         ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
-        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is not the address of a Spark Connect server."),
+        (
+            "SPARK_REMOTE",
+            "sc://127.0.0.1:1",
+            "A lakehouse folder cannot be opened over Spark Connect: give --catalog NAME.",
+        ),
     ],
 )
-def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
+def test_an_environment_that_has_no_spark_for_a_folder_ends_with_2(
+    name: str, value: str, sentence: str, tmp_path: Path
+) -> None:
+    assert_refused_with(["--lakehouse", str(tmp_path)], name, value, sentence)
+
+
+def test_an_address_of_no_server_ends_with_2() -> None:
+    sentence = "SPARK_REMOTE is not the address of a Spark Connect server."
+    assert_refused_with(["--catalog", "spark_catalog"], "SPARK_REMOTE", "nonsense", sentence)
+
+
+def assert_refused_with(place: list[str], name: str, value: str, sentence: str) -> None:
+    """Asserts how a command in another process ends if this variable is set."""
     environment = {key: text for key, text in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
-    command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
+    command = [sys.executable, "-m", "jobs.cli", "quarantine", *place]
     ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
 
@@ -328,6 +347,19 @@ def test_a_target_of_an_older_release_ends_with_4_and_names_what_adds_the_column
     )
 
 
+@pytest.mark.parametrize(
+    "arguments", [["show", HOURLY, "--json"], ["explain", HOURLY, "school-1", "2025-09-01T10:00Z"]]
+)
+def test_a_look_at_a_target_of_an_older_release_ends_with_4(
+    spark: SparkSession, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    columns = load_schemas()[HOURLY]
+    write_table(tmp_path, HOURLY, [], {HOURLY: columns[:-1]})
+    status, last_line = command([*arguments, "--lakehouse", str(tmp_path)], monkeypatch, capsys)
+    assert status == 4
+    assert last_line.endswith(f"`classwaves add-columns {HOURLY}` adds what is absent.")
+
+
 def test_a_corrupt_delta_log_ends_with_4(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
     log = lakehouse / "analytics" / "session_events" / "_delta_log" / f"{0:020}.json"
     log.write_text('{"commitInfo": ', encoding="utf-8")
@@ -335,6 +367,8 @@ def test_a_corrupt_delta_log_ends_with_4(spark: SparkSession, lakehouse: Path, c
 
 
 def test_an_optional_table_may_be_absent(spark: SparkSession, lakehouse: Path, capsys: Captured) -> None:
+    long_ago = datetime(2025, 1, 1, tzinfo=timezone.utc)
+    reject(Lake(spark, LocalFolder(lakehouse)), "sessions.participants", ["p-1"], "run-1", long_ago)
     for table in ("participants", "student_groups"):
         shutil.rmtree(lakehouse / "sessions" / table)
     status, last_line = answer(["--lakehouse", str(lakehouse), *WINDOW], capsys)
@@ -343,6 +377,8 @@ def test_an_optional_table_may_be_absent(spark: SparkSession, lakehouse: Path, c
     assert len(rows) > 5
     assert {(row["students_active"], row["total_groups"]) for row in rows} == {(0, 0)}
     assert version_of(lakehouse, "sessions.participants") == -1
+    (rejected,) = (row for row in rows_of(lakehouse, quarantine.TABLE) if row["row_key"] == "p-1")
+    assert rejected["resolved_at"] is not None
 
 
 def command(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> tuple[int, str]:

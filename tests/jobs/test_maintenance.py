@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from expectations.gate import Check
 from jobs import quarantine, run_log, verdicts
-from jobs.errors import JobError
+from jobs.errors import BrokenContractError, JobError
 from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
@@ -102,6 +102,18 @@ def test_what_can_be_done_on_no_table_fails_after_the_rest_is_done(
     with pytest.raises(JobError, match=r"^ALTER failed on every table: the warnings above say why\.$"):
         next(maintained)
     assert "interval" in "".join(capsys.readouterr())
+
+
+def test_a_table_that_cannot_be_read_stops_none_of_the_others(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    lake.create_missing(contract_of(run_log.TABLE))
+    log = tmp_path.joinpath(*PROMPTS.split("."), "_delta_log")
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("{", encoding="utf-8")
+    maintained = maintain(lake, Settings(), NOW)
+    assert next(maintained).table == run_log.TABLE
+    with pytest.raises(BrokenContractError, match=rf"^{PROMPTS} cannot be read: the warnings above say why\.$"):
+        next(maintained)
 
 
 def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:

@@ -124,7 +124,6 @@ def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: Sp
 
 def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
-    lake.create_missing(contract_of(quarantine.TABLE))
 
     def run_ids() -> dict[str, tuple[str, str, str | None]]:
         rows = rows_of(tmp_path, quarantine.TABLE)
