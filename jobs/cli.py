@@ -229,21 +229,18 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
     from pyspark.sql import functions as F
 
     from jobs.quarantine import TABLE, counts
+    from jobs.show import as_objects, as_texts
 
     lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
     if not lake.exists(TABLE):
         raise UsageError(f"There is no table {TABLE} yet: run a job first.")
-    shown = (
-        counts(lake.latest(TABLE))
-        .withColumns({name: F.date_format(name, "yyyy-MM-dd HH:mm") for name in ("first_seen_at", "last_seen_at")})
-        .orderBy("source", "reason")
-    )
-    rows = [row.asDict() for row in shown.collect()]
+    found = counts(lake.latest(TABLE)).orderBy("source", "reason")
     if as_json:
-        print_json(rows)
+        print_json(as_objects(found, found.columns))
     else:
-        cells: list[list[str | None]] = [[str(value) for value in row.values()] for row in rows]
-        print_table("Rows that take part in no metric", shown.columns, cells)
+        seen = {name: F.date_format(name, "yyyy-MM-dd HH:mm") for name in ("first_seen_at", "last_seen_at")}
+        cells = as_texts(found.withColumns(seen), found.columns)
+        print_table("Rows that take part in no metric", found.columns, cells)
 
 
 @app.command()

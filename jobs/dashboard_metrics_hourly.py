@@ -15,7 +15,7 @@ from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import hour_window
 from transforms.columns import hour_of
-from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, dashboard_metrics_hourly, in_schools
+from transforms.dashboard_metrics_hourly import dashboard_metrics_hourly, in_schools, longest_reach_hours
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import HourWindow, ceil_hour
@@ -31,7 +31,7 @@ def _window_covering(hours: Collection[datetime], since: datetime, run_start: da
 
 def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
     """A session or a stay can reach into an hour from as long before it as the longest one lasts."""
-    longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
+    longest = longest_reach_hours(settings)
     return window.reached_from(moment, hours_before=longest)
 
 

@@ -12,6 +12,8 @@ from jobs.open_lake import open_lake
 from jobs.rollup import W
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from jobs.lake import Lake
     from jobs.run import Outcome, Run
     from jobs.settings import Settings
@@ -19,10 +21,15 @@ if TYPE_CHECKING:
 RUN_ATTEMPTS = 5
 
 
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("the run is superseded, retrying", attempt=state.attempt_number, reason=str(error))
+
+
 def run_with_retries(
     job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
 ) -> Outcome:
-    """One run of a job in an open lake; all of it is repeated if another run has superseded it, up to five times.
+    """One run of a job in an open lake; all of it is repeated if another run has superseded it, up to four times.
 
     Returns the outcome of the last attempt; raises its `JobError`.
     """
@@ -41,7 +48,7 @@ def run_with_retries(
         retry=retry_if_exception_type(SupersededError),
         stop=stop_after_attempt(RUN_ATTEMPTS),
         wait=wait_random_exponential(multiplier=2, max=60),
-        before_sleep=lambda state: log.warning("another run published first, retrying", attempt=state.attempt_number),
+        before_sleep=_log_retry,
         reraise=True,
     )
     for attempt in attempts:
@@ -50,7 +57,7 @@ def run_with_retries(
             this = run if number == 1 else run.again()
             this_mode = replace(mode, is_retry=number > 1, may_retry=number < RUN_ATTEMPTS)
             execution = Execution(rollup, lake, this, settings, this_mode, phase)
-            with lineage_events(execution, settings):
+            with lineage_events(execution, settings, may_retry=this_mode.may_retry):
                 return execution.run_over(window)
     raise AssertionError("the attempts end in a result or an error")
 

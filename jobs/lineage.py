@@ -42,10 +42,10 @@ class _Tells(Protocol):
 
 
 @contextmanager
-def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
+def lineage_events(execution: _Tells, settings: Settings, *, may_retry: bool = False) -> Iterator[None]:
     """Reports the run that is carried out within: START, then COMPLETE, or FAIL with the error's sentence.
 
-    An attempt that another run has superseded ends with ABORT: the next attempt is a separate run.
+    An attempt that another run has superseded ends with ABORT if another attempt follows, as a run of its own.
 
     A dry run writes nothing, so nothing is reported.
     """
@@ -58,7 +58,7 @@ def lineage_events(execution: _Tells, settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        state = "ABORT" if isinstance(error, SupersededError) else "FAIL"
+        state = "ABORT" if may_retry and isinstance(error, SupersededError) else "FAIL"
         messenger.tell(execution.progress, state, str(error) if isinstance(error, JobError) else type(error).__name__)
         raise
     messenger.tell(execution.progress, "COMPLETE")

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         MetricSettings.max_session_hours,
         ge=1,
         le=168,
-        description="A session ends after this many hours at the latest.",
+        description="A session with a recorded end ends after this many hours at the latest.",
     )
     open_session_hours: int = Field(
         MetricSettings.open_session_hours,

@@ -28,6 +28,11 @@ MAX_STAY_HOURS = 24
 """A participant's stay ends after this many hours at the latest: fixed by the metric, not a setting."""
 
 
+def longest_reach_hours(settings: MetricSettings) -> int:
+    """For how many hours a session or a stay can count after it began."""
+    return max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
+
+
 def in_schools(facts: DataFrame, spans: DataFrame) -> DataFrame:
     """The facts with the `school_id` of their session; those without a school are left out."""
     schools = spans.where(F.col("school_id").isNotNull()).select("session_id", "school_id")

@@ -18,7 +18,7 @@ from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
 from transforms.columns import any_of, blank_to_null, instant, normalised
 from transforms.combine import union_all
-from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS
+from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, longest_reach_hours
 from transforms.evidence.days import FACTS as FACTS_OF_DAYS
 from transforms.evidence.days import evidence_of_day
 from transforms.evidence.hours import FACTS as FACTS_OF_HOURS
@@ -118,7 +118,7 @@ class HourOfSchool:
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
         """All sessions of the school; close are those with something recent enough for them to last into the hour."""
-        longest = max(settings.max_session_hours, settings.open_session_hours, MAX_STAY_HOURS)
+        longest = longest_reach_hours(settings)
         since, end = self.metric_hour - timedelta(hours=longest), self.window.end
         own = raw(SESSIONS).where(F.col("school_id") == self.school_id)
         happened = (

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from expectations import contract
 from expectations.contract import SUM, contract_of
 from jobs import quarantine, run_log, verdicts
 from jobs.collect import collect_utc
@@ -20,7 +21,7 @@ from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.registry import JOBS
 from jobs.suggestions import nearest
-from transforms.columns import instant, percentage
+from transforms.columns import instant, percentage, weighted_mean
 from transforms.combine import union_all
 from transforms.student_t import student_t_95
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
@@ -115,18 +116,15 @@ def scoped(rows: DataFrame) -> DataFrame:
     return rows.withColumn("scope", F.explode(scopes))
 
 
-def _weighted(value: str, weight: str) -> Column:
-    """The weighted mean of a column's non-null values; null if their weights sum to 0."""
-    total = F.sum(F.col(value) * F.col(weight))
-    return total / F.nullif(F.sum(F.when(F.col(value).isNotNull(), F.col(weight))).cast("double"), F.lit(0.0))
+def _aggregated(metric: contract.Column, weight: str) -> Column:
+    """A metric that the report adds up, or takes the mean of by a weight: its contract says which."""
+    value = F.col(metric.name)
+    return (F.sum(value) if metric.report == SUM else weighted_mean(value, F.col(weight))).alias(metric.name)
 
 
 def _reported(table: str) -> list[Column]:
     """The metrics that the table's contract puts into the report, each aggregated as it says."""
-    return [
-        (F.sum(column.name) if column.report == SUM else _weighted(column.name, str(column.report))).alias(column.name)
-        for column in contract_of(table).reported
-    ]
+    return [_aggregated(column, str(column.report)) for column in contract_of(table).reported]
 
 
 def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
@@ -138,8 +136,8 @@ def activity(hours: DataFrame, by: Sequence[str]) -> DataFrame:
     return hours.groupBy(*by).agg(
         F.sum("sessions_completed").alias("sessions_completed"),
         F.count_if(F.col("sessions_active") > 0).alias("active_hours"),
-        _weighted("avg_engagement_score", "sessions_active").alias("engagement"),
-        _weighted("avg_participation_rate", "sessions_active").alias("participation"),
+        weighted_mean(F.col("avg_engagement_score"), F.col("sessions_active")).alias("engagement"),
+        weighted_mean(F.col("avg_participation_rate"), F.col("sessions_active")).alias("participation"),
         F.sum("total_errors").alias("errors"),
         F.avg("error_rate").alias("error_rate"),
         F.max("students_active").alias("most_people"),
@@ -176,8 +174,8 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
         days.groupBy("school_id", "teacher_id", F.date_trunc("week", "summary_date").cast("date").alias("start"))
         .agg(
             F.sum("total_sessions").alias("sessions"),
-            _weighted("avg_session_score", "total_sessions").alias("score"),
-            _weighted("avg_engagement_score", "total_sessions").alias("engagement"),
+            weighted_mean(F.col("avg_session_score"), F.col("total_sessions")).alias("score"),
+            weighted_mean(F.col("avg_engagement_score"), F.col("total_sessions")).alias("engagement"),
             F.sum("total_prompts_shown").alias("prompts_shown"),
             F.sum("total_prompts_used").alias("prompts_used"),
             F.max_by("improvement_trend", "summary_date").alias("trend"),
@@ -215,14 +213,11 @@ def weeks(of_teachers: DataFrame) -> DataFrame:
         .groupBy("scope", "start")
         .agg(
             F.count_distinct("teacher").alias("teachers"),
-            _weighted("score", "sessions").alias("score"),
-            _weighted("engagement", "sessions").alias("engagement"),
+            weighted_mean(F.col("score"), F.col("sessions")).alias("score"),
+            weighted_mean(F.col("engagement"), F.col("sessions")).alias("engagement"),
             *[F.sum(name).alias(name) for name in ("sessions", "prompts_shown", "prompts_used")],
             *[F.count_if(F.col("trend") == trend).alias(trend) for trend in TRENDS],
-            *[
-                (F.sum(c.name) if c.report == SUM else _weighted(c.name, f"{c.name}_weight")).alias(c.name)
-                for c in contract_of(TEACHER_SUMMARY).reported
-            ],
+            *[_aggregated(column, f"{column.name}_weight") for column in contract_of(TEACHER_SUMMARY).reported],
         )
     )
 

@@ -55,7 +55,7 @@ def test_tables_are_shown_to_programs(
     schema = {QUARANTINE: [[c.name, c.type] for c in contract_of(QUARANTINE).columns]}
     write_table(tmp_path, QUARANTINE, rejected, schema)
     output, _ = answer(["quarantine", *place], monkeypatch, capsys)
-    seen = {"first_seen_at": "2025-10-20 09:30", "last_seen_at": "2025-10-20 09:30"}
+    seen = {"first_seen_at": "2025-10-20T09:30:00.000Z", "last_seen_at": "2025-10-20T09:30:00.000Z"}
     assert output == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
 
 
