@@ -68,24 +68,37 @@ def as_it_stands(block: Block) -> Block:
     return Block(block.kind, block.title, "".join(f"  {line}\n" for line in block.text.splitlines()))
 
 
-def test_one_entry_one_expression_and_one_test_make_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def edited(tmp_path: Path) -> Path:
+    """A copy of the code with all edits of the page."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, tmp_path / name)
+    edits = [block for block in blocks(PAGE) if block.title]
+    assert [block.kind for block in edits] == ["yaml", "diff", "diff", "python"]
+    for block in edits:
+        apply(as_it_stands(block), tmp_path)
+    return tmp_path
+
+
+def test_the_edits_fit_the_code(edited: Path) -> None:
+    titles = [block.title for block in blocks(PAGE) if block.title]
+    assert all(METRIC in (edited / title).read_text(encoding="utf-8") for title in titles)
+
+
+@pytest.mark.long
+def test_one_entry_one_expression_and_one_test_make_a_metric(
+    tmp_path: Path, edited: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(edited)
     make_lakehouse()
     # What `make demo` has made: the table as it was before the metric, and what else the report reads.
     hours = [{"school_id": "north", "metric_hour": datetime(2025, *day, tzinfo=timezone.utc)} for day in DAYS]
     for table, given in {PROMPTS: [], HOURLY: hours, DAILY_OF_USERS: []}.items():
         write_table(LAKEHOUSE, table, given, load_schemas())
-
-    edits = [block for block in blocks(PAGE) if block.title]
-    assert [block.kind for block in edits] == ["yaml", "diff", "diff", "python"]
-    for block in edits:
-        apply(as_it_stands(block), tmp_path)
 
     properties = combined_properties(tmp_path / "spark.properties")
     done = subprocess.run(

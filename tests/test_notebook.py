@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 NOTEBOOK = ROOT / "notebooks" / "quick_start.py"
 
 
+@pytest.mark.long
 def test_the_quick_start_does_what_it_says(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "quick_start"}
     exec(compile(NOTEBOOK.read_text(encoding="utf-8"), NOTEBOOK.name, "exec"), names)

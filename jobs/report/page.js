@@ -218,6 +218,5 @@
   find("school").value = state.school;
   await choose(state.school);
   await drawAll(Object.keys(shared));
-  performance.mark("drawn");
   document.documentElement.dataset.drawn = "true";
 })();

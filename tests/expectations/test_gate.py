@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,12 +50,26 @@ def verdict_on(spark: SparkSession, each: Staged, rows: Sequence[Cells]) -> Verd
     return judge(each.frame(spark, rows), asked, each.canonical.key, equal, totals)
 
 
-@pytest.fixture(scope="module", params=ALL, ids=lambda each: each.name)
-def broken_one(spark: SparkSession, request: pytest.FixtureRequest) -> tuple[Staged, Verdict]:
-    """A rollup and the verdict on all of its breaks at once."""
-    each: Staged = request.param
-    rows = [*each.sound, *(cells for broken in each.breaks() for cells in broken.rows)]
-    return each, verdict_on(spark, each, rows)
+@pytest.fixture(scope="module")
+def verdicts_on_breaks(spark: SparkSession) -> Callable[[Staged], Verdict]:
+    """The verdict on all breaks of a rollup at once, judged once."""
+    known: dict[str, Verdict] = {}
+
+    def verdict_of(each: Staged) -> Verdict:
+        if each.name not in known:
+            rows = [*each.sound, *(cells for broken in each.breaks() for cells in broken.rows)]
+            known[each.name] = verdict_on(spark, each, rows)
+        return known[each.name]
+
+    return verdict_of
+
+
+@pytest.fixture(params=ALL, ids=lambda each: each.name)
+def broken_one(
+    verdicts_on_breaks: Callable[[Staged], Verdict], request: pytest.FixtureRequest
+) -> tuple[Staged, Verdict]:
+    """A rollup and the verdict on all of its breaks."""
+    return request.param, verdicts_on_breaks(request.param)
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda each: each.name)
@@ -63,10 +77,9 @@ def sound_one(spark: SparkSession, request: pytest.FixtureRequest) -> Verdict:
     return verdict_on(spark, request.param, request.param.sound)
 
 
-@pytest.fixture(scope="module")
-def broken(spark: SparkSession) -> Verdict:
-    rows = [*HOURLY.sound, *(cells for each in HOURLY.breaks() for cells in each.rows)]
-    return verdict_on(spark, HOURLY, rows)
+@pytest.fixture
+def broken(verdicts_on_breaks: Callable[[Staged], Verdict]) -> Verdict:
+    return verdicts_on_breaks(HOURLY)
 
 
 def test_sound_rows_pass(sound_one: Verdict) -> None:

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from jobs.registry import job_named
 from tests.delta_io import write_lake, write_table
 from tests.faults.process import start
-from tests.lakehouses import DAILY, DAILY_OF_USERS, TARGETS, rows_of, run, unlike, version_of
+from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, TARGETS, rows_of, run, unlike, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle.rollups import wanted
 
@@ -121,6 +121,14 @@ def _told_counts(pytestconfig: pytest.Config) -> Iterator[None]:
         print(f"\nKilled runs: {', '.join(f'{what}: {COUNTS[what]}' for what in COUNTED)}")
 
 
+def test_a_run_that_is_killed_before_it_publishes(spark: SparkSession, tmp_path: Path) -> None:
+    scene = scene_of(spark, "teacher_prompt_effectiveness", tmp_path / "lake", is_published=False)
+    killed_at(scene.name, scene.lakehouse, f"publish {PROMPTS}")
+    assert version_of(scene.lakehouse, "quality.quarantine") > 0
+    check(spark, scene, scene.lakehouse)
+
+
+@pytest.mark.long
 def test_a_run_that_is_killed_between_its_two_tables(spark: SparkSession, tmp_path: Path) -> None:
     scene = scene_of(spark, "teacher_analytics_summary", tmp_path / "lake", is_published=False)
     killed_at(scene.name, scene.lakehouse, f"publish {DAILY_OF_USERS}")

@@ -158,6 +158,7 @@ def test_what_touches_nothing_is_quarantined_and_followed(
     assert baseline.watermark.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
 
 
+@pytest.mark.long
 def test_what_a_run_over_a_window_published_and_the_sources_took_back_is_taken_back(
     spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
 ) -> None:

@@ -43,9 +43,9 @@ CALLS: dict[str, tuple[list[str], str, str, set[str]]] = {
 @pytest.mark.parametrize(
     "job",
     [
-        "dashboard_metrics_hourly",
+        pytest.param("dashboard_metrics_hourly", marks=pytest.mark.long),
         pytest.param("teacher_analytics_summary", marks=pytest.mark.long),
-        pytest.param("teacher_prompt_effectiveness", marks=pytest.mark.long),
+        "teacher_prompt_effectiveness",
     ],
 )
 def test_spark_submit_writes_what_delta_rs_reads(tmp_path: Path, job: str) -> None:

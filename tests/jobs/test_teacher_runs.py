@@ -95,6 +95,7 @@ def again(spark: SparkSession, example: tuple[Path, dict[str, Outcome]]) -> tupl
     return before, [run(spark, lakehouse, job, *WINDOW) for job in (SUMMARIES, EFFECTIVENESS)]
 
 
+@pytest.mark.long
 def test_a_rerun_commits_nothing(
     example: tuple[Path, dict[str, Outcome]], again: tuple[dict[str, int], list[Outcome]]
 ) -> None:
@@ -104,9 +105,7 @@ def test_a_rerun_commits_nothing(
 
 
 @pytest.fixture(scope="module")
-def lengths(
-    spark: SparkSession, example: tuple[Path, dict[str, Outcome]], again: tuple[dict[str, int], list[Outcome]]
-) -> list[Row]:
+def lengths(spark: SparkSession, example: tuple[Path, dict[str, Outcome]]) -> list[Row]:
     """The rows of prompt effectiveness before its run by day over the same dates."""
     lakehouse, _ = example
     before = rows_of(lakehouse, PROMPTS)

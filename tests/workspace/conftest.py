@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,10 @@ Call = Callable[..., Answer]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """`call("check", …)`: the command line `classwaves workspace check …`, on the tests' bundle."""
+
+    # The SDK waits longer from one look at a run to the next.
+    sleep = time.sleep
+    monkeypatch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.05)))
 
     def called(*arguments: str, bundle: Path | None = BUNDLE) -> Answer:
         options = ["--bundle", str(bundle)] if bundle and arguments[0] != "apply" else []
