@@ -33,34 +33,24 @@ class Figures:
     jobs: int = 0
     stages: int = 0
     tasks: int = 0
-    task_ms: int = 0
     cpu_ms: int = 0
-    gc_ms: int = 0
     files_read: int = 0
     bytes_of_files_read: int = 0
     records_read: int = 0
     shuffle_bytes_written: int = 0
-    shuffle_records_written: int = 0
-    spilled_memory_bytes: int = 0
     spilled_disk_bytes: int = 0
     peak_execution_bytes: int = 0
     bytes_written: int = 0
-    records_written: int = 0
 
     def add_task(self, metrics: Event) -> None:
         """Takes a task's metrics in."""
         self.tasks += 1
-        self.task_ms += metrics["Executor Run Time"]
         self.cpu_ms += metrics["Executor CPU Time"] // 1_000_000
-        self.gc_ms += metrics["JVM GC Time"]
         self.records_read += metrics["Input Metrics"]["Records Read"]
         self.shuffle_bytes_written += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
-        self.shuffle_records_written += metrics["Shuffle Write Metrics"]["Shuffle Records Written"]
-        self.spilled_memory_bytes += metrics["Memory Bytes Spilled"]
         self.spilled_disk_bytes += metrics["Disk Bytes Spilled"]
         self.peak_execution_bytes = max(self.peak_execution_bytes, metrics["Peak Execution Memory"])
         self.bytes_written += metrics["Output Metrics"]["Bytes Written"]
-        self.records_written += metrics["Output Metrics"]["Records Written"]
 
 
 @dataclass

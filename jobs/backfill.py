@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W, span_of
-from jobs.run import Outcome, Run
+from jobs.run import Outcome, Phase, Run
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)
@@ -24,7 +24,7 @@ _CHUNK = re.compile(r"(\d+)([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-def read_chunk(text: str) -> timedelta:
+def read_chunk_length(text: str) -> timedelta:
     """A length such as `12h`, `7d` or `2w`; raises `UsageError` for any other text."""
     match = _CHUNK.fullmatch(text)
     if match is None or int(match[1]) == 0:
@@ -66,7 +66,7 @@ def backfill(
     settings: Settings,
     *,
     again: bool = False,
-    phase: Callable[[str], None] = lambda name: None,
+    phase: Phase = lambda name: None,
 ) -> Iterator[Chunk]:
     """Runs the calls in their order and yields each chunk when it is done.
 

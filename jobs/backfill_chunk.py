@@ -19,7 +19,7 @@ from jobs.logs import set_up_logs
 from jobs.registry import JOBS, job_named
 
 
-def read_chunk(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
+def read_chunk_call(arguments: Sequence[str]) -> tuple[Job[Any], Call]:
     """The job and its call; raises `UsageError` if the chunk has no window, or one that is not among `--chunks`.
 
     An empty `--period=` counts as not given: only one of the rollups has periods.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chunk and ends as the job itself does: returns, or exits with its status."""
     set_up_logs()
     given = sys.argv[1:] if arguments is None else arguments
-    exit_with(lambda: run_job(*read_chunk(given)))
+    exit_with(lambda: run_job(*read_chunk_call(given)))
 
 
 if __name__ == "__main__":

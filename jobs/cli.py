@@ -121,14 +121,14 @@ def backfill(
     """
     from datetime import datetime, timezone
 
-    from jobs.backfill import Chunk, chunks_of, read_chunk
+    from jobs.backfill import Chunk, chunks_of, read_chunk_length
     from jobs.backfill import backfill as run_chunks
     from jobs.publish import Changes
     from jobs.settings import load_settings
 
     declared = job_named(job)
     call, settings = read_call(declared, context.args, ("--chunk", "--again", "--json")), load_settings()
-    calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
+    calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")
     table = declared.rollup_of(call).targets[0]
     chunks: list[Chunk] = []
@@ -232,8 +232,7 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
     from jobs.show import as_objects, as_texts
 
     lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
-    if not lake.exists(TABLE):
-        raise UsageError(f"There is no table {TABLE} yet: run a job first.")
+    lake.require(contract_named(TABLE))
     found = counts(lake.latest(TABLE)).orderBy("source", "reason")
     if as_json:
         print_json(as_objects(found, found.columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -14,9 +14,12 @@ from rich.text import Text
 
 from jobs.logs import log
 
+if TYPE_CHECKING:
+    from jobs.run import Phase
+
 
 @contextmanager
-def phases() -> Iterator[Callable[[str], None]]:
+def phases() -> Iterator[Phase]:
     """Shows a run's current phase: a spinner on a terminal, log lines elsewhere. Yields what to call at each phase."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -27,7 +30,7 @@ def phases() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+def progress(steps: int, title: str) -> Iterator[tuple[Callable[[], None], Phase]]:
     """A bar with the time left on a terminal, log lines elsewhere. Yields what to call after each step and phase."""
     from rich.progress import Progress
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from jobs.lake import Lake
-    from jobs.run import Outcome, Run
+    from jobs.run import Outcome, Phase, Run
     from jobs.settings import Settings
 
 RUN_ATTEMPTS = 5
@@ -27,7 +26,7 @@ def _log_retry(state: RetryCallState) -> None:
 
 
 def run_with_retries(
-    job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Callable[[str], None] = lambda name: None
+    job: Job[W], call: Call, lake: Lake, run: Run, settings: Settings, phase: Phase = lambda name: None
 ) -> Outcome:
     """One run of a job in an open lake; all of it is repeated if another run has superseded it, up to four times.
 
@@ -62,7 +61,7 @@ def run_with_retries(
     raise AssertionError("the attempts end in a result or an error")
 
 
-def run_job(job: Job[W], call: Call, phase: Callable[[str], None] = lambda name: None) -> str:
+def run_job(job: Job[W], call: Call, phase: Phase = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises a `JobError` with a sentence of its own."""
     from jobs.run import Run
     from jobs.settings import load_settings

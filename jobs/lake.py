@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from expectations.contract import Contract
 from jobs.collect import collect_utc
-from jobs.errors import BrokenContractError, JobError
+from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
@@ -159,15 +159,15 @@ class Lake:
         for table in filter(self.exists, tables):
             self.version(table)
 
-    def without_replaced(self, snapshot: Snapshot) -> Snapshot:
+    def without_recreated(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot without the sources that were dropped and recreated since."""
-        return snapshot.without({source for source in snapshot.commits if self._is_replaced(source, snapshot)})
+        return snapshot.without({source for source in snapshot.commits if self._is_recreated(source, snapshot)})
 
-    def reads_a_replaced(self, snapshot: Snapshot) -> bool:
+    def reads_a_recreated(self, snapshot: Snapshot) -> bool:
         """Whether any of the snapshot's sources was dropped and recreated since."""
-        return any(self._is_replaced(source, snapshot) for source in snapshot.commits)
+        return any(self._is_recreated(source, snapshot) for source in snapshot.commits)
 
-    def _is_replaced(self, source: str, snapshot: Snapshot) -> bool:
+    def _is_recreated(self, source: str, snapshot: Snapshot) -> bool:
         if not self.exists(source):
             return False
         found = self._commit_id(source, snapshot.versions[source])
@@ -267,6 +267,16 @@ class Lake:
             mend = f"; `classwaves add-columns {contract.table}` adds what is absent" if is_only_older else ""
             reasons = "; ".join(absent + broken)
             raise BrokenContractError(f"The table {contract.table} breaks its contract: {reasons}{mend}.")
+
+    def require(self, contract: Contract) -> None:
+        """Makes a table known that a command looks at.
+
+        Raises `UsageError` if it does not exist yet, and `BrokenContractError` if it is not as its contract says.
+        """
+        if not self.exists(contract.table):
+            raise UsageError(f"There is no table {contract.table} yet: run a job that writes it first.")
+        self.register([contract.table])
+        self.check(contract, exactly=False)
 
     def create_missing(self, contract: Contract) -> None:
         """Creates a table of ours if it is missing; raises `BrokenContractError` if it is not as its contract says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,23 +25,13 @@ from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, Replacement, preview, publish
 from jobs.recording import RunRecorder
-from jobs.rollup import Rollup, W
-from jobs.run import Mode, Outcome, Pinned, Run
+from jobs.rollup import Rollup, W, identified
+from jobs.run import Mode, Outcome, Phase, Pinned, Run
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
-from transforms.identity import row_id
 from transforms.table_diff import AUDIT_COLUMNS
 
 OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
-
-Phase = Callable[[str], None]
-
-
-def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
-    """The rows with their `id`, which is that of the canonical table in all targets."""
-    canonical = contract_of(rollup.targets[0])
-    types = {field.name: field.dataType for field in canonical.spark_schema if field.name in canonical.key}
-    return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))
 
 
 def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:

@@ -113,7 +113,7 @@ def publish(
         nonlocal done
         commits = lake.commits(table)
         if commits[0].version < since:
-            raise SupersededError(f"The table {table} was dropped or replaced in the meantime.")
+            raise SupersededError(f"The table {table} was dropped or recreated in the meantime.")
         came_since = [commit for commit in commits if commit.version > since and not commit.keeps_rows]
         _check_not_superseded(lake, table, came_since, provenance, watermark)
         current = lake.read(table, commits[0].version).where(replacement.covered)
@@ -146,10 +146,10 @@ def _check_not_superseded(
     if not others:
         return
     lake.look_again(provenance.source_versions)
-    if lake.reads_a_replaced(provenance.snapshot):
+    if lake.reads_a_recreated(provenance.snapshot):
         raise SupersededError(f"A source of {table} was dropped and recreated in the meantime.")
     for other in others:
-        read_by_other = lake.without_replaced(other.snapshot).versions
+        read_by_other = lake.without_recreated(other.snapshot).versions
         if _overlap(other.span, provenance.span) and is_newer(read_by_other, provenance.source_versions):
             raise SupersededError(f"Another run has published {table} from newer sources in the meantime.")
         if watermark and is_newer(watermark.versions, read_by_other):

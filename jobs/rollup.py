@@ -9,7 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pyspark.sql import Column, DataFrame
 
+from expectations.contract import contract_of
 from expectations.suites import AtMost, Range
+from transforms.identity import row_id
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.windows import Starts
@@ -91,3 +93,10 @@ class Rollup(Generic[W]):
     def condition(self, window: W) -> str:
         """The rows of a target that the window covers, as a condition in SQL."""
         return f"{self.covered(window).sql} AND {self.among}"
+
+
+def identified(rows: DataFrame, rollup: Rollup[W]) -> DataFrame:
+    """The rows with their `id`, which is that of the canonical table in all targets."""
+    canonical = contract_of(rollup.targets[0])
+    types = {field.name: field.dataType for field in canonical.spark_schema if field.name in canonical.key}
+    return rows.withColumn("id", row_id(canonical.full_name, {name: types[name] for name in canonical.key}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +13,9 @@ from jobs.incremental.watermark import Baseline
 from jobs.provenance import Snapshot
 from jobs.publish import Changes
 from jobs.rollup import RunWindow
+
+Phase = Callable[[str], None]
+"""Is told the name of each phase of a run as it begins."""
 
 
 @dataclass(frozen=True)

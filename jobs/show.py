@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import Contract
-from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.suggestions import unknown_name_error
 from transforms.table_diff import AUDIT_COLUMNS
@@ -37,16 +36,13 @@ def chosen_columns(contract: Contract, names: str | None, *, all_by_default: boo
 
 
 def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
-    """The newest `number` rows of the table, newest first.
-
-    Raises `UsageError` if the table does not exist yet, and `BrokenContractError` if it is not as its contract says.
-    """
-    table = contract.table
-    if not lake.exists(table):
-        raise UsageError(f"There is no table {table} yet: run its job first.")
-    lake.register([table])
-    lake.check(contract, exactly=False)
-    return lake.latest(table).orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)]).limit(number)
+    """The newest `number` rows of the table, newest first; raises as `Lake.require` does."""
+    lake.require(contract)
+    return (
+        lake.latest(contract.table)
+        .orderBy(*[F.col(name).desc_nulls_last() for name in _newest_by(contract)])
+        .limit(number)
+    )
 
 
 def _newest_by(contract: Contract) -> list[str]:

@@ -41,6 +41,9 @@ The search is for duplicated keys and, in an incremental run, for the rows near 
 MAX_DUPLICATE_KEYS = 200_000
 """If a source has more duplicated keys than this, all of its rows are ranked: lookups in a long list are slow."""
 
+SubsetRows = Mapping[str, DataFrame] | None
+"""Per source the rows to read, in the columns of `raw_rows`; None for all rows."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -101,8 +104,8 @@ def raw_rows(lake: Lake, source: str, versions: Mapping[str, int]) -> DataFrame:
     return raw.select(*columns_read(source, contract.public_columns))
 
 
-def _rows(lake: Lake, source: str, versions: Mapping[str, int], some: Mapping[str, DataFrame] | None) -> DataFrame:
-    return raw_rows(lake, source, versions) if some is None or source not in versions else some[source]
+def _rows(lake: Lake, source: str, versions: Mapping[str, int], subset_rows: SubsetRows) -> DataFrame:
+    return raw_rows(lake, source, versions) if subset_rows is None or source not in versions else subset_rows[source]
 
 
 def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
@@ -173,22 +176,22 @@ def _staged_facts(
     others: Collection[str],
     versions: Mapping[str, int],
     sessions: DataFrame,
-    some: Mapping[str, DataFrame] | None,
+    subset_rows: SubsetRows,
 ) -> dict[str, tuple[DataFrame, ...]]:
     """The facts of all sources but the sessions; each is scanned once, and a second time by `id` alone if large.
 
     Few rows are all ranked before they are staged, which is cheaper than finding out which of them need it. Of many
-    rows, only those whose key occurs more than once are ranked, from what is already staged. `some` rows are few.
+    rows, only those whose key occurs more than once are ranked, from what is already staged. `subset_rows` are few.
     """
     present = {source: versions[source] for source in others if source in versions}
     sizes = sizes_of(lake, present)
-    copied = _duplicate_keys(lake, present) if some is None and are_large(lake, present) else {}
+    copied = _duplicate_keys(lake, present) if subset_rows is None and are_large(lake, present) else {}
 
     def facts_of(source: str) -> DataFrame:
-        return _candidate_facts(source, _rows(lake, source, versions, some), sessions, copied.get(source))
+        return _candidate_facts(source, _rows(lake, source, versions, subset_rows), sessions, copied.get(source))
 
     # One table less saves a second; but each row of a shared table costs time for the columns that it lacks.
-    shared = [source for source in others if some is not None or not is_large(sizes.get(source, 0))]
+    shared = [source for source in others if subset_rows is not None or not is_large(sizes.get(source, 0))]
     groups = [[source] for source in others if source not in shared] + ([shared] if shared else [])
     tables = []
     for number, group in enumerate(groups):
@@ -213,21 +216,21 @@ def read(
     sources: tuple[str, ...],
     versions: Mapping[str, int],
     settings: MetricSettings,
-    some: Mapping[str, DataFrame] | None = None,
+    subset_rows: SubsetRows = None,
 ) -> Sources:
     """The sources at their pinned versions, classified once; what metrics read and the sessions are staged.
 
     Every fact is classified and placed by its session. With staging, a session's span is computed once instead of in
-    each of these joins. Without the session events among the sources there are no spans. `some`: these rows of each
-    source instead of all.
+    each of these joins. Without the session events among the sources there are no spans. `subset_rows`: these rows of
+    each source instead of all.
     """
     lake.storage.tune(lake.spark, lambda: are_large(lake, versions), adaptive=True)
-    rows_of_sessions = _rows(lake, SESSIONS, versions, some)
+    rows_of_sessions = _rows(lake, SESSIONS, versions, subset_rows)
     of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     others = [source for source in sources if source != SESSIONS]
-    of_others = _staged_facts(lake, staging, others, versions, sessions, some)
+    of_others = _staged_facts(lake, staging, others, versions, sessions, subset_rows)
     all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
     if EVENTS in sources:
         # Without spans, the sessions are read from their facts, which are already staged.

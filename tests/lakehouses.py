@@ -21,12 +21,12 @@ from jobs.incremental import source_subset
 from jobs.incremental.watermark import Baseline, baseline_of, read_records
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.pipeline import Execution, Phase
+from jobs.pipeline import Execution
 from jobs.provenance import Snapshot
 from jobs.publish import Changes, Replacement
 from jobs.registry import JOBS, job_named
 from jobs.rollup import Rollup
-from jobs.run import Mode, Outcome, Run
+from jobs.run import Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.conftest import EXAMPLE

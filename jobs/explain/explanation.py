@@ -7,7 +7,7 @@ run through the rollup's own transform over the one hour, date or period of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timezone
 from functools import cached_property, reduce
@@ -25,8 +25,8 @@ from jobs.explain.subjects import Subject
 from jobs.failures import says_gone
 from jobs.lake import Commit, Lake
 from jobs.logs import log
-from jobs.pipeline import identified
-from jobs.rollup import span_of
+from jobs.rollup import identified, span_of
+from jobs.run import Phase
 from jobs.settings import Settings
 from jobs.sources import facts_of_rows, raw_rows
 from transforms.columns import blank_to_null, instant
@@ -284,17 +284,14 @@ def explain(
     subject: Subject,
     tables: Sequence[str],
     settings: Settings,
-    phase: Callable[[str], None] = lambda name: None,
+    phase: Phase = lambda name: None,
 ) -> list[Explanation]:
     """Explains the row in each of these tables of its rollup; raises `UsageError` if a table or the row is missing."""
     found = []
     known: dict[datetime, tuple[Recomputed, tuple[str, ...]]] = {}
     for table in tables:
         contract = contract_of(table)
-        if not lake.exists(table):
-            raise UsageError(f"There is no table {table} yet: run its job first.")
-        lake.register([table])
-        lake.check(contract, exactly=False)
+        lake.require(contract)
         phase(f"look for the row in {table}")
         version = lake.version(table)
         try:
@@ -398,7 +395,7 @@ def _made_again(
     lake.register(present)
     latest = {source: lake.version(source) for source in present}
     recorded = change.commit.provenance if change.commit else None
-    if recorded and not lake.reads_a_replaced(recorded.snapshot):
+    if recorded and not lake.reads_a_recreated(recorded.snapshot):
         versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
         try:
             return made_of(lake, subject, versions, change.run_start, settings), ()

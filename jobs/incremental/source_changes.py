@@ -93,7 +93,7 @@ def _changes_of(
     columns = columns_read(source, contract_of(source).public_columns)
     rows = lake.read(source, version).select(*columns)
     if before is None or version < before:
-        log.warning("the source is new or was replaced: all of its rows count as new", source=source)
+        log.warning("the source is new or was recreated: all of its rows count as new", source=source)
         log.warning("what was published from an earlier table stays until a run with an explicit window", source=source)
         return _as("insert", rows), False
     if (feed := lake.changes(source, before + 1, version)) is not None:
@@ -205,7 +205,7 @@ def read_source_changes(
     is_complete = all(is_all for _, is_all in changes.values())
     snapshots = _snapshots(baseline.published_since, watermark, versions, rows)
     are_known = len(snapshots) <= MAX_SNAPSHOTS and all(COMMIT_VERSION in changed.columns for changed in rows.values())
-    unknown = baseline.published_from_replaced
+    unknown = baseline.published_from_recreated
     if snapshots and not are_known:
         snapshots, unknown = [], (*unknown, *baseline.published_since)
     windows = {published.span for published in unknown}

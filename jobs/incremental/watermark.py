@@ -19,14 +19,14 @@ class Baseline:
     `watermark`: how far the rollup has followed its sources. `published_since`: commits of its targets that were made
     from later versions: by runs with an explicit window, or by a run that reached only some of the targets. The source
     data that they published may have been reverted since, so that it is neither in the sources at the watermark nor in
-    the current ones. `published_from_replaced`: those of them that read a source which was dropped and recreated since.
+    the current ones. `published_from_recreated`: those of them that read a source that was recreated since.
 
     In the watermark, a source that was recreated since counts as absent.
     """
 
     watermark: Snapshot
     published_since: tuple[Provenance, ...] = ()
-    published_from_replaced: tuple[Provenance, ...] = ()
+    published_from_recreated: tuple[Provenance, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
         known.append(min(filter(None, by_commits), key=_AGE))
     if last and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
-        known.append(lake.without_replaced(last.sources))
+        known.append(lake.without_recreated(last.sources))
     if not known:
         return None
     watermark = max(known, key=_AGE)
     since = [own for table in commits.values() for own in _published_since(lake, watermark, table, rollup.job_name)]
-    replaced = [own for own in since if lake.reads_a_replaced(own.snapshot)]
-    return Baseline(watermark, tuple(own for own in since if own not in replaced), tuple(replaced))
+    from_recreated = [own for own in since if lake.reads_a_recreated(own.snapshot)]
+    return Baseline(watermark, tuple(own for own in since if own not in from_recreated), tuple(from_recreated))
 
 
 def _compared(one: Snapshot, other: Snapshot) -> int:
@@ -88,18 +88,18 @@ _AGE = cmp_to_key(_compared)
 
 def _watermark_in(lake: Lake, commits: Sequence[Commit], job_name: str) -> Snapshot | None:
     found = (own.watermark for commit in commits if (own := commit.made_by(job_name)) and own.watermark)
-    return next(map(lake.without_replaced, found), None)
+    return next(map(lake.without_recreated, found), None)
 
 
 def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit], job_name: str) -> list[Provenance]:
     """The job's commits from later versions than the watermark's, newest first.
 
     Commits before the watermark was set do not count, even if a recreated source makes their versions look later. The
-    versions of a replaced source cannot be compared: there the clock decides.
+    versions of a recreated source cannot be compared: there the clock decides.
     """
     found = []
     for own in filter(None, (commit.made_by(job_name) for commit in commits)):
-        current = lake.without_replaced(own.snapshot)
+        current = lake.without_recreated(own.snapshot)
         is_later_by_clock = current != own.snapshot and own.run_start > watermark.run_start
         if is_later_by_clock or is_newer(current.versions, watermark.versions):
             found.append(own)
@@ -117,5 +117,5 @@ def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits
     if not all(commit.provenance or commit.keeps_rows for commit in since):
         return False
     own = [provenance.snapshot for commit in since if (provenance := commit.made_by(job_name))]
-    read = lake.without_replaced(run.sources).versions
-    return not any(is_newer(read, lake.without_replaced(other).versions) for other in own)
+    read = lake.without_recreated(run.sources).versions
+    return not any(is_newer(read, lake.without_recreated(other).versions) for other in own)

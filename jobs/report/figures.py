@@ -5,7 +5,7 @@ Schools and teachers appear by their ids, pupils only as counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from jobs.collect import collect_utc
 from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.registry import JOBS
+from jobs.run import Phase
 from jobs.suggestions import nearest
 from transforms.columns import instant, percentage, weighted_mean
 from transforms.combine import union_all
@@ -332,7 +333,7 @@ def _job_of(table: str) -> str:
 class Reader:
     """Reads what a report needs from a lake, each table at the version that it had when the report was begun."""
 
-    def __init__(self, lake: Lake, made_at: datetime, phase: Callable[[str], None] = lambda name: None) -> None:
+    def __init__(self, lake: Lake, made_at: datetime, phase: Phase = lambda name: None) -> None:
         """Raises `UsageError` if a table is missing, and `BrokenContractError` for one of another release."""
         self.lake = lake
         self.made_at = made_at
@@ -482,5 +483,5 @@ class Reader:
         )
         read: dict[str, int] = {}
         for row in collect_utc(newest.orderBy("run_start")):
-            read |= self.lake.without_replaced(run_log.sources_in(row)).versions
+            read |= self.lake.without_recreated(run_log.sources_in(row)).versions
         return read

@@ -198,12 +198,12 @@ def backfill(
 
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
-    from jobs.backfill import chunks_of, read_chunk
+    from jobs.backfill import chunks_of, read_chunk_length
     from jobs.workspace.runs import check_parameters, closing_message, ended_well, find_jobs, read_bundle
 
     declared = job_named(job)
     call = _call_over(declared, start, end, period)
-    calls = chunks_of(declared, call, read_chunk(chunk), datetime.now(timezone.utc))
+    calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
     chunks = [{"start": _compact(call.start), "end": _compact(call.end)} for call in calls]
     parameters = {"rollup": job, "chunks": json.dumps(chunks), **({"period": period} if period else {})}
     bundle_jobs = read_bundle(_bundle_folder(bundle))

@@ -92,7 +92,7 @@ def test_a_table_that_is_dropped_under_a_run_is_not_written(spark: SparkSession,
     since = lake.version(PROMPTS)
     lake.drop(PROMPTS)
     lake.create_missing(contract_of(PROMPTS))
-    with pytest.raises(SupersededError, match="was dropped or replaced in the meantime"):
+    with pytest.raises(SupersededError, match="was dropped or recreated in the meantime"):
         publish(lake, week_of_prompts(spark, week, id="after"), EARLY, made_from, since)
     assert rows_of(tmp_path, PROMPTS) == []
 

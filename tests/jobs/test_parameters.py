@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs import dashboard_metrics_hourly, teacher_prompt_effectiveness
-from jobs.backfill_chunk import main, read_chunk
+from jobs.backfill_chunk import main, read_chunk_call
 from jobs.errors import UsageError
 from jobs.job import Call, Job
 from jobs.job_options import read_call
@@ -53,11 +53,11 @@ def test_what_a_job_does_not_know_is_refused(arguments: list[str], sentence: str
 
 def test_a_chunk_is_a_call_of_the_rollup_that_is_named() -> None:
     common = ["--catalog=c", "--period=", "--allow_empty=false", "--dry_run=false", CHUNKS]
-    assert read_chunk(["--rollup=dashboard_metrics_hourly", *common, *SECOND]) == (
+    assert read_chunk_call(["--rollup=dashboard_metrics_hourly", *common, *SECOND]) == (
         HOURLY,
         Call(None, "c", "2025-09-08", "2025-09-15"),
     )
-    assert read_chunk(["--rollup=teacher_prompt_effectiveness", *SECOND, "--period=month"])[1].period == "month"
+    assert read_chunk_call(["--rollup=teacher_prompt_effectiveness", *SECOND, "--period=month"])[1].period == "month"
 
 
 @pytest.mark.parametrize(

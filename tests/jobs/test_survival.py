@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from expectations.gate import Verdict
 from jobs import sources, teacher_prompt_effectiveness
-from jobs.backfill import backfill, chunks_of, read_chunk
+from jobs.backfill import backfill, chunks_of, read_chunk_length
 from jobs.errors import GateRefusedError, UsageError
 from jobs.failures import OutsideError, says_gone
 from jobs.job import Call
@@ -125,7 +125,7 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
 
 def test_the_last_chunk_may_end_where_dates_end() -> None:
     call = Call(Path("lake"), None, "9998-01-01", "9999-12-01", period="month")
-    calls = chunks_of(JOB, call, read_chunk("520w"), NOW)
+    calls = chunks_of(JOB, call, read_chunk_length("520w"), NOW)
     assert [(part.start[:10], part.end[:10]) for part in calls if part.start and part.end] == [
         ("9998-01-01", "9999-01-01")
     ]
@@ -136,7 +136,7 @@ def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
 ) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
     call = Call(lakehouse, None, *WINDOW, period="week")
-    calls = chunks_of(JOB, call, read_chunk("7d"), NOW)
+    calls = chunks_of(JOB, call, read_chunk_length("7d"), NOW)
     assert (calls[0].start, calls[0].end) == ("2025-10-27T00:00:00+00:00", "2025-11-03T00:00:00+00:00")
     assert len(calls) == 2
     first = next(backfill(JOB, calls, lake, settings))  # and then the engineer's machine went to sleep
@@ -151,7 +151,7 @@ def test_a_chunk_that_was_undone_is_done_again(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
-    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk("7d"), NOW)
+    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk_length("7d"), NOW)
     assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [False, False]
     lake.spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF 1")
     assert [chunk.outcome is None for chunk in backfill(JOB, calls[:1], lake, settings)] == [False]
@@ -163,7 +163,7 @@ def test_a_chunk_that_was_undone_is_done_again(
 @pytest.mark.long
 def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSession, lakehouse: Path) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
-    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk("7d"), NOW)
+    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk_length("7d"), NOW)
     assert len(list(backfill(JOB, calls, lake, settings))) == 2
     kept = rows_of(lakehouse, PROMPTS)
     write_table(lakehouse, SOURCE, [])
@@ -175,22 +175,22 @@ def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSe
 @pytest.mark.parametrize("text", ["", "7", "0d", "d7", "-1d", "7 days"])
 def test_a_chunk_is_a_number_of_hours_days_or_weeks(text: str) -> None:
     with pytest.raises(UsageError, match="--chunk must be a number of hours, days or weeks"):
-        read_chunk(text)
+        read_chunk_length(text)
 
 
 @pytest.mark.parametrize("text", ["3641d", "9000000d", "99999999999999999999w"])
 def test_a_chunk_is_at_most_ten_years(text: str) -> None:
-    assert read_chunk("3640d") == read_chunk("520w")
+    assert read_chunk_length("3640d") == read_chunk_length("520w")
     with pytest.raises(UsageError, match="--chunk must be at most 3640d"):
-        read_chunk(text)
+        read_chunk_length(text)
 
 
 def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None:
     call = Call(None, None, "2025-01-15", "2025-04-10", period="month")
-    ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk("7d"), NOW)]
+    ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk_length("7d"), NOW)]
     assert ends == ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"]
     with pytest.raises(UsageError, match="A backfill needs --start and --end"):
-        chunks_of(JOB, Call(None, None, "2025-01-15", None, period="month"), read_chunk("7d"), NOW)
+        chunks_of(JOB, Call(None, None, "2025-01-15", None, period="month"), read_chunk_length("7d"), NOW)
 
 
 @pytest.mark.long

@@ -15,9 +15,9 @@ from jobs import sources as pinning
 from jobs.backfill import backfill
 from jobs.job import Call
 from jobs.lake import Lake
-from jobs.pipeline import Phase
 from jobs.provenance import Snapshot
 from jobs.publish import SupersededError
+from jobs.run import Phase
 from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, write_lake, write_table

@@ -139,12 +139,12 @@ def test_in_the_watermark_a_source_that_was_recreated_is_absent(
     rollup = replace(ROLLUP, targets=("analytics.one",))
     baseline = read_baseline(lake, rollup)
     assert baseline is not None
-    assert (baseline.watermark, baseline.published_from_replaced) == (followed, ())
+    assert (baseline.watermark, baseline.published_from_recreated) == (followed, ())
     write("users.recreated", versions)
     baseline = read_baseline(lake, rollup)
     assert baseline is not None
     assert baseline.watermark.versions == {"users.kept": 1}
-    assert [provenance.run_id for provenance in baseline.published_from_replaced] == ["window"]
+    assert [provenance.run_id for provenance in baseline.published_from_recreated] == ["window"]
     assert baseline.published_since == ()
 
 

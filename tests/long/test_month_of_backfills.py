@@ -15,11 +15,11 @@ from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.pipeline import identified, own_columns
+from jobs.pipeline import own_columns
 from jobs.provenance import Provenance
 from jobs.publish import Replacement
 from jobs.publish import publish as publish_rows
-from jobs.rollup import Rollup
+from jobs.rollup import Rollup, identified
 from jobs.sources import Sources
 from jobs.staging import Staging
 from jobs.storage import LocalFolder

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from expectations.contract import contract_names
 from jobs import cli
-from jobs.backfill_chunk import read_chunk
+from jobs.backfill_chunk import read_chunk_call
 from jobs.errors import UsageError
 from jobs.job_options import read_call
 from jobs.registry import job_named
@@ -169,7 +169,7 @@ def _refused(where: str, entry: str, named: dict[str, str], positional: list[str
                 command = typer.main.get_command(cli.app).commands[arguments[0]]  # type: ignore[attr-defined]
                 command.make_context(arguments[0], arguments[1:])
             elif entry == "backfill_chunk":
-                read_chunk(arguments)
+                read_chunk_call(arguments)
             else:
                 read_call(job_named(entry), arguments)
         except UsageError as error:
