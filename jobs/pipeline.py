@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -29,6 +28,7 @@ from jobs.rollup import Rollup, W, identified
 from jobs.run import Mode, Outcome, Phase, Pinned, Run
 from jobs.settings import Settings
 from jobs.staging import Staging, drop_left_behind
+from jobs.tuning import settings_restored, tune
 from transforms.table_diff import AUDIT_COLUMNS
 
 OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
@@ -91,6 +91,10 @@ class Execution(Generic[W]):
         Raises `BrokenContractError` before anything is written, `GateRefusedError` with the targets unchanged, and an
         error for anything else that went wrong; ledger and log of runs record each failure, once they exist.
         """
+        with settings_restored(self._lake):
+            return self._run_over(window)
+
+    def _run_over(self, window: W) -> Outcome:
         is_known = not self._mode.is_incremental
         try:
             self._phase("pin")
@@ -116,15 +120,13 @@ class Execution(Generic[W]):
             if named is error:
                 raise
             raise named from error
-        finally:
-            with suppress(Exception):  # of a session that is gone: it must not hide an earlier error
-                self._lake.storage.restore(self._lake.spark)
 
     def _pin(self) -> Pinned:
         # The targets before the sources: what another run publishes in between then counts as published since, from
         # possibly newer sources. The other way round, this run would overwrite it with older values.
         lake, rollup = self._lake, self._rollup
-        sources.tune_session(lake, rollup.sources)
+        # Not adaptively yet: while a run looks for changes that only adds jobs.
+        tune(lake, lambda: sources.are_large(lake, sources.current_versions(lake, rollup.sources)))
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.register(present)
         for table in present:
@@ -194,6 +196,7 @@ class Execution(Generic[W]):
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
         rows = subset.rows if subset else None
+        tune(lake, lambda: sources.are_large(lake, self._pinned.sources.versions), adaptive=True)
         read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
         if not self._mode.dry_run:
             self._phase("quarantine")

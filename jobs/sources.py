@@ -63,16 +63,6 @@ class Sources:
         return RollupInputs(self.sessions, self.usable, run_start, settings)
 
 
-def tune_session(lake: Lake, sources: tuple[str, ...]) -> None:
-    """Makes Spark execute a run over many rows or over few from its first query on.
-
-    Not adaptively yet: while a run looks for changes that only adds jobs.
-    """
-    lake.storage.tune(
-        lake.spark, lambda: are_large(lake, {source: lake.version(source) for source in sources if lake.exists(source)})
-    )
-
-
 def pin(lake: Lake, sources: tuple[str, ...], run_start: datetime) -> Snapshot:
     """The current version of every existing source, to which the run that began at `run_start` is pinned.
 
@@ -116,6 +106,11 @@ def sizes_of(lake: Lake, versions: Mapping[str, int]) -> dict[str, int]:
 def is_large(size: int) -> bool:
     """Whether sources of this many bytes exceed `LARGE`."""
     return size > LARGE
+
+
+def current_versions(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
+    """The latest version of each of these sources that exists."""
+    return {source: lake.version(source) for source in sources if lake.exists(source)}
 
 
 def are_large(lake: Lake, versions: Mapping[str, int]) -> bool:
@@ -224,7 +219,6 @@ def read(
     each of these joins. Without the session events among the sources there are no spans. `subset_rows`: these rows of
     each source instead of all.
     """
-    lake.storage.tune(lake.spark, lambda: are_large(lake, versions), adaptive=True)
     rows_of_sessions = _rows(lake, SESSIONS, versions, subset_rows)
     of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)

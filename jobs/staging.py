@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.storage import this_process
+from jobs.processes import this_process
 
 SCHEMA = "quality"
 PREFIX = "staging_"

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
-import socket
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
@@ -23,50 +20,23 @@ from pyspark.sql import functions as F
 
 from expectations.literals import sql_text
 from jobs.errors import UsageError
+from jobs.processes import has_ended
 
 RECENT_COMMITS = 100
 """No more than this are expected between a commit and the next look at its table."""
 
 _REGISTERED_FOLDER = "spark.classwaves.registered_lakehouse"
 
-_SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
-_ADAPTIVE = "spark.sql.adaptive.enabled"
-_FOR_FEW_ROWS = {
-    _ADAPTIVE: "false",
-    "spark.sql.autoBroadcastJoinThreshold": "-1",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-}
-"""With adaptive execution every exchange becomes a Spark job, and every broadcast is one even without it.
-
-For few rows, sorting and joining in one task is quicker than launching those jobs, and interpreting an expression is
-quicker than compiling it.
-"""
-_FOR_MANY_ROWS = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
-"""For many rows expressions are compiled, whatever the session had at first."""
-
-
-def _host() -> str:
-    try:
-        numbered_in = os.readlink("/proc/self/ns/pid")  # containers with one host name may reuse process numbers
-    except OSError:
-        numbered_in = ""
-    return f"{zlib.crc32((socket.gethostname() + numbered_in).encode()):08x}"
-
-
-def this_process() -> str:
-    """A name for this process, unique among all machines, in characters that a table's name may have."""
-    return f"{_host()}_{os.getpid()}"
-
 
 class Storage(Protocol):
     """Where a lake's tables are: what differs between a folder and a catalog.
 
-    `staging_clause`: the SQL for the kind of table that one run writes once, reads many times and drops.
+    `staging_clause`: the SQL for the kind of table that one run writes once, reads many times and drops. `may_tune`:
+    whether the session's settings are ours to choose.
     """
 
     staging_clause: str
+    may_tune: bool
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         """Makes those of the tables that exist known by their two-part names."""
@@ -88,12 +58,6 @@ class Storage(Protocol):
 
     def bytes_of(self, table: str) -> int:
         """The approximate size of the table's files in bytes."""
-
-    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
-        """Makes Spark plan and execute for many rows or for few, if we may set that; for many, `adaptive` or not."""
-
-    def restore(self, spark: SparkSession) -> None:
-        """Gives the session back the settings that it had before it was tuned."""
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """A lock to hold while one of our tables is written, if the place itself does not serialize commits."""
@@ -132,6 +96,7 @@ class LocalFolder:
     # Without a log: for a table of one commit, Delta's would cost a few Spark jobs, and one more for each place in a
     # plan that reads it.
     staging_clause = "USING parquet"
+    may_tune = True
 
     def __init__(self, folder: Path, *, only_reads: bool = False) -> None:
         """Raises `UsageError` if the folder does not exist or, unless a command `only_reads`, cannot be written."""
@@ -202,24 +167,6 @@ class LocalFolder:
                         spark.sql(f"DROP TABLE IF EXISTS {schema}.{table['tableName']}")
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
-    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
-        """Sets what suits few rows or, for many, the session's original settings with compiled expressions."""
-        at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
-        if at_first is None:
-            at_first = json.dumps({name: spark.conf.get(name) for name in _FOR_FEW_ROWS})
-            spark.conf.set(_SETTINGS_AT_FIRST, at_first)
-        for_many = {**json.loads(at_first), **_FOR_MANY_ROWS, **({_ADAPTIVE: "true"} if adaptive else {})}
-        for name, value in (for_many if are_many() else _FOR_FEW_ROWS).items():
-            spark.conf.set(name, value)
-
-    def restore(self, spark: SparkSession) -> None:
-        """Sets what `tune` had found, so that who goes on in the session is not left with settings for few rows."""
-        at_first = spark.conf.get(_SETTINGS_AT_FIRST, None)
-        if at_first is not None:
-            for name, value in json.loads(at_first).items():
-                spark.conf.set(name, value)
-            spark.conf.unset(_SETTINGS_AT_FIRST)
-
     @contextmanager
     def lock(self, table: str) -> Iterator[None]:
         """A lock of the operating system: Delta's commits to a local folder exclude each other only within one JVM.
@@ -254,16 +201,7 @@ class LocalFolder:
 
     def is_gone(self, owner: str) -> bool | None:
         """Returns whether a process of this machine has ended; None for one of another machine."""
-        host, _, process = owner.partition("_")
-        if host != _host() or not process.isdecimal():
-            return None
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return False
+        return has_ended(owner)
 
 
 class Catalog:
@@ -271,6 +209,7 @@ class Catalog:
 
     # Unity Catalog manages no other kind. Column statistics are off: no lookup would use them.
     staging_clause = "USING delta TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0')"
+    may_tune = False
 
     def __init__(self, spark: SparkSession, name: str) -> None:
         """Makes it the session's current catalog; raises `UsageError` if the session has no such catalog."""
@@ -327,14 +266,6 @@ class Catalog:
     def bytes_of(self, table: str) -> int:
         """Returns the size in bytes of the files that the latest version holds."""
         return int(self._spark.sql(f"DESCRIBE DETAIL {table}").select("sizeInBytes").collect()[0]["sizeInBytes"])
-
-    def tune(self, spark: SparkSession, are_many: Callable[[], bool], *, adaptive: bool = False) -> None:
-        """Does nothing: the platform chooses its own settings."""
-        del spark, are_many, adaptive
-
-    def restore(self, spark: SparkSession) -> None:
-        """Does nothing: nothing was set."""
-        del spark
 
     def lock(self, table: str) -> AbstractContextManager[None]:
         """Returns a lock that never blocks: in a catalog, one of two competing commits fails."""
