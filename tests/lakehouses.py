@@ -29,6 +29,7 @@ from jobs.rollup import Rollup
 from jobs.run import Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
+from jobs.tuning import settings_restored, tune
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
 from transforms.table_diff import AUDIT_COLUMNS
@@ -78,6 +79,14 @@ def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start:
     found = lake.spark.createDataFrame([(source, key, "missing_time", "{}", None) for key in keys], schema)
     lake.create_missing(contract_of(quarantine.TABLE))
     quarantine.record(lake, found, [source], run_id, run_start)
+
+
+@contextmanager
+def tuned_like_a_run(lake: Lake, versions: Mapping[str, int]) -> Iterator[None]:
+    """Within, the session has the settings with which a run reads these versions of its sources."""
+    with settings_restored(lake):
+        tune(lake, lambda: sources.are_large(lake, versions), adaptive=True)
+        yield
 
 
 def read_baseline(lake: Lake, rollup: Rollup[Any], *, also_by_runs: bool = True) -> Baseline | None:

@@ -19,7 +19,7 @@ from jobs.lake import Lake
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_table
-from tests.lakehouses import differences
+from tests.lakehouses import differences, tuned_like_a_run
 from tests.messy_lakehouse import messy_tables
 from transforms.metric_settings import MetricSettings
 
@@ -81,11 +81,12 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     found: list[Row] = []
     with Staging(lake, f"metamorphic_{len(windows)}", now) as staging:
         versions = sources.pin(lake, rollup.sources, now).versions
-        read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
-        for call in calls:
-            rows = rollup.rows(read.inputs(now, MetricSettings()), job.window_of(call, now))
-            as_numbers = {column: F.unix_micros(column) for column in INSTANTS if column in rows.columns}
-            found += [row.asDict() for row in rows.withColumns(as_numbers).collect()]
+        with tuned_like_a_run(lake, versions):
+            read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
+            for call in calls:
+                rows = rollup.rows(read.inputs(now, MetricSettings()), job.window_of(call, now))
+                as_numbers = {column: F.unix_micros(column) for column in INSTANTS if column in rows.columns}
+                found += [row.asDict() for row in rows.withColumns(as_numbers).collect()]
     return found
 
 

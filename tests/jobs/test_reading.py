@@ -22,7 +22,7 @@ from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
-from tests.lakehouses import copy_of_example, long_sources
+from tests.lakehouses import copy_of_example, long_sources, tuned_like_a_run
 from transforms.metric_settings import MetricSettings
 from transforms.usable_rows import EVENTS, SESSIONS, columns_read, duplicate_keys
 from transforms.windows import HourWindow
@@ -94,17 +94,19 @@ def whole_plans(lake: Lake) -> Iterator[None]:
 def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
     staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
+    versions = sources.pin(lake, READ, RUN_START).versions
     with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
         patch.setattr(sources, "LARGE", bytes_of_long)
-        read = sources.read(lake, staging, READ, sources.pin(lake, READ, RUN_START).versions, MetricSettings())
-        rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
-        amounts = [
-            frame.select(F.lit(name).alias("name"), F.xxhash64(F.to_json(F.struct(*frame.columns))).alias("row"))
-            .groupBy("name")
-            .agg(F.count("*"), F.sum(F.col("row").cast("decimal(38,0)")))
-            for name, frame in rows.items()
-        ]
-        found = reduce(lambda a, b: a.unionByName(b), amounts).collect()
+        with tuned_like_a_run(lake, versions):
+            read = sources.read(lake, staging, READ, versions, MetricSettings())
+            rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
+            amounts = [
+                frame.select(F.lit(name).alias("name"), F.xxhash64(F.to_json(F.struct(*frame.columns))).alias("row"))
+                .groupBy("name")
+                .agg(F.count("*"), F.sum(F.col("row").cast("decimal(38,0)")))
+                for name, frame in rows.items()
+            ]
+            found = reduce(lambda a, b: a.unionByName(b), amounts).collect()
         yield Reading(staging.plans, set(map(tuple, found)))
 
 

@@ -24,7 +24,7 @@ from jobs.sources import Sources
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_lake
-from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, differences, rows_of
+from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, differences, rows_of, tuned_like_a_run
 from tests.messy_lakehouse import messy_tables
 from transforms.metric_settings import MetricSettings
 from transforms.table_diff import AUDIT_COLUMNS
@@ -68,9 +68,10 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
             lake.create_missing(contract_of(table))
         with Staging(lake, order, NOW) as staging:
             versions = sources.pin(lake, rollup.sources, NOW).versions
-            read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
-            for call in calls:
-                publish(lake, rollup, read, job.window_of(call, NOW))
+            with tuned_like_a_run(lake, versions):
+                read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
+                for call in calls:
+                    publish(lake, rollup, read, job.window_of(call, NOW))
         found[order] = {table: rows_of(lakehouse, table) for table in tables}
     for table in tables:
         columns = [column for column in contract_of(table).column_names if column not in AUDIT_COLUMNS]
