@@ -320,8 +320,8 @@ def report(
 
     begin, end = read_date(first, "--from"), read_date(last, "--to")
     check_file(out)
-    from jobs.report.figures import Reader
     from jobs.report.page import page
+    from jobs.report.reader import Reader
 
     with phases() as phase:
         phase("start Spark")

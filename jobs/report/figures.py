@@ -1,111 +1,25 @@
-"""The report's figures, aggregated from the lake in Spark until they are small enough for a page.
-
-Schools and teachers appear by their ids, pupils only as counts.
-"""
+"""The report's figures: aggregates of the rollups' rows and of what runs recorded, small enough for a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
-from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from expectations import contract
 from expectations.contract import SUM, contract_of
-from jobs import quarantine, run_log, verdicts
-from jobs.collect import collect_utc
-from jobs.errors import UsageError
-from jobs.lake import Lake
-from jobs.registry import JOBS
-from jobs.run import Phase
-from jobs.suggestions import nearest
-from transforms.columns import instant, percentage, weighted_mean
-from transforms.combine import union_all
+from jobs import quarantine
+from jobs.report.contents import EVERYONE, MOST_TEACHERS, TRENDS, Grain
+from transforms.columns import percentage, weighted_mean
 from transforms.student_t import student_t_95
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
-from transforms.usable_rows import RULES
-from transforms.windows import PeriodLength
 
 DASHBOARD_METRICS = "analytics.dashboard_metrics_hourly"
 TEACHER_SUMMARY = "users.teacher_analytics_summary"
 """The teachers' days, from `users`: the copy in `analytics` has no trend."""
 PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
-TABLES = (DASHBOARD_METRICS, TEACHER_SUMMARY, PROMPT_EFFECTIVENESS, quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
-
-EVERYONE = ""
-"""The scope of all schools, and the teacher that stands for all teachers of a scope: no id is empty."""
-DEFAULT_DAYS = 365
-LONGEST_BY_DAY = 100
-"""Days that a chart can show one by one: longer ranges are shown by week."""
 MOST_RUNS = 200
-MOST_TEACHERS = 3_000
-"""How many teachers' weeks the driver collects and the page holds: a year of them is well under 5 MB."""
-TRENDS = ("improving", "stable", "declining", "insufficient_data")
-
-Grain = Literal["day", "week"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A small table: the names of its columns, and its rows as plain values. Instants are milliseconds since 1970."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-    def dicts(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries by column name."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Span:
-    """The dates of a report, the last one included, in UTC."""
-
-    first: date
-    last: date
-
-    @property
-    def grain(self) -> Grain:
-        """The time that one bar of a chart covers: a day or, for long reports, a week."""
-        return "day" if (self.last - self.first).days < LONGEST_BY_DAY else "week"
-
-    def dates_of_weekdays(self) -> list[int]:
-        """How many Mondays, Tuesdays and so on the dates include, beginning with Monday."""
-        weeks, rest = divmod((self.last - self.first).days + 1, 7)
-        begin = self.first.weekday()
-        return [weeks + ((weekday - begin) % 7 < rest) for weekday in range(7)]
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that the page shows; this is what one row of each table stands for.
-
-    `totals`, `teachers`: a scope. `periods`: a scope and a day or week, as `span.grain` says. `profile`: a scope,
-    weekday and hour. `weeks`: a scope and week. `teacher_weeks`: a school, teacher and week, for the `MOST_TEACHERS`
-    busiest teachers. For all schools, whichever is chosen: `prompts`: a dimension and value. `prompt_periods`: a period
-    of length `period`. `freshness`: a source. `quarantined`: a source and reason. `verdicts`: a job and kind of check.
-    `runs`: a run.
-    """
-
-    made_at: datetime
-    span: Span
-    school: str | None
-    period: PeriodLength
-    totals: Rows
-    periods: Rows
-    profile: Rows
-    teachers: Rows
-    teacher_weeks: Rows
-    weeks: Rows
-    prompts: Rows
-    prompt_periods: Rows
-    freshness: Rows
-    quarantined: Rows
-    verdicts: Rows
-    runs: Rows
 
 
 def scoped(rows: DataFrame) -> DataFrame:
@@ -319,169 +233,3 @@ def latest_runs(rows: DataFrame) -> DataFrame:
             *("rows_new", "rows_changed", "rows_gone", "rows_unchanged", "checks", "failed_checks", "message"),
         )
     )
-
-
-def _collected(frame: DataFrame, *order: str) -> Rows:
-    return Rows(tuple(frame.columns), [tuple(row) for row in frame.orderBy(*order).collect()])
-
-
-def _job_of(table: str) -> str:
-    """The job that fills a rollup's table: it is named like the table, as is `Rollup.name`."""
-    return table.split(".")[1]
-
-
-class Reader:
-    """Reads what a report needs from a lake, each table at the version that it had when the report was begun."""
-
-    def __init__(self, lake: Lake, made_at: datetime, phase: Phase = lambda name: None) -> None:
-        """Raises `UsageError` if a table is missing, and `BrokenContractError` for one of another release."""
-        self.lake = lake
-        self.made_at = made_at
-        self.phase = phase
-        missing = [table for table in TABLES if not lake.exists(table)]
-        if missing:
-            jobs = sorted({*map(_job_of, missing)} & {*JOBS} or JOBS)
-            be = "is" if len(missing) == 1 else "are"
-            raise UsageError(
-                f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
-            )
-        lake.register(TABLES)
-        for table in TABLES:
-            lake.check(contract_of(table), exactly=False)
-        self.versions = {table: lake.version(table) for table in TABLES}
-
-    def rows(self, table: str) -> DataFrame:
-        """The table's rows, in the columns of its contract that may be shown."""
-        return self.lake.read(table, self.versions[table]).select(*contract_of(table).public_columns)
-
-    def span(self, first: date | None, last: date | None) -> Span:
-        """The dates to report on: by default the year that ends with the last date that has an hour.
-
-        The dates of teachers and prompts are not considered: they may have rows in the future.
-        """
-        day = F.col("metric_hour").cast("date")
-        earliest, latest = self.rows(DASHBOARD_METRICS).agg(F.min(day), F.max(day)).collect()[0]
-        if latest is None:
-            job = _job_of(DASHBOARD_METRICS)
-            raise UsageError(f"The table {DASHBOARD_METRICS} has no rows: run {job} over a window that has some.")
-        last = last or latest
-        first = first or max(earliest, last - timedelta(DEFAULT_DAYS - 1))
-        if first > last:
-            raise UsageError(f"The report would end on {last} (--to), before it begins on {first} (--from).")
-        return Span(first, last)
-
-    def check_school(self, school: str) -> None:
-        """Raises `UsageError`, which names similar ids, if the lake has no school of that id."""
-        known = union_all([self.rows(table).select("school_id") for table in (DASHBOARD_METRICS, TEACHER_SUMMARY)])
-        ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
-        if school in ids:
-            return
-        near = nearest(school, ids, most=3)
-        hint = f"did you mean {near}?" if near else f"none of the {len(ids)} schools has such an id."
-        raise UsageError(f"There is no school {school}: {hint}")
-
-    def report(self, first: date | None = None, last: date | None = None, school: str | None = None) -> Report:
-        """All that the page shows; raises `UsageError` for a school or dates for which the lake has no rows."""
-        self.phase("look for the schools and the dates")
-        if school is not None:
-            self.check_school(school)
-        span = self.span(first, last)
-        begin = datetime(span.first.year, span.first.month, span.first.day, tzinfo=timezone.utc)
-        end = begin + timedelta((span.last - span.first).days + 1)
-        is_within = (F.col("metric_hour") >= instant(begin)) & (F.col("metric_hour") < instant(end))
-        hours = self.rows(DASHBOARD_METRICS).where(is_within)
-        days = self.rows(TEACHER_SUMMARY).where(F.col("summary_date").between(F.lit(span.first), F.lit(span.last)))
-        if school is not None:
-            hours, days = hours.where(F.col("school_id") == school), days.where(F.col("school_id") == school)
-        all_hours = hours.withColumn("scope", F.col("school_id")) if school is not None else scoped(hours)
-        self.phase("add up the hours of schools")
-        of_periods = _collected(periods(all_hours, span.grain), "scope", "start")
-        if not of_periods.rows:
-            of = "" if school is None else f" of school {school}"
-            raise UsageError(f"The table {DASHBOARD_METRICS} has no hours{of} from {span.first} to {span.last}.")
-        of_teachers = teacher_weeks(days)
-        overlaps = (F.col("calculation_period_end") > instant(begin)) & (
-            F.col("calculation_period_start") < instant(end)
-        )
-        effectiveness = self.rows(PROMPT_EFFECTIVENESS).where(overlaps).withColumn("period_length", period_length())
-        totals, usual = activity(all_hours, ["scope"]), profile(all_hours, span.dates_of_weekdays())
-        of_totals, of_profile = _collected(totals, "scope"), _collected(usual, "scope", "weekday", "hour")
-        self.phase("add up the weeks of teachers")
-        of_weeks = _collected(of_busiest(of_teachers), "school_id", "teacher", "start")
-        is_shown = F.lit(True) if school is None else F.col("scope") == school
-        all_weeks = _collected(weeks(of_teachers).where(is_shown), "scope", "start")
-        all_teachers = _collected(teachers(days).where(is_shown), "scope")
-        self.phase("bring the prompts together")
-        period = self._period(effectiveness)
-        chosen = effectiveness.where(F.col("period_length") == period)
-        of_prompts = _collected(prompts(chosen), "dimension", "value")
-        over_time = _collected(prompt_periods(chosen), "start")
-        self.phase("look at the data's health")
-        return Report(
-            made_at=self.made_at,
-            span=span,
-            school=school,
-            period=period,
-            totals=of_totals,
-            periods=of_periods,
-            profile=of_profile,
-            teachers=all_teachers,
-            teacher_weeks=of_weeks,
-            weeks=all_weeks,
-            prompts=of_prompts,
-            prompt_periods=over_time,
-            freshness=self.freshness(),
-            quarantined=_collected(quarantined(self.rows(quarantine.TABLE)), "source", "reason"),
-            verdicts=_collected(latest_verdicts(self.rows(verdicts.TABLE)), "job", "kind"),
-            runs=_collected(latest_runs(self.rows(run_log.TABLE)), "run_start"),
-        )
-
-    def _period(self, rows: DataFrame) -> PeriodLength:
-        """The length of period to show: days, weeks and months cover the same prompts, so one of them is enough."""
-        there = {row[0] for row in rows.select("period_length").distinct().collect()}
-        lengths: tuple[PeriodLength, ...] = ("week", "day", "month")
-        return next((length for length in lengths if length in there), "week")
-
-    def freshness(self) -> Rows:
-        """One row per source: its newest row not in the future, its last commit, and how far the jobs have read it."""
-        read = self._versions_read()
-        sources = sorted(source for source in RULES if self.lake.exists(source))
-        self.lake.register(sources)
-        versions = {source: self.lake.version(source) for source in sources}
-        newest = self._newest(versions)
-        rows = []
-        for source in sources:
-            written = int(self.lake.commits(source, 1)[0].at.timestamp() * 1000)
-            behind = versions[source] - read[source] if source in read else None
-            rows.append((source, *newest[source], written, versions[source], read.get(source), behind))
-        return Rows(("source", "newest", "in_future", "written_at", "version", "version_read", "commits_behind"), rows)
-
-    def _newest(self, versions: dict[str, int]) -> dict[str, tuple[int | None, int]]:
-        """Per source: its newest moment not in the future, in milliseconds, and how many rows are in the future."""
-        now = instant(self.made_at)
-        frames = []
-        for source, version in versions.items():
-            moment = F.col(RULES[source].placed_by or "created_at")
-            frames.append(
-                self.lake.read(source, version).agg(
-                    F.lit(source).alias("source"),
-                    F.unix_millis(F.max(F.when(moment <= now, moment))).alias("newest"),
-                    F.count_if(moment > now).alias("in_future"),
-                )
-            )
-        if not frames:
-            return {}
-        found = union_all(frames).collect()
-        return {row["source"]: (row["newest"], row["in_future"]) for row in found}
-
-    def _versions_read(self) -> dict[str, int]:
-        """The version of each source that the latest successful run read, of whichever job; none of a recreated one."""
-        succeeded = self.rows(run_log.TABLE).where(F.col("status") == "succeeded")
-        newest = succeeded.groupBy("job_name").agg(
-            *[F.max_by(name, "run_start").alias(name) for name in run_log.OF_SOURCES],
-            F.max("run_start").alias("run_start"),
-        )
-        read: dict[str, int] = {}
-        for row in collect_utc(newest.orderBy("run_start")):
-            read |= self.lake.without_recreated(run_log.sources_in(row)).versions
-        return read

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.report.charts import compiled, vega_script
-from jobs.report.figures import EVERYONE, Report, Rows
+from jobs.report.contents import EVERYONE, Report, Rows
 from jobs.report.sections import Section, sections
 
 

@@ -8,14 +8,8 @@ from typing import Literal
 from expectations.contract import SUM, Column, contract_of
 from jobs.report import charts
 from jobs.report.charts import BLUE, GREEN, GREY, ORANGE, RED, Drawing
-from jobs.report.figures import (
-    DASHBOARD_METRICS,
-    MOST_TEACHERS,
-    PROMPT_EFFECTIVENESS,
-    TEACHER_SUMMARY,
-    Grain,
-    Report,
-)
+from jobs.report.contents import MOST_TEACHERS, Grain, Report
+from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.windows import PeriodLength
 

@@ -6,7 +6,7 @@ import random
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from jobs.report.figures import EVERYONE, TRENDS, Report, Rows, Span
+from jobs.report.contents import EVERYONE, TRENDS, Report, Rows, Span
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 
 MADE_AT = datetime(2026, 7, 1, 6, 0, tzinfo=timezone.utc)

@@ -12,9 +12,8 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from jobs.report import figures
+from jobs.report.contents import EVERYONE, Span
 from jobs.report.figures import (
-    EVERYONE,
-    Span,
     latest_runs,
     latest_verdicts,
     of_busiest,

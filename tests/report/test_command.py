@@ -16,7 +16,9 @@ from jobs import cli, quarantine, run_log, verdicts
 from jobs.errors import BrokenContractError, UsageError
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.report.figures import DASHBOARD_METRICS, EVERYONE, PROMPT_EFFECTIVENESS, TABLES, TEACHER_SUMMARY, Reader
+from jobs.report.contents import EVERYONE, Rows
+from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY
+from jobs.report.reader import TABLES, Reader
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.report.pages import Page
@@ -67,6 +69,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def dicts(table: Rows) -> list[dict[str, Any]]:
+    """The rows of a small table by column name."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(spark, LocalFolder(tmp_path_factory.mktemp("report") / "."))
@@ -86,19 +93,19 @@ def folder_of(lake: Lake) -> Path:
 def test_a_report_ends_with_the_last_date_that_has_an_hour_and_begins_with_the_first(lake):
     made = Reader(lake, NOW).report()
     assert (made.span.first, made.span.last) == (date(2026, 5, 1), date(2026, 6, 15))
-    assert [(row["scope"], row["sessions_completed"]) for row in made.totals.dicts()] == [
+    assert [(row["scope"], row["sessions_completed"]) for row in dicts(made.totals)] == [
         (EVERYONE, 4),
         ("north", 2),
         ("south", 2),
     ]
-    assert [row["start"] for row in made.teacher_weeks.dicts()] == [date(2026, 6, 15)]
+    assert [row["start"] for row in dicts(made.teacher_weeks)] == [date(2026, 6, 15)]
     assert made.period == "week"
-    assert [row["generated"] for row in made.prompt_periods.dicts()] == [1]
+    assert [row["generated"] for row in dicts(made.prompt_periods)] == [1]
     assert len(made.prompts.rows) == 4
 
 
 def test_freshness_is_the_age_of_the_newest_row_that_is_not_in_the_future(lake):
-    (row,) = Reader(lake, NOW).report().freshness.dicts()
+    (row,) = dicts(Reader(lake, NOW).report().freshness)
     assert row["source"] == EVENTS
     assert row["newest"] == moment("2026-06-29 12:00").timestamp() * 1000
     assert row["in_future"] == 1
@@ -117,7 +124,7 @@ def with_runs(lake: Lake, spark: SparkSession, tmp_path: Path, rows: list[dict[s
 def test_no_run_has_read_a_source_that_was_recreated(lake, spark, tmp_path):
     (run,) = ROWS[run_log.TABLE]
     of_another = run | {"source_commits": f'{{"{EVENTS}": "of another table"}}'}
-    (row,) = Reader(with_runs(lake, spark, tmp_path, [of_another]), NOW).report().freshness.dicts()
+    (row,) = dicts(Reader(with_runs(lake, spark, tmp_path, [of_another]), NOW).report().freshness)
     assert (row["version_read"], row["commits_behind"]) == (None, None)
 
 
@@ -138,7 +145,7 @@ def test_a_table_of_an_older_release_is_named_with_what_adds_its_column(lake, sp
 
 def test_one_school_in_a_range_of_dates(lake):
     made = Reader(lake, NOW).report(date(2026, 6, 1), date(2026, 6, 15), "south")
-    assert [(row["scope"], row["sessions_completed"]) for row in made.totals.dicts()] == [("south", 1)]
+    assert [(row["scope"], row["sessions_completed"]) for row in dicts(made.totals)] == [("south", 1)]
     assert made.teacher_weeks.rows == made.weeks.rows == []
 
 

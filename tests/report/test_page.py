@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from expectations.contract import Contract, contract_names, contract_of
-from jobs.report.figures import TABLES
 from jobs.report.page import page
+from jobs.report.reader import TABLES
 from tests.report.made_up import MONTH, report
 from tests.report.pages import Page, addresses_in, names_in
 
