@@ -47,6 +47,14 @@ KEEPS_ROWS = (
     "UPGRADE PROTOCOL",
 )
 """Operations that leave all rows of a table as they are."""
+REPLACES_TABLE = (
+    "CLONE",
+    "REPLACE TABLE",
+    "REPLACE TABLE AS SELECT",
+    "CREATE OR REPLACE TABLE",
+    "CREATE OR REPLACE TABLE AS SELECT",
+)
+"""Operations after which a table has nothing of what it had before."""
 LOG_RETENTION_HOURS = 720
 """How long Delta keeps a table's log by default."""
 WRITE_ATTEMPTS = 10
@@ -183,7 +191,8 @@ class Lake:
     def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
         """The latest commits that produced the table's current content, the newest first.
 
-        Commits that a RESTORE undid are left out: after it come those up to the restored version.
+        Commits that a RESTORE undid are left out: after it come those up to the restored version. Of a table that was
+        replaced by another, or by a clone, only what came since.
         """
         self.register([table])  # another run may have created it since this one began
         history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
@@ -194,6 +203,8 @@ class Lake:
         for row in sorted(rows, key=lambda row: -row["version"]):
             if row["version"] > below:
                 continue
+            if row["operation"] in REPLACES_TABLE:
+                below = -1
             if row["operation"] == "RESTORE":
                 # A restore to a timestamp records no version: it is unknown which commits still count.
                 below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1

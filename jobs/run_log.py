@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
@@ -19,6 +19,7 @@ from jobs.collect import collect_utc
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.publish import Changes
+from transforms.columns import any_of
 
 TABLE = "quality.runs"
 
@@ -27,6 +28,8 @@ Status = Literal["succeeded", "rejected", "failed"]
 # Rows of earlier releases do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
 
+
+_CHANGED = ("rows_new", "rows_changed", "rows_gone")
 
 OF_SOURCES = ("source_versions", "source_commits")
 """The columns that hold, with `run_start`, the sources as a run read them."""
@@ -87,19 +90,19 @@ def record(lake: Lake, run: EndedRun) -> None:
     lake.append(TABLE, lake.rows_of(contract_of(TABLE), [values]))
 
 
-def has_succeeded(
+def successful_runs(
     lake: Lake,
     job_name: str,
     window: tuple[datetime, datetime],
     sources: Snapshot,
     since: datetime,
-) -> bool:
-    """Whether a run over exactly this window has succeeded with these sources, not before `since`.
+) -> dict[str, bool]:
+    """The runs over exactly this window that have succeeded with these sources, not before `since`.
 
-    Incremental runs do not count: their windows may have gaps.
+    By `run_id`, whether the run changed any row. Incremental runs do not count: their windows may have gaps.
     """
     if not lake.exists(TABLE):
-        return False
+        return {}
     start, end, earliest = map(sql_datetime, (*window, since))
     versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
     found = _rows(lake).where(
@@ -107,13 +110,18 @@ def has_succeeded(
         f"AND source_versions = {versions} AND source_commits = {commits} "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
-    return not found.isEmpty()
+    return {row["run_id"]: row["has_changed"] for row in found.select("run_id", _has_changed()).collect()}
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """The sources that a run read, when it ended, and the versions of its targets when it began."""
+    """A run: the sources that it read, when it ended, and the versions of its targets when it began.
 
+    `has_changed`: whether it changed any row of the canonical target.
+    """
+
+    run_id: str
+    has_changed: bool
     sources: Snapshot
     run_end: datetime
     target_versions: Mapping[str, int]
@@ -124,11 +132,12 @@ def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
     if not lake.exists(TABLE):
         return None
     runs = _rows(lake).where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
-    rows = collect_utc(runs.select("run_start", "run_end", *OF_SOURCES, "target_versions"))
+    rows = collect_utc(runs.select("run_id", _has_changed(), "run_start", "run_end", *OF_SOURCES, "target_versions"))
     if not rows:
         return None
     (row,) = rows
-    return LastRun(sources_in(row), row["run_end"], json.loads(row["target_versions"]))
+    targets = json.loads(row["target_versions"])
+    return LastRun(row["run_id"], row["has_changed"], sources_in(row), row["run_end"], targets)
 
 
 def sources_in(row: Mapping[str, Any]) -> Snapshot:
@@ -141,6 +150,11 @@ def latest_incremental_ids(lake: Lake) -> list[str]:
     """The `run_id` of each job's last incremental run that succeeded: the next one starts from there."""
     runs = _rows(lake).where(_IS_WATERMARK)
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
+
+
+def _has_changed() -> Column:
+    """Whether the run changed any row of the canonical target."""
+    return any_of(F.coalesce(F.col(name) > 0, F.lit(False)) for name in _CHANGED).alias("has_changed")
 
 
 def _rows(lake: Lake) -> DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from expectations.reconciliation.teacher_analytics_summary import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
@@ -13,9 +14,12 @@ from jobs.exit_status import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import date_window
+from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
+from transforms.prompts import of_their_teachers
 from transforms.teacher_analytics_summary import teacher_analytics_summary
 from transforms.trend import TREND_DAYS
+from transforms.usable_rows import PROMPTS, TEACHERS
 from transforms.windows import LATEST, DateWindow
 
 
@@ -29,6 +33,22 @@ def _window_covering(dates: Collection[date], _since: datetime, _run_start: date
 def _may_affect(moment: Column, window: DateWindow, _settings: MetricSettings) -> Column:
     """Whether the moment can be, in any zone, on one of the dates or on one that its trend looks back on."""
     return window.with_days_before(TREND_DAYS - 1).may_contain(moment)
+
+
+def _dates_in_any_zone(inputs: RollupInputs) -> DataFrame:
+    """Where sessions and prompts of teachers who are not known may have counted: in the zone of a row since deleted."""
+    prompts = of_their_teachers(inputs.usable[PROMPTS], inputs.sessions)
+    moments = inputs.sessions.select("teacher_id", F.col("start").alias("moment")).unionByName(
+        prompts.select("teacher_id", F.col("generated_at").alias("moment"))
+    )
+    known = inputs.usable[TEACHERS].select(F.col("id").alias("teacher_id"))
+    day = F.to_date("moment")
+    nearby = F.sequence(F.date_sub(day, 1), F.date_add(day, 1))
+    return (
+        moments.where(F.col("teacher_id").isNotNull() & F.col("moment").isNotNull())
+        .join(known, "teacher_id", how="left_anti")
+        .select(F.explode(nearby).alias("summary_date"))
+    )
 
 
 ROLLUP: Rollup[DateWindow] = Rollup(
@@ -49,6 +69,7 @@ ROLLUP: Rollup[DateWindow] = Rollup(
     staged_totals=STAGED_TOTALS,
     window_covering=_window_covering,
     may_affect=_may_affect,
+    also_affected=_dates_in_any_zone,
     ordered=(
         AtMost("total_prompts_used", "total_prompts_shown"),
         AtMost("total_prompts_dismissed", "total_prompts_shown"),

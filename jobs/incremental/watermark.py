@@ -61,7 +61,11 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
-    if last and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
+    if (
+        last
+        and _has_published(last, commits[rollup.targets[0]])
+        and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items())
+    ):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
         known.append(lake.without_recreated(last.sources))
     if not known:
@@ -106,6 +110,11 @@ def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit],
         elif own.is_incremental:
             break
     return found
+
+
+def _has_published(run: run_log.LastRun, commits: Sequence[Commit]) -> bool:
+    """Whether the canonical table has what the run changed in it: a copy from a backup may end before that."""
+    return not run.has_changed or any(c.provenance and c.provenance.run_id == run.run_id for c in commits)
 
 
 def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:

@@ -168,6 +168,23 @@ def test_the_zone_of_a_deleted_teacher_still_says_where_a_session_counted(spark:
         execute(spark, tmp_path, f"UPDATE {SESSIONS} SET engagement_score = 60 WHERE id = 'held'")
 
 
+@pytest.mark.long
+def test_a_session_whose_teacher_was_deleted_before_it_changed_counts_once(spark: SparkSession, tmp_path: Path) -> None:
+    """A run that follows the sources comes between the two: the zone is in no version that the next one compares."""
+    held = HELD | {"actual_start": MORNING.replace(day=2, hour=3)}
+    teachers: list[dict[str, object]] = [
+        {"id": "t", "school_id": "school-a", "timezone": "America/Los_Angeles"},
+        {"id": "u"},
+    ]
+    write_lake(tmp_path, {**sources(), SESSIONS: [held], TEACHERS: teachers}, with_feed=True)
+    changes = (f"DELETE FROM {TEACHERS} WHERE id = 't'", f"UPDATE {SESSIONS} SET engagement_score = 60")
+    for minute, (day, change) in enumerate([(1, changes[0]), (1, changes[1]), (2, None)]):
+        run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW + timedelta(minutes=minute))
+        assert [row["summary_date"].day for row in rows_of(tmp_path, DAILY)] == [day]
+        if change:
+            execute(spark, tmp_path, change)
+
+
 def recreate(lakehouse: Path, rows: dict[str, datetime], *more: dict[str, datetime]) -> None:
     """Drops the prompts and writes them anew, with a feed: in one commit these, in one more each of the others."""
     shutil.rmtree(lakehouse.joinpath(*GUIDANCE.split(".")))

@@ -153,8 +153,9 @@ def test_a_run_with_a_recreated_source_is_no_other_run_over_it(spark: SparkSessi
     lake.create_missing(contract_of(run_log.TABLE))
     read, window = Snapshot({"a source": 1}, BEGUN, {"a source": "one"}), (BEGUN, BEGUN)
     log_success(lake, "run", "a job", BEGUN, Changes(), sources=read)
-    assert run_log.has_succeeded(lake, "a job", window, read, BEGUN)
-    assert not run_log.has_succeeded(lake, "a job", window, replace(read, commits={"a source": "another"}), BEGUN)
+    assert run_log.successful_runs(lake, "a job", window, read, BEGUN) == {"run": False}
+    of_another = replace(read, commits={"a source": "another"})
+    assert run_log.successful_runs(lake, "a job", window, of_another, BEGUN) == {}
 
 
 @pytest.mark.parametrize("dropped", TWO.targets)
@@ -166,8 +167,10 @@ def test_where_a_target_is_gone_nothing_is_known(
     assert read_baseline(Lake(spark, LocalFolder(tmp_path / "lake")), TWO) is None
 
 
-def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, **targets: int) -> None:
-    """A run that ended well and changed nothing, with the versions of the targets when it began."""
+def log_run(
+    lake: Lake, job_name: str, number: int, *, is_incremental: bool = True, new: int = 0, **targets: int
+) -> None:
+    """A run that ended well, with how many rows were new, and the versions of the targets when it began."""
     followed, versions = watermark(number), {f"analytics.{name}": version for name, version in targets.items()}
     lake.create_missing(contract_of(run_log.TABLE))
     log_success(
@@ -175,7 +178,7 @@ def log_run(lake: Lake, job_name: str, number: int, *, is_incremental: bool = Tr
         f"log-{number}",
         job_name,
         followed.run_start,
-        Changes(),
+        Changes(new=new),
         is_incremental=is_incremental,
         sources=followed,
         targets=versions,
@@ -240,6 +243,28 @@ def test_it_does_not_count_where_the_table_has_another_history(
     """A folder that was copied back from a backup: the version that the run saw is not there."""
     lake, _ = after(spark, lakehouse, tmp_path, one=7)
     assert watermark_of(lake, TWO) == watermark(1)
+
+
+def test_it_does_not_count_where_the_table_lacks_its_commit(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path
+) -> None:
+    """A folder that was copied back from a backup that was made just before the run published."""
+    lake, _ = after(spark, lakehouse, tmp_path, new=3)
+    assert watermark_of(lake, TWO) == watermark(1)
+
+
+@pytest.mark.parametrize("replacement", ["SHALLOW CLONE", "USING delta AS SELECT * FROM"])
+def test_a_table_that_was_replaced_by_its_backup_has_followed_nothing(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path, replacement: str
+) -> None:
+    lake, folder = after(spark, lakehouse, tmp_path)
+    lake.register(["analytics.one"])
+    backup = shutil.copytree(folder / "analytics" / "one", tmp_path / "backup")
+    if "CLONE" in replacement:
+        spark.sql("DELETE FROM analytics.one")  # Delta clones into an empty table only, unlike Databricks
+    spark.sql(f"CREATE OR REPLACE TABLE analytics.one {replacement} delta.`{backup}`")
+    assert len(lake.commits("analytics.one")) == 1
+    assert read_baseline(lake, TWO) is None
 
 
 def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
