@@ -293,4 +293,5 @@ class Execution(Generic[W]):
             checks=len(self._verdict.checks),
             warnings=len(self._verdict.warnings),
             source_commits=pinned.sources.commits,
+            selected=None if window.selected is None else tuple(start.isoformat() for start in window.selected),
         )

@@ -45,6 +45,8 @@ class Snapshot:
 class Provenance:
     """The run and its job, the window that it covered (ISO 8601), what it read, and what the gate said.
 
+    `selected`: the starts of the hours, dates or periods that it covered of the window; None for all of them.
+
     `watermark`: how far the rollup has followed its sources with this commit; None if a run with an explicit window had
     none to pass on. `source_versions` and `source_commits` are those of its `snapshot`.
     """
@@ -60,6 +62,7 @@ class Provenance:
     checks: int = 0
     warnings: int = 0
     source_commits: Mapping[str, str] = field(default_factory=dict)
+    selected: tuple[str, ...] | None = None
 
     @property
     def snapshot(self) -> Snapshot:

@@ -21,7 +21,8 @@ from jobs.incremental.source_changes import SourceChanges, before_and_after, ses
 from jobs.incremental.source_subset import rows_for_changes
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
-from jobs.rollup import Rollup, W
+from jobs.provenance import Provenance
+from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
 from jobs.staging import Staging
 from transforms.usable_rows import TEACHERS
@@ -63,6 +64,14 @@ def _keys(rows: DataFrame, column: str) -> set[Any]:
     return {row[column] for row in collect_utc(rows.select(column).distinct())}
 
 
+def starts_covered(published: Provenance, everything: RunWindow) -> set[Any]:
+    """The starts of the hours, dates or periods that a commit's run covered."""
+    if published.selected is None:
+        return set(starts_between(everything, *published.span))
+    starts = map(type(everything.start).fromisoformat, published.selected)
+    return {start for start in starts if everything.start <= start < everything.end}
+
+
 def affected_window(
     lake: Lake,
     rollup: Rollup[W],
@@ -92,6 +101,6 @@ def affected_window(
             if rollup.also_affected:
                 others = rollup.also_affected(inputs)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
-        for start, end in changed.unknown_windows:
-            keys |= set(starts_between(everything, start, end))
+        for published in changed.published_from_unknown:
+            keys |= starts_covered(published, everything)
     return rollup.window_covering(keys, changed.watermark.run_start, run_start)

@@ -42,8 +42,8 @@ class SourceChanges:
     whose earlier version is gone.
 
     `snapshots`: versions of the sources, later than the watermark's, from which rows were published and after which
-    something changed. `unknown_windows`: start and end of the windows that were published from versions that are no
-    longer known, or of a table that is no longer there.
+    something changed. `published_from_unknown`: commits that were made from versions that are no longer known, or of a
+    table that is no longer there.
     """
 
     watermark: Snapshot
@@ -51,7 +51,7 @@ class SourceChanges:
     locations: DataFrame
     is_complete: bool
     snapshots: tuple[Versions, ...] = ()
-    unknown_windows: tuple[tuple[datetime, datetime], ...] = ()
+    published_from_unknown: tuple[Provenance, ...] = ()
 
     def versions_of(self, source: str) -> list[int]:
         """The source's version in each of the snapshots; -1 if it did not exist."""
@@ -208,5 +208,4 @@ def read_source_changes(
     unknown = baseline.published_from_recreated
     if snapshots and not are_known:
         snapshots, unknown = [], (*unknown, *baseline.published_since)
-    windows = {published.span for published in unknown}
-    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots), tuple(windows))
+    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots), unknown)
