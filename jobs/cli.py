@@ -353,7 +353,7 @@ def explain(
 
     Example: classwaves explain dashboard_metrics_hourly school-000001 2025-09-01T13:00Z --lakehouse demo-lakehouse
     """
-    from jobs.explain.explanation import explain as explain_row
+    from jobs.explain.explainer import explain as explain_row
     from jobs.explain.request import read_request
     from jobs.explain.text import as_json as json_of
     from jobs.explain.text import as_text

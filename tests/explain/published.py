@@ -13,7 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.explain.explanation import Explanation, Listed, collected_locally, explain, recomputed
+from jobs.explain.explainer import explain
+from jobs.explain.explanation import Explanation, Listed
+from jobs.explain.recomputation import collected_locally, recomputed
 from jobs.explain.subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
 from jobs.lake import Lake
 from jobs.settings import Settings
