@@ -28,7 +28,6 @@ Status = Literal["succeeded", "rejected", "failed"]
 # Rows of earlier releases do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
 
-
 _CHANGED = ("rows_new", "rows_changed", "rows_gone")
 
 OF_SOURCES = ("source_versions", "source_commits")

@@ -358,7 +358,7 @@ def facts(
         F.when(may_be_rejected, _as_json(public_columns)).alias("row_json"),
         F.when(~is_rejected & is_violated, names.cast("array<string>")).alias("violations"),
         "copy",
-        *[clean.get(name, F.col(name)).alias(name) for name in with_columns(source, also)],
+        *[clean.get(name, F.col(name)).alias(name) for name in fact_columns(source, also)],
     )
 
 
@@ -372,7 +372,7 @@ def deduplicated(facts: DataFrame) -> DataFrame:
     )
 
 
-def with_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:
+def fact_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:
     """The source's `metric_columns` and the columns `also`, each once."""
     return tuple(dict.fromkeys((*RULES[source].metric_columns, *also)))
 
@@ -380,7 +380,7 @@ def with_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:
 def usable(source: str, facts: DataFrame, also: Iterable[str] = ()) -> DataFrame:
     """The `metric_columns` (and `also`) of the source's usable rows."""
     is_usable = (F.col("source") == source) & F.col("reason").isNull()
-    return facts.where(is_usable).select(*with_columns(source, also))
+    return facts.where(is_usable).select(*fact_columns(source, also))
 
 
 def findings(facts: DataFrame) -> DataFrame:

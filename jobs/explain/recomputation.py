@@ -28,7 +28,7 @@ from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.usable_rows import EVENTS, RULES, SESSIONS, usable, with_columns
+from transforms.usable_rows import EVENTS, RULES, SESSIONS, fact_columns, usable
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 """Rows without a time come first."""
@@ -77,7 +77,7 @@ def _read(
     def facts_of(source: str, known: DataFrame | None) -> DataFrame:
         rows = _with_copies(raw(source), subject.candidate_rows(source, raw(source), touched))
         return facts_of_rows(source, rows, known, also=_also(source)).select(
-            "source", "reason", *with_columns(source, _also(source))
+            "source", "reason", *fact_columns(source, _also(source))
         )
 
     of_sessions = collected_locally(facts_of(SESSIONS, None))

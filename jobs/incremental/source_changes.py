@@ -23,8 +23,8 @@ from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change in Delta's feed: a row as it is from that version on, and as it was until then."""
 
-MAX_SNAPSHOTS = 50
-"""If rows were published from more snapshots than this, the windows of those publications are recomputed instead."""
+MAX_PUBLISHED_VERSIONS = 50
+"""If rows were published from more versions than this, the windows of those publications are recomputed instead."""
 
 _LOCATIONS = StructType(
     [StructField(name, StringType()) for name in ("source", "id", "session_id", CHANGE_TYPE)]
@@ -41,8 +41,8 @@ class SourceChanges:
     (microseconds), and its `_change_type`. `is_complete`: whether these are all changes, which is unknown for a source
     whose earlier version is gone.
 
-    `snapshots`: versions of the sources, later than the watermark's, from which rows were published and after which
-    something changed. `published_from_unknown`: commits that were made from versions that are no longer known, or of a
+    `published_versions`: versions of the sources, later than the watermark's, from which rows were published and after
+    which something changed. `published_from_unknown`: commits that were made from versions that are no longer known, or of a
     table that is no longer there.
     """
 
@@ -50,12 +50,12 @@ class SourceChanges:
     rows: Mapping[str, DataFrame]
     locations: DataFrame
     is_complete: bool
-    snapshots: tuple[Versions, ...] = ()
+    published_versions: tuple[Versions, ...] = ()
     published_from_unknown: tuple[Provenance, ...] = ()
 
     def versions_of(self, source: str) -> list[int]:
-        """The source's version in each of the snapshots; -1 if it did not exist."""
-        return [snapshot.get(source, -1) for snapshot in self.snapshots]
+        """The source's version in each of the `published_versions`; -1 if it did not exist."""
+        return [snapshot.get(source, -1) for snapshot in self.published_versions]
 
     @property
     def keyed(self) -> DataFrame:
@@ -123,46 +123,44 @@ def _keys_and_references(columns: Collection[str]) -> list[str]:
     return [name for name in columns if name == "id" or name.endswith("_id")]
 
 
-def before_and_after(rows: DataFrame, changes: DataFrame | None, snapshots: Sequence[int] = ()) -> DataFrame:
+def before_and_after(rows: DataFrame, changes: DataFrame | None, published_versions: Sequence[int] = ()) -> DataFrame:
     """The rows before the changes and now, side by side, as if several lakehouses were combined in one.
 
-    "Before" is at the watermark and at each of these later `snapshots`, versions of the source. Every key and reference
+    "Before" is at the watermark and at each of these later `published_versions` of the source. Every key and reference
     gets a prefix (`now:…`, `then_0:…` for the watermark, `then_1:…`), so that rows of different states never join;
     which of equally old copies survives is decided by their values without the prefix. `rows` are the current rows,
     including all that the changes added.
     """
     columns = rows.columns
-    names = [f"then_{number}" for number in range(len(snapshots) + 1)]
-    all_rows = rows.withColumn("lakehouse", F.explode(F.array(*map(F.lit, ("now", *names)))))
+    names = [f"then_{number}" for number in range(len(published_versions) + 1)]
+    all_rows = rows.withColumn("state", F.explode(F.array(*map(F.lit, ("now", *names)))))
     if changes is not None:
-        is_later = [F.col(COMMIT_VERSION) > version for version in snapshots]
+        is_later = [F.col(COMMIT_VERSION) > version for version in published_versions]
         is_undone_in = [
             F.lit(names[0]),
             *[F.when(later, name) for later, name in zip(is_later, names[1:], strict=True)],
         ]
         undone = changes.select(
             *columns,
-            F.explode(F.array_compact(F.array(*is_undone_in))).alias("lakehouse"),
+            F.explode(F.array_compact(F.array(*is_undone_in))).alias("state"),
             F.when(F.col(CHANGE_TYPE).isin(*ADDED), -1).otherwise(1).alias("copies"),
         )
         counted = all_rows.withColumn("copies", F.lit(1)).unionByName(undone)
-        all_rows = counted.groupBy("lakehouse", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
-    of_lakehouse = {
-        name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "lakehouse", name))
+        all_rows = counted.groupBy("state", *columns).agg(F.sum("copies").alias("copies")).where("copies > 0")
+    of_state = {
+        name: F.when(blank_to_null(F.col(name)).isNotNull(), F.concat_ws(":", "state", name))
         for name in _keys_and_references(columns)
     }
-    return (
-        all_rows.withColumn("values_hash", values_hash(columns)).withColumns(of_lakehouse).drop("lakehouse", "copies")
-    )
+    return all_rows.withColumn("values_hash", values_hash(columns)).withColumns(of_state).drop("state", "copies")
 
 
-def without_snapshot_prefix(rows: DataFrame) -> DataFrame:
+def without_state_prefix(rows: DataFrame) -> DataFrame:
     """Rows derived from `before_and_after`, with the prefixes of keys and references removed."""
     plain = {name: F.regexp_replace(name, r"^(now|then_\d+):", "") for name in _keys_and_references(rows.columns)}
     return rows.withColumns(plain)
 
 
-def _snapshots(
+def _published_versions(
     published: Sequence[Provenance], watermark: Snapshot, versions: Mapping[str, int], changed: Collection[str]
 ) -> list[Versions]:
     """The distinct versions from which rows were published, except those equal to the current or watermark's versions.
@@ -203,9 +201,11 @@ def read_source_changes(
     ]
     staged = staging.write("changed", union_all([lake.empty(_LOCATIONS), *locations]))
     is_complete = all(is_all for _, is_all in changes.values())
-    snapshots = _snapshots(baseline.published_since, watermark, versions, rows)
-    are_known = len(snapshots) <= MAX_SNAPSHOTS and all(COMMIT_VERSION in changed.columns for changed in rows.values())
+    others = _published_versions(baseline.published_since, watermark, versions, rows)
+    are_known = len(others) <= MAX_PUBLISHED_VERSIONS and all(
+        COMMIT_VERSION in changed.columns for changed in rows.values()
+    )
     unknown = baseline.published_from_recreated
-    if snapshots and not are_known:
-        snapshots, unknown = [], (*unknown, *baseline.published_since)
-    return SourceChanges(watermark, rows, staged, is_complete, tuple(snapshots), unknown)
+    if others and not are_known:
+        others, unknown = [], (*unknown, *baseline.published_since)
+    return SourceChanges(watermark, rows, staged, is_complete, tuple(others), unknown)

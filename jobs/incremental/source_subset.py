@@ -21,7 +21,7 @@ from jobs.incremental.source_changes import (
     before_and_after,
     made_at,
     session_of,
-    without_snapshot_prefix,
+    without_state_prefix,
 )
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import are_large, facts_of_rows, is_large, raw_rows, sizes_of
@@ -146,11 +146,11 @@ def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceCha
 
     Each login changes a teacher's row, but no column that is read; without this, it would recompute all their dates.
     """
-    snapshots = changed.versions_of(TEACHERS)
-    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], snapshots)
-    in_all = without_snapshot_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
-    counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("lakehouses"))
-    differing = counted.where(F.col("lakehouses") < len(snapshots) + 2).select("id").distinct()
+    published_versions = changed.versions_of(TEACHERS)
+    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], published_versions)
+    in_all = without_state_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
+    counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("states"))
+    differing = counted.where(F.col("states") < len(published_versions) + 2).select("id").distinct()
     ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
     return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
 
