@@ -42,8 +42,8 @@ class SourceChanges:
     whose earlier version is gone.
 
     `published_versions`: versions of the sources, later than the watermark's, from which rows were published and after
-    which something changed. `published_from_unknown`: commits that were made from versions that are no longer known, or of a
-    table that is no longer there.
+    which something changed. `published_from_unknown`: commits that were made from versions that are no longer known, or
+    of a table that is no longer there.
     """
 
     watermark: Snapshot
