@@ -43,9 +43,9 @@ class Published:
     folder: Path
     tables: Tables
 
-    def subjects(self, name: str) -> list[Subject]:
-        """All rows that the rollup has published, in the order of their keys."""
-        rows = rows_of(self.folder, NAMES[name][0])
+    def subjects(self, name: str, having: str = "id") -> list[Subject]:
+        """All rows that the rollup has published in which this column is not null, in the order of their keys."""
+        rows = [row for row in rows_of(self.folder, NAMES[name][0]) if row.get(having, "") is not None]
         key = contract_of(NAMES[name][0]).key
         return [subject_of_row(name, row) for row in sorted(rows, key=lambda row: [str(row[part]) for part in key])]
 

@@ -14,12 +14,16 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.run import Outcome
-from tests.conftest import EXAMPLE
+from tests.conftest import EXAMPLE, Table
 from tests.delta_io import write_lake
 from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, copy_of_example, differences, rows_of, run, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
+from transforms.inputs import RollupInputs
+from transforms.metric_settings import MetricSettings
 from transforms.table_diff import AUDIT_COLUMNS
+from transforms.usable_rows import PROMPTS as GUIDANCE
+from transforms.usable_rows import TEACHERS
 
 Row = dict[str, Any]
 
@@ -183,3 +187,25 @@ def test_dates_one_by_one_and_backwards_are_the_same_rows(
         wanted = [row for row in rows_of(whole, table) if row["summary_date"].isoformat() in dates[:2]]
         assert len(wanted) >= 5
         assert differences(rows_of(lakehouse, table), wanted, values_of(table)) == []
+
+
+def test_facts_of_a_teacher_who_is_not_known_may_have_counted_on_the_dates_around(table: Table) -> None:
+    """The teacher's row may have been deleted, and with it the zone in which they were published."""
+    sessions = table("""
+        session_id string | teacher_id string | start timestamp
+        s1                | gone              | 2025-10-02 00:30:00
+        s2                | known             | 2025-10-20 00:30:00
+        s3                | gone              | null
+        s4                | null              | 2025-10-20 00:30:00
+    """)
+    generated = table("""
+        session_id string | teacher_id string | generated_at timestamp
+        s3                | null              | 2025-10-09 12:00:00
+        s4                | known             | 2025-10-20 12:00:00
+    """)
+    usable = {GUIDANCE: generated, TEACHERS: table("id string\nknown")}
+    inputs = RollupInputs(sessions, usable, instant("2025-11-01T00:00Z"), MetricSettings())
+    also_affected = teacher_analytics_summary.ROLLUP.also_affected
+    assert also_affected is not None
+    found = [row["summary_date"] for row in also_affected(inputs).collect()]
+    assert sorted(found) == [date(2025, 10, day) for day in (1, 2, 3, 8, 9, 10)]
