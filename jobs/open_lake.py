@@ -17,14 +17,11 @@ ONE_PLACE = "Give --lakehouse or --catalog, not both."
 def open_lake(lakehouse: Path | None, catalog: str | None, application: str, *, only_reads: bool = False) -> Lake:
     """The lake that a call names, in a Spark session; raises `UsageError` if it does not exist or two are named."""
     from jobs.lake import Lake
-    from jobs.spark_session import check_delta, is_remote, open_session
+    from jobs.spark_session import check_delta, open_session
     from jobs.storage import Catalog, LocalFolder
 
     if lakehouse is not None and catalog is not None:
         raise UsageError(ONE_PLACE)
-    if lakehouse is not None and is_remote():
-        # The tables' names are the server's, and its sessions share them: each may mean a folder of its own.
-        raise UsageError("A lakehouse folder cannot be opened over Spark Connect: give --catalog NAME.")
     folder = LocalFolder(lakehouse, only_reads=only_reads) if lakehouse is not None else None
     spark = open_session(application)
     check_delta(spark)

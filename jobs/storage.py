@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from expectations.literals import sql_text
 from jobs.errors import UsageError
 from jobs.processes import has_ended
+from jobs.spark_session import is_remote
 
 RECENT_COMMITS = 100
 """No more than this are expected between a commit and the next look at its table."""
@@ -101,6 +102,7 @@ class LocalFolder:
     def __init__(self, folder: Path, *, only_reads: bool = False) -> None:
         """Raises `UsageError` if the folder does not exist or, unless a command `only_reads`, cannot be written."""
         self.folder = folder.absolute()
+        self._others: set[str] = set()
         if self.folder.is_file():
             raise UsageError(f"The lakehouse {folder} is a file: a folder is needed.")
         if not self.folder.is_dir():
@@ -151,6 +153,8 @@ class LocalFolder:
         self._forget_other_folder(spark)
         for table in tables:
             if self.exists(table):
+                if table in self._others:
+                    raise UsageError("the session's catalog has another table of that name.")
                 create_schema(spark, self, table)
                 spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING delta{location_clause(self, table)}")
 
@@ -158,13 +162,19 @@ class LocalFolder:
         registered = spark.conf.get(_REGISTERED_FOLDER, None)
         if registered == str(self.folder):
             return
-        if registered is not None:
+        # The sessions of a Connect server share one catalog, and an earlier one may have registered its folder there.
+        # What a metastore keeps is not ours to drop.
+        may_know_another = registered is not None or is_remote()
+        if may_know_another and spark.conf.get("spark.sql.catalogImplementation", "in-memory") == "in-memory":
             # Only tables are dropped, which leaves their files alone: dropping a schema would delete its folder.
             # In SQL: Spark cannot decode what `spark.catalog` lists while expressions are interpreted.
             for schema in [row["namespace"] for row in spark.sql("SHOW SCHEMAS").collect()]:
                 for table in spark.sql(f"SHOW TABLE EXTENDED IN {schema} LIKE '*'").collect():
+                    name = f"{schema}.{table['tableName']}"
                     if "Type: EXTERNAL" in table["information"]:
-                        spark.sql(f"DROP TABLE IF EXISTS {schema}.{table['tableName']}")
+                        spark.sql(f"DROP TABLE IF EXISTS {name}")
+                    else:
+                        self._others.add(name)
         spark.conf.set(_REGISTERED_FOLDER, str(self.folder))
 
     @contextmanager

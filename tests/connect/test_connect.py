@@ -5,6 +5,7 @@ The server is a process of its own, and so is each job: neither has a JVM, and t
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.conftest import EXAMPLE, ROOT
 from tests.connect.conftest import client
-from tests.delta_io import read_lake, read_table
+from tests.delta_io import load_schemas, read_lake, read_table, write_table
 from tests.lakehouses import TARGETS, unlike
 from tests.oracle.rollups import wanted
 
@@ -39,6 +40,23 @@ def test_a_job_runs_over_connect_on_managed_tables(server: tuple[int, Path], job
     for table in TARGETS[job]:
         schema, name = table.split(".")
         assert unlike(table, read_table(warehouse / f"{schema}.db" / name), rows_wanted) == []
+
+
+def test_one_folder_after_another_is_opened_in_one_server(server: tuple[int, Path], tmp_path: Path) -> None:
+    """Its sessions share one catalog, in which a table's name may still mean the folder of the session before."""
+    port, _ = server
+    table, managed = "analytics.group_metrics", "users.schools"
+    for name in "ab":
+        write_table(tmp_path / name, table, [{"id": name}], load_schemas())
+    for name in "aba":
+        shown = client(port, "-m", "jobs.cli", "show", table, "--json", "--lakehouse", str(tmp_path / name))
+        assert [row["id"] for row in json.loads(shown.stdout)] == [name], shown.stderr[-3000:]
+    write_table(tmp_path / "a", managed, [{"id": "a"}], load_schemas())
+    shown = client(port, "-m", "jobs.cli", "show", managed, "--json", "--lakehouse", str(tmp_path / "a"))
+    assert (shown.returncode, shown.stderr.strip().splitlines()[-1]) == (
+        4,
+        f"The table {managed} cannot be read: the session's catalog has another table of that name.",
+    )
 
 
 def test_a_run_leaves_no_file_but_those_of_the_catalogs_tables(server: tuple[int, Path]) -> None:

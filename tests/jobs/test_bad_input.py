@@ -168,28 +168,12 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
     ("name", "value", "sentence"),
     [
         ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
-        (
-            "SPARK_REMOTE",
-            "sc://127.0.0.1:1",
-            "A lakehouse folder cannot be opened over Spark Connect: give --catalog NAME.",
-        ),
+        ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is not the address of a Spark Connect server."),
     ],
 )
-def test_an_environment_that_has_no_spark_for_a_folder_ends_with_2(
-    name: str, value: str, sentence: str, tmp_path: Path
-) -> None:
-    assert_refused_with(["--lakehouse", str(tmp_path)], name, value, sentence)
-
-
-def test_an_address_of_no_server_ends_with_2() -> None:
-    sentence = "SPARK_REMOTE is not the address of a Spark Connect server."
-    assert_refused_with(["--catalog", "spark_catalog"], "SPARK_REMOTE", "nonsense", sentence)
-
-
-def assert_refused_with(place: list[str], name: str, value: str, sentence: str) -> None:
-    """Asserts how a command in another process ends if this variable is set."""
+def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
     environment = {key: text for key, text in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
-    command = [sys.executable, "-m", "jobs.cli", "quarantine", *place]
+    command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
     ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
 
