@@ -96,15 +96,14 @@ def backfill(
 def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], run_start: datetime) -> bool:
     """Whether a run over the window has succeeded with the sources as they are, and its rows are still there."""
     snapshot = sources.pin(lake, rollup.sources, run_start)
-    since, published = [], set()
-    for table in rollup.targets:
-        if not lake.exists(table):
-            return False
-        commits = lake.commits(table)
-        # A RESTORE or a manual commit may have undone what an earlier run wrote; before the oldest commit there may
-        # have been another table, since dropped.
-        published |= {c.provenance.run_id for c in commits if c.provenance}
-        since += [c.at for c in commits if not (c.provenance or c.keeps_rows)] + [commits[-1].at]
+    if not all(map(lake.exists, rollup.targets)):
+        return False
+    commits = {table: lake.commits(table) for table in rollup.targets}
+    # A RESTORE or a manual commit may have undone what an earlier run wrote; before the oldest commit there may have
+    # been another table, since dropped.
+    since = [c.at for found in commits.values() for c in found if not (c.provenance or c.keeps_rows)]
+    since += [found[-1].at for found in commits.values()]
+    published = {c.provenance.run_id for c in commits[rollup.targets[0]] if c.provenance}
     runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot, max(since))
     # In a folder that was copied back from a backup, the commit of a run that the log has may be missing.
     return bool(runs) and all(run_id in published for run_id, has_changed in runs.items() if has_changed)
