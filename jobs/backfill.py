@@ -103,7 +103,6 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], r
     # been another table, since dropped.
     since = [c.at for found in commits.values() for c in found if not (c.provenance or c.keeps_rows)]
     since += [found[-1].at for found in commits.values()]
-    published = {c.provenance.run_id for c in commits[rollup.targets[0]] if c.provenance}
     runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot, max(since))
-    # In a folder that was copied back from a backup, the commit of a run that the log has may be missing.
-    return bool(runs) and all(run_id in published for run_id, has_changed in runs.items() if has_changed)
+    canonical = commits[rollup.targets[0]]
+    return bool(runs) and all(run_log.is_published(run, canonical, has_changed=found) for run, found in runs.items())

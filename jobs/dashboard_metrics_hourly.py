@@ -31,8 +31,7 @@ def _window_covering(hours: Collection[datetime], since: datetime, run_start: da
 
 def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) -> Column:
     """A session or a stay can reach into an hour from as long before it as the longest one lasts."""
-    longest = longest_reach_hours(settings)
-    return window.reached_from(moment, hours_before=longest)
+    return window.reached_from(moment, hours_before=longest_reach_hours(settings))
 
 
 def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:

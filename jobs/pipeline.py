@@ -196,7 +196,7 @@ class Execution(Generic[W]):
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
         rows = subset.rows if subset else None
-        tune(lake, lambda: sources.are_large(lake, self._pinned.sources.versions), adaptive=True)
+        sources.tune_to_read(lake, self._pinned.sources.versions)
         read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
         if not self._mode.dry_run:
             self._phase("quarantine")

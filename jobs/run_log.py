@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
 from jobs.collect import collect_utc
-from jobs.lake import Lake
+from jobs.lake import Commit, Lake
 from jobs.provenance import Snapshot
 from jobs.publish import Changes
 from transforms.columns import any_of
@@ -27,8 +27,6 @@ Status = Literal["succeeded", "rejected", "failed"]
 
 # Rows of earlier releases do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
-
-_CHANGED = ("rows_new", "rows_changed", "rows_gone")
 
 OF_SOURCES = ("source_versions", "source_commits")
 """The columns that hold, with `run_start`, the sources as a run read them."""
@@ -145,6 +143,11 @@ def sources_in(row: Mapping[str, Any]) -> Snapshot:
     return Snapshot(versions, row["run_start"], commits)
 
 
+def is_published(run_id: str, canonical: Sequence[Commit], *, has_changed: bool) -> bool:
+    """Whether the canonical target has what a run changed, by its commits: a backup may have been made before that."""
+    return not has_changed or any(c.provenance and c.provenance.run_id == run_id for c in canonical)
+
+
 def latest_incremental_ids(lake: Lake) -> list[str]:
     """The `run_id` of each job's last incremental run that succeeded: the next one starts from there."""
     runs = _rows(lake).where(_IS_WATERMARK)
@@ -153,7 +156,8 @@ def latest_incremental_ids(lake: Lake) -> list[str]:
 
 def _has_changed() -> Column:
     """Whether the run changed any row of the canonical target."""
-    return any_of(F.coalesce(F.col(name) > 0, F.lit(False)) for name in _CHANGED).alias("has_changed")
+    counts = ("rows_new", "rows_changed", "rows_gone")
+    return any_of(F.coalesce(F.col(name) > 0, F.lit(False)) for name in counts).alias("has_changed")
 
 
 def _rows(lake: Lake) -> DataFrame:

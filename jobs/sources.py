@@ -14,6 +14,7 @@ from jobs.errors import BrokenContractError
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.staging import Staging
+from jobs.tuning import tune
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
@@ -116,6 +117,11 @@ def current_versions(lake: Lake, sources: tuple[str, ...]) -> dict[str, int]:
 def are_large(lake: Lake, versions: Mapping[str, int]) -> bool:
     """Whether these sources together exceed `LARGE`."""
     return is_large(sum(sizes_of(lake, versions).values()))
+
+
+def tune_to_read(lake: Lake, versions: Mapping[str, int]) -> None:
+    """Has Spark plan as suits reading these versions, adaptively if they are large."""
+    tune(lake, lambda: are_large(lake, versions), adaptive=True)
 
 
 def facts_of_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:

@@ -29,7 +29,7 @@ from jobs.rollup import Rollup
 from jobs.run import Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
-from jobs.tuning import settings_restored, tune
+from jobs.tuning import settings_restored
 from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
 from transforms.table_diff import AUDIT_COLUMNS
@@ -85,7 +85,7 @@ def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start:
 def tuned_like_a_run(lake: Lake, versions: Mapping[str, int]) -> Iterator[None]:
     """Within, the session has the settings with which a run reads these versions of its sources."""
     with settings_restored(lake):
-        tune(lake, lambda: sources.are_large(lake, versions), adaptive=True)
+        sources.tune_to_read(lake, versions)
         yield
 
 

@@ -118,8 +118,7 @@ class HourOfSchool:
 
     def sessions(self, raw: Raw, settings: MetricSettings) -> DataFrame:
         """All sessions of the school; close are those with something recent enough for them to last into the hour."""
-        longest = longest_reach_hours(settings)
-        since, end = self.metric_hour - timedelta(hours=longest), self.window.end
+        since, end = self.metric_hour - timedelta(hours=longest_reach_hours(settings)), self.window.end
         own = raw(SESSIONS).where(F.col("school_id") == self.school_id)
         happened = (
             own.where(_between("actual_start", since, end))

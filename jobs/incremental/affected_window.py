@@ -25,7 +25,6 @@ from jobs.provenance import Provenance
 from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
 from jobs.staging import Staging
-from jobs.tuning import tune
 from transforms.usable_rows import TEACHERS
 from transforms.windows import starts_between
 
@@ -96,7 +95,7 @@ def affected_window(
                 source: before_and_after(found, changes.get(source), changed.versions_of(source))
                 for source, found in affected.rows.items()
             }
-            tune(lake, lambda: sources.are_large(lake, versions), adaptive=True)
+            sources.tune_to_read(lake, versions)
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
             inputs = read.inputs(run_start, settings.metrics)
             keys |= _keys(rollup.rows(inputs, everything), rollup.window_column)

@@ -63,7 +63,7 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
         known.append(min(filter(None, by_commits), key=_AGE))
     if (
         last
-        and _has_published(last, commits[rollup.targets[0]])
+        and run_log.is_published(last.run_id, commits[rollup.targets[0]], has_changed=last.has_changed)
         and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items())
     ):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
@@ -110,11 +110,6 @@ def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit],
         elif own.is_incremental:
             break
     return found
-
-
-def _has_published(run: run_log.LastRun, commits: Sequence[Commit]) -> bool:
-    """Whether the canonical table has what the run changed in it: a copy from a backup may end before that."""
-    return not run.has_changed or any(c.provenance and c.provenance.run_id == run.run_id for c in commits)
 
 
 def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
