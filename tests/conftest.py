@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 from jobs import spark_session
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "tests" / "fixtures" / "example"
 
 Table = Callable[[str], DataFrame]
 

@@ -30,8 +30,8 @@ from jobs.run import Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from jobs.tuning import settings_restored
-from tests.conftest import EXAMPLE
 from tests.delta_io import read_table
+from tests.example import EXAMPLE
 from transforms.table_diff import AUDIT_COLUMNS
 from transforms.windows import PeriodLength
 
@@ -174,9 +174,15 @@ def differences(found: list[dict[str, Any]], wanted: list[dict[str, Any]], colum
     return mismatches
 
 
+def value_columns(table: str) -> list[str]:
+    """The columns of a table but for its audit columns."""
+    return [name for name in contract_of(table).column_names if name not in AUDIT_COLUMNS]
+
+
 def unlike(
     table: str, found: list[dict[str, Any]], wanted: list[dict[str, Any]], but_for: tuple[str, ...] = ()
 ) -> list[str]:
     """Where rows of a table differ from what an oracle wants, but for stamps, the sources' JSON text and `but_for`."""
-    left_out = {*AUDIT_COLUMNS, "source_tables", *but_for}
-    return differences(found, wanted, [name for name in contract_of(table).column_names if name not in left_out])
+    return differences(
+        found, wanted, [name for name in value_columns(table) if name not in ("source_tables", *but_for)]
+    )

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLE, ROOT, combined_properties
+from tests.conftest import ROOT, combined_properties
+from tests.example import EXAMPLE
 from tests.processes import BIN, own_environment
 
 MANAGE = """

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLE, ROOT
+from tests.conftest import ROOT
 from tests.connect.conftest import client
 from tests.delta_io import load_schemas, read_lake, read_table, write_table
+from tests.example import EXAMPLE
 from tests.lakehouses import TARGETS, unlike
 from tests.oracle.rollups import wanted
 

@@ -22,22 +22,23 @@ from jobs.provenance import Provenance
 from jobs.publish import Replacement, publish
 from jobs.run import Outcome
 from jobs.storage import LocalFolder
-from tests.conftest import EXAMPLE
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import HOURLY, HOURLY_OF_USERS, copy_of_example, differences, rows_of, run, version_of
+from tests.example import expected_rejections, expected_rows
+from tests.lakehouses import (
+    HOURLY,
+    HOURLY_OF_USERS,
+    copy_of_example,
+    differences,
+    rows_of,
+    run,
+    value_columns,
+    version_of,
+)
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, hourly
+from transforms.table_diff import AUDIT_COLUMNS
 
 WINDOW = ("2025-10-20", "2025-11-17")
-STAMPS = ("calculated_at", "created_at")
-VALUES = [name for name in contract_of(HOURLY).column_names if name not in STAMPS]
-VALUES_OF_USERS = [name for name in contract_of(HOURLY_OF_USERS).column_names if name not in STAMPS]
-
-
-def expected_rows() -> list[dict[str, Any]]:
-    lines = (EXAMPLE / "expected" / "dashboard_metrics_hourly.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    return [row | {"metric_hour": datetime.fromisoformat(row["metric_hour"][:-1] + "+00:00")} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,9 @@ def second_run(spark: SparkSession, first_run: tuple[Path, Outcome]) -> tuple[di
 
 def test_both_tables_equal_the_example(first_run: tuple[Path, Outcome]) -> None:
     lakehouse, _ = first_run
-    assert differences(rows_of(lakehouse, HOURLY), expected_rows(), VALUES) == []
-    assert differences(rows_of(lakehouse, HOURLY_OF_USERS), expected_rows(), VALUES_OF_USERS) == []
+    for table in (HOURLY, HOURLY_OF_USERS):
+        wanted = expected_rows("dashboard_metrics_hourly")
+        assert differences(rows_of(lakehouse, table), wanted, value_columns(table)) == []
 
 
 def test_stamps_are_the_start_of_the_run(first_run: tuple[Path, Outcome]) -> None:
@@ -68,10 +70,9 @@ def test_stamps_are_the_start_of_the_run(first_run: tuple[Path, Outcome]) -> Non
 def test_the_quarantine_counts_what_the_example_rejects(first_run: tuple[Path, Outcome]) -> None:
     lakehouse, _ = first_run
     counts = Counter((row["source_table"], row["reason"]) for row in rows_of(lakehouse, "quality.quarantine"))
-    expected = json.loads((EXAMPLE / "expected" / "quarantine.json").read_text(encoding="utf-8"))
     assert counts == {
         (f"classwaves.{source}", reason): count
-        for source, reasons in expected.items()
+        for source, reasons in expected_rejections().items()
         for reason, count in reasons.items()
     }
 
@@ -142,8 +143,7 @@ def test_a_rerun_commits_nothing_and_adds_nothing_to_the_quarantine(
     assert second.is_unchanged
     assert {table: version_of(lakehouse, table) for table in before} == before
     quarantined = rows_of(lakehouse, "quality.quarantine")
-    expected = json.loads((EXAMPLE / "expected" / "quarantine.json").read_text(encoding="utf-8"))
-    assert len(quarantined) == sum(sum(reasons.values()) for reasons in expected.values())
+    assert len(quarantined) == sum(sum(reasons.values()) for reasons in expected_rejections().values())
     assert {(row["first_run_id"], row["last_run_id"]) for row in quarantined} == {(first.run.run_id, second.run.run_id)}
 
 
@@ -183,7 +183,7 @@ def test_a_commit_on_top_of_anothers_is_noticed(
     with pytest.raises(ConflictError, match="Another run wrote analytics"):
         publish(
             behind,
-            Replacement(contract, stale.drop(*STAMPS), condition, "true"),
+            Replacement(contract, stale.drop(*AUDIT_COLUMNS), condition, "true"),
             now,
             late,
             version - 1,
@@ -262,7 +262,7 @@ def test_a_window_can_be_emptied_where_that_is_asked_for(
         "metric_hour >= TIMESTAMP '2025-10-30 00:00:00+00:00' AND metric_hour < TIMESTAMP '2025-10-31 00:00:00+00:00'"
     )
     kept = [row for row in rows_of(lakehouse, HOURLY) if row["metric_hour"].date().isoformat() != "2025-10-30"]
-    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*STAMPS)
+    nothing = lake.read(HOURLY, lake.version(HOURLY)).where("false").drop(*AUDIT_COLUMNS)
     now = datetime.now(timezone.utc)
     emptied = Replacement(contract, nothing, inside, "true")
     changes = publish(lake, emptied, now, Provenance("emptied", "x", now, ("2025", "2026"), {}), lake.version(HOURLY))
@@ -280,7 +280,7 @@ def test_messy_sessions_give_what_the_oracle_computes(spark: SparkSession, tmp_p
     first, last = (datetime.fromisoformat(text).replace(tzinfo=timezone.utc) for text in (start, end))
     wanted = hourly.rows(tables, first, last, run_start)
     assert len(wanted) > 200
-    assert differences(rows_of(tmp_path, HOURLY), wanted, VALUES) == []
+    assert differences(rows_of(tmp_path, HOURLY), wanted, value_columns(HOURLY)) == []
     assert outcome.changes[HOURLY].new == len(wanted)
     rejected = Counter((r["source_table"], r["reason"]) for r in rows_of(tmp_path, "quality.quarantine"))
     assert rejected == {

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.contract import contract_of
 from jobs import (
     dashboard_metrics_hourly,
     pipeline,
@@ -35,11 +34,11 @@ from tests.lakehouses import (
     rows_of,
     run,
     unlike,
+    value_columns,
     version_of,
 )
 from tests.messy_lakehouse import messy_tables
-from tests.oracle import common, daily, hourly, prompts
-from transforms.table_diff import AUDIT_COLUMNS
+from tests.oracle import common, prompts, rollups
 from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
@@ -60,10 +59,7 @@ class Case:
     table: str
 
     def wanted(self, tables: Tables) -> list[Row]:
-        if self.table == HOURLY:
-            start, end = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (FIRST, LAST))
-            return hourly.rows(tables, start, end, NOW)
-        return daily.rows(tables, FIRST, LAST) if self.table == DAILY else prompts.rows(tables, FIRST, LAST, "week")
+        return rollups.wanted(self.job.name, tables, FIRST, LAST)
 
 
 CASES = {
@@ -123,8 +119,7 @@ def test_one_late_row_makes_a_run_compute_only_what_its_session_touches(
     assert (changes.new + changes.changed, changes.gone) == (1, 0)
     assert 1 <= changes.rows < len(before) / 2
     now = {table: rows for table, rows in read_lake(lakehouse).items() if not table.startswith("quality.")}
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
-    assert differences(rows_of(lakehouse, PROMPTS), prompts.rows(now, FIRST, LAST, "day"), columns) == []
+    assert differences(rows_of(lakehouse, PROMPTS), prompts.rows(now, FIRST, LAST, "day"), value_columns(PROMPTS)) == []
 
 
 def test_where_nothing_is_new_nothing_is_computed(

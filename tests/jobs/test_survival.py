@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.contract import contract_of
 from expectations.gate import Verdict
 from jobs import sources, teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
@@ -28,10 +27,9 @@ from jobs.staging import Staging, drop_left_behind
 from jobs.storage import LocalFolder
 from jobs.verdicts import data_docs
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import PROMPTS, differences, rows_of, run, version_of
+from tests.lakehouses import PROMPTS, differences, rows_of, run, value_columns, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import prompts
-from transforms.table_diff import AUDIT_COLUMNS
 
 JOB = teacher_prompt_effectiveness.JOB
 SOURCE = "ai_insights.teacher_guidance_metrics"
@@ -64,8 +62,7 @@ def lakehouse(pristine: tuple[Path, Tables], tmp_path: Path) -> Path:
 def wrong(lakehouse: Path, tables: Tables, start: str, end: str) -> list[str]:
     """Where the weeks of the window differ from what the oracle makes of the sources."""
     first, last = (datetime.fromisoformat(text).date() for text in (start, end))
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
-    return differences(rows_of(lakehouse, PROMPTS), prompts.rows(tables, first, last, "week"), columns)
+    return differences(rows_of(lakehouse, PROMPTS), prompts.rows(tables, first, last, "week"), value_columns(PROMPTS))
 
 
 def at(name: str, act: Callable[[], object]) -> Callable[[str], None]:
@@ -265,8 +262,7 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
     spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF {good}")
     assert rows_of(lakehouse, PROMPTS) != published
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
-    columns = [name for name in contract_of(PROMPTS).column_names if name not in AUDIT_COLUMNS]
-    assert differences(rows_of(lakehouse, PROMPTS), published, columns) == []
+    assert differences(rows_of(lakehouse, PROMPTS), published, value_columns(PROMPTS)) == []
 
 
 def test_what_another_run_publishes_while_this_one_pins_stays(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,20 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.run import Outcome
-from tests.conftest import EXAMPLE, Table
+from tests.conftest import Table
 from tests.delta_io import write_lake
-from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, copy_of_example, differences, rows_of, run, version_of
+from tests.example import expected_rows
+from tests.lakehouses import (
+    DAILY,
+    DAILY_OF_USERS,
+    PROMPTS,
+    copy_of_example,
+    differences,
+    rows_of,
+    run,
+    value_columns,
+    version_of,
+)
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
 from transforms.inputs import RollupInputs
@@ -29,28 +40,6 @@ Row = dict[str, Any]
 
 SUMMARIES, EFFECTIVENESS = teacher_analytics_summary.JOB, teacher_prompt_effectiveness.JOB
 WINDOW = ("2025-10-20", "2025-11-17")
-
-
-def values_of(table: str) -> list[str]:
-    """The columns that say something: all but the stamps."""
-    return [name for name in contract_of(table).column_names if name not in AUDIT_COLUMNS]
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def expected(table: str) -> list[Row]:
-    """The example's rows with the types that Delta gives."""
-    lines = (EXAMPLE / "expected" / f"{table}.jsonl").read_text(encoding="utf-8").splitlines()
-    rows: list[Row] = [json.loads(line) for line in lines]
-    for row in rows:
-        for name in row:
-            if name == "summary_date":
-                row[name] = date.fromisoformat(row[name])
-            elif name.startswith("calculation_period"):
-                row[name] = instant(row[name])
-    return rows
 
 
 def with_tables_read(rows: list[Row]) -> list[Row]:
@@ -70,7 +59,7 @@ def example(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tu
 def test_each_table_equals_the_example(example: tuple[Path, dict[str, Outcome]], table: str) -> None:
     found = with_tables_read(rows_of(example[0], table))
     assert len(found) > 50
-    assert differences(found, expected(table.split(".")[1]), values_of(table)) == []
+    assert differences(found, expected_rows(table.split(".")[1]), value_columns(table)) == []
 
 
 def test_all_stamps_are_the_start_of_the_run(example: tuple[Path, dict[str, Outcome]]) -> None:
@@ -135,7 +124,7 @@ def test_the_ledger_has_a_row_for_each_length(example: tuple[Path, dict[str, Out
     entries = {row["job_name"]: row for row in rows_of(example[0], "users.analytics_job_metadata")}
     assert set(entries) == {SUMMARIES.name, f"{EFFECTIVENESS.name}.day", f"{EFFECTIVENESS.name}.week"}
     assert {entry["status"] for entry in entries.values()} == {"succeeded"}
-    assert {entry["processing_period"] for entry in entries.values()} == {instant("2025-10-20T00:00:00Z")}
+    assert {entry["processing_period"] for entry in entries.values()} == {datetime(2025, 10, 20, tzinfo=timezone.utc)}
     assert entries[SUMMARIES.name]["records_processed"] == 52
     assert entries[f"{EFFECTIVENESS.name}.week"]["records_processed"] == len(lengths)
 
@@ -162,14 +151,14 @@ def test_messy_sessions_give_the_summaries_that_the_oracle_computes(messy: tuple
     assert len(teachers) > 12
     assert {row["summary_date"] for row in wanted} >= {date(2025, 10, 26), date(2025, 11, 2)}
     for table in (DAILY, DAILY_OF_USERS):
-        assert differences(with_tables_read(rows_of(lakehouse, table)), wanted, values_of(table)) == []
+        assert differences(with_tables_read(rows_of(lakehouse, table)), wanted, value_columns(table)) == []
 
 
 def test_messy_prompts_give_the_months_that_the_oracle_computes(messy: tuple[Path, dict[str, list[Row]]]) -> None:
     lakehouse, tables = messy
     wanted = prompts.rows(tables, *MESSY_DATES, "month")
     assert len(wanted) > 50
-    assert differences(rows_of(lakehouse, PROMPTS), wanted, values_of(PROMPTS)) == []
+    assert differences(rows_of(lakehouse, PROMPTS), wanted, value_columns(PROMPTS)) == []
 
 
 @pytest.mark.long
@@ -186,7 +175,7 @@ def test_dates_one_by_one_and_backwards_are_the_same_rows(
     for table in (DAILY, DAILY_OF_USERS):
         wanted = [row for row in rows_of(whole, table) if row["summary_date"].isoformat() in dates[:2]]
         assert len(wanted) >= 5
-        assert differences(rows_of(lakehouse, table), wanted, values_of(table)) == []
+        assert differences(rows_of(lakehouse, table), wanted, value_columns(table)) == []
 
 
 def test_facts_of_a_teacher_who_is_not_known_may_have_counted_on_the_dates_around(table: Table) -> None:
@@ -204,7 +193,7 @@ def test_facts_of_a_teacher_who_is_not_known_may_have_counted_on_the_dates_aroun
         s4                | known             | 2025-10-20 12:00:00
     """)
     usable = {GUIDANCE: generated, TEACHERS: table("id string\nknown")}
-    inputs = RollupInputs(sessions, usable, instant("2025-11-01T00:00Z"), MetricSettings())
+    inputs = RollupInputs(sessions, usable, datetime(2025, 11, 1, tzinfo=timezone.utc), MetricSettings())
     also_affected = teacher_analytics_summary.ROLLUP.also_affected
     assert also_affected is not None
     found = [row["summary_date"] for row in also_affected(inputs).collect()]

@@ -1,18 +1,16 @@
 """The oracle against the worked example: another independent implementation's results."""
 
-import json
 import math
 from datetime import date, datetime, timezone
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.delta_io import read_lake
+from tests.example import EXAMPLE, expected_rejections, expected_rows
 from tests.oracle import common, daily, hourly, prompts
 
-EXAMPLE = Path(__file__).parent.parent / "fixtures" / "example"
 FIRST, LAST = date(2025, 10, 20), date(2025, 11, 17)  # the window, the end exclusive
 START, END = datetime(2025, 10, 20, tzinfo=timezone.utc), datetime(2025, 11, 17, tzinfo=timezone.utc)
 RUN_START = datetime(2026, 1, 1, tzinfo=timezone.utc)  # later than anything in the example
@@ -21,18 +19,6 @@ RUN_START = datetime(2026, 1, 1, tzinfo=timezone.utc)  # later than anything in 
 @cache
 def lake() -> common.Tables:
     return read_lake(EXAMPLE / "lake")
-
-
-def expected(table: str) -> list[common.Row]:
-    lines = (EXAMPLE / "expected" / f"{table}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def plain(value: Any) -> Any:
-    """A value as the example's JSON has it."""
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def same(left: Any, right: Any) -> bool:
@@ -44,7 +30,7 @@ def same(left: Any, right: Any) -> bool:
 
 def differences(actual: list[common.Row], wanted: list[common.Row]) -> list[str]:
     """What differs between two lists of rows, matched by id."""
-    left = {row["id"]: {name: plain(value) for name, value in row.items()} for row in actual}
+    left = {row["id"]: row for row in actual}
     right = {row["id"]: row for row in wanted}
     found = [f"{row_id} only here: {left[row_id]}" for row_id in left.keys() - right.keys()]
     found += [f"{row_id} only in the example: {right[row_id]}" for row_id in right.keys() - left.keys()]
@@ -58,26 +44,26 @@ def differences(actual: list[common.Row], wanted: list[common.Row]) -> list[str]
 
 def test_hourly() -> None:
     actual = hourly.rows(lake(), START, END, RUN_START)
-    wanted = expected("dashboard_metrics_hourly")
+    wanted = expected_rows("dashboard_metrics_hourly")
     assert len(actual) == len(wanted) == 328
     assert differences(actual, wanted) == []
 
 
 def test_quarantine() -> None:
-    wanted = json.loads((EXAMPLE / "expected" / "quarantine.json").read_text(encoding="utf-8"))
-    assert {source: dict(reasons) for source, reasons in common.rejected(lake()).items() if reasons} == wanted
+    found = {source: dict(reasons) for source, reasons in common.rejected(lake()).items() if reasons}
+    assert found == expected_rejections()
 
 
 def test_daily() -> None:
     actual = daily.rows(lake(), FIRST, LAST)
-    wanted = expected("teacher_analytics_summary")
+    wanted = expected_rows("teacher_analytics_summary")
     assert len(actual) == len(wanted) == 52
     assert differences(actual, wanted) == []
 
 
 def test_prompts() -> None:
     actual = prompts.rows(lake(), FIRST, LAST, "week")
-    wanted = expected("teacher_prompt_effectiveness")
+    wanted = expected_rows("teacher_prompt_effectiveness")
     assert len(actual) == len(wanted) == 204
     assert differences(actual, wanted) == []
 
