@@ -1,40 +1,25 @@
-"""The commands `classwaves workspace`: what is deployed in a Databricks workspace, compared with what we declare."""
+"""The commands `classwaves workspace`: what is deployed in a Databricks workspace, compared with what we declare.
+
+What imports Databricks' client, which takes a second, is imported by the commands that need it.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
+from typing import Annotated
 
 import typer
 
 from jobs.command_options import JobArgument, JsonOption
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import BrokenContractError, JobError, UsageError
-from jobs.job import DEFAULT_CATALOG, Call, Job
+from jobs.job import DEFAULT_CATALOG
 from jobs.logs import log
 from jobs.registry import job_named
-from jobs.rollup import W
 from jobs.suggestions import unknown_name_error
-
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.catalog import TableInfo
-    from databricks.sdk.service.jobs import Run
-
-    from expectations.contract import Contract
-    from jobs.workspace.tables import Difference
-
-BACKFILL = "backfill"
-"""The key of the backfill job in the bundle."""
-
-_LONGEST_BACKFILL = timedelta(days=7)
-_LARGEST_PAGE = 50
+from jobs.workspace.difference import Difference
 
 app = typer.Typer(
     help="A Databricks workspace: check it against contracts and bundle, look at runs, start a backfill there.",
@@ -70,16 +55,19 @@ def check(
     Example: classwaves workspace check --catalog classwaves --target prod
     """
     from expectations.contract import own_contracts, source_contracts
-    from jobs.workspace.runs import find_jobs, is_paused, job_differences, read_bundle
-    from jobs.workspace.tables import Difference, differences
+    from jobs.workspace.bundle import read_bundle
+    from jobs.workspace.catalog import deployed_tables
+    from jobs.workspace.client import connected
+    from jobs.workspace.deployed_jobs import find_jobs, is_paused, job_differences
+    from jobs.workspace.tables import differences
 
-    declared = read_bundle(_bundle_folder(bundle)).values()
+    declared = read_bundle(bundle).values()
     contracts = [*own_contracts(), *source_contracts()]
     of_tables: list[Difference] = []
     of_jobs: list[Difference] = []
-    with phases() as phase, _asked(profile) as client:
+    with phases() as phase, connected(profile) as client:
         phase(f"ask for the tables of {catalog}")
-        tables = _tables(client, catalog, contracts)
+        tables = deployed_tables(client, catalog, contracts)
         for contract in contracts:
             if contract.table not in tables and not differences(contract, None):
                 log.info("a source is absent and counts as empty", table=contract.table)
@@ -119,13 +107,15 @@ def apply(
     Example: classwaves workspace apply --catalog classwaves --warehouse 1234567890abcdef --yes
     """
     from expectations.contract import own_contracts
+    from jobs.workspace.catalog import deployed_tables, run_statement
+    from jobs.workspace.client import connected
     from jobs.workspace.tables import statements
 
     if yes and not warehouse:
         raise UsageError("Give --warehouse: with --yes the statements need a SQL warehouse to run on.")
     contracts = own_contracts()
-    with _asked(profile) as client:
-        tables = _tables(client, catalog, contracts)
+    with connected(profile) as client:
+        tables = deployed_tables(client, catalog, contracts)
         found: list[str] = []
         for contract in contracts:
             if contract.table in tables:
@@ -135,7 +125,7 @@ def apply(
         if yes and warehouse:
             with progress(len(found), "apply") as (advance, _):
                 for statement in found:
-                    _run_statement(client, warehouse, statement)
+                    run_statement(client, warehouse, statement)
                     advance()
     if yes:
         typer.echo(f"{len(found)} statements were run on {catalog}.", err=True)
@@ -157,13 +147,16 @@ def runs(
 
     Example: classwaves workspace runs --job hourly --last 24
     """
-    from jobs.workspace.runs import find_jobs, last_runs, read_bundle
+    from jobs.workspace.bundle import read_bundle
+    from jobs.workspace.client import connected
+    from jobs.workspace.deployed_jobs import find_jobs
+    from jobs.workspace.runs import last_runs
 
-    declared = read_bundle(_bundle_folder(bundle))
+    declared = read_bundle(bundle)
     if job is not None and job not in declared:
         raise unknown_name_error(job, tuple(declared), "job in the bundle named")
     names = [declared[key]["name"] for key in ([job] if job else declared)]
-    with _asked(profile) as client:
+    with connected(profile) as client:
         jobs = find_jobs(client, names, target)
         if not jobs:
             raise JobError(f"The workspace has no job {' or '.join(names)}: deploy the bundle, or see --target.")
@@ -199,183 +192,31 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk_length
-    from jobs.workspace.runs import check_parameters, closing_message, ended_well, find_jobs, read_bundle
+    from jobs.workspace.backfill import BACKFILL, call_over, follow, job_parameters
+    from jobs.workspace.bundle import read_bundle
+    from jobs.workspace.client import connected
+    from jobs.workspace.deployed_jobs import check_parameters, find_jobs
+    from jobs.workspace.runs import closing_message, ended_well
 
     declared = job_named(job)
-    call = _call_over(declared, start, end, period)
+    call = call_over(declared, start, end, period)
     calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
-    chunks = [{"start": _compact(call.start), "end": _compact(call.end)} for call in calls]
-    parameters = {"rollup": job, "chunks": json.dumps(chunks), **({"period": period} if period else {})}
-    bundle_jobs = read_bundle(_bundle_folder(bundle))
+    parameters = job_parameters(job, calls, period)
+    bundle_jobs = read_bundle(bundle)
     if BACKFILL not in bundle_jobs:
         raise UsageError(f"The bundle declares no job {BACKFILL}: name the bundle's folder with --bundle.")
     name = bundle_jobs[BACKFILL]["name"]
-    with _asked(profile) as client:
+    with connected(profile) as client:
         deployed = find_jobs(client, [name], target).get(name)
         if deployed is None or deployed.job_id is None:
             raise JobError(f"The workspace has no job {name}: deploy the bundle, or see --target.")
         check_parameters(name, deployed, parameters)
-        run = _followed(client, deployed.job_id, parameters, len(chunks), f"backfill {job}")
+        run = follow(client, deployed.job_id, parameters, len(calls), f"backfill {job}")
         url = run.run_page_url or ""
         if not ended_well(run):
             reason = closing_message(client, run) or "The platform does not say why."
             raise JobError(f"The backfill of {job} failed: {reason} See {url}")
-    typer.echo(f"The backfill of {job} is done: {len(chunks)} chunks, see {url}", err=True)
-
-
-def _call_over(job: Job[W], start: str, end: str, period: str | None) -> Call:
-    """The job's call over a window; raises `UsageError` for a period that the job does not have."""
-    call = replace(job.default_call(), start=start or None, end=end or None)
-    if not period:
-        return call
-    if not job.periods:
-        raise UsageError(f"{job.name} takes no --period.")
-    if period not in job.periods:
-        raise UsageError(f"--period must be one of {', '.join(job.periods)}: {period!r}.")
-    return replace(call, period=period)
-
-
-def _followed(client: WorkspaceClient, job_id: int, parameters: dict[str, str], steps: int, title: str) -> Run:
-    """Starts the job, follows its run and returns it once it has ended; raises `JobError` if it cannot be followed."""
-    from databricks.sdk.errors import OperationFailed
-    from databricks.sdk.errors.base import DatabricksError
-
-    from jobs.workspace.runs import chunks_done, state_of
-
-    # The token prevents a request that is repeated, because its answer was lost, from starting a second run.
-    waiter = client.jobs.run_now(job_id, job_parameters=parameters, idempotency_token=str(uuid4()))
-    run_id = waiter.run_id
-    url = f"{client.config.host}/jobs/{job_id}/runs/{run_id}"
-    log.info("started", run_id=run_id, url=url)
-    state, done = "", 0
-    try:
-        with progress(steps, title) as (advance, phase):
-
-            def look(run: Run) -> None:
-                nonlocal state, done
-                if state != state_of(run):
-                    state = state_of(run)
-                    phase(state)
-                now_done = min(chunks_done(run), steps)
-                for _ in range(now_done - done):
-                    advance()
-                done = max(done, now_done)
-
-            try:
-                run = waiter.result(timeout=_LONGEST_BACKFILL, callback=look)
-            except OperationFailed:  # the platform's own failure, which the run records as well
-                run = client.jobs.get_run(run_id)
-            look(run)
-    except KeyboardInterrupt as interrupt:
-        raise JobError(f"The run in the workspace goes on but is no longer followed here: {url}") from interrupt
-    except TimeoutError as error:
-        raise JobError(f"The workspace has not reported the end of the run, which may go on: {url}") from error
-    except DatabricksError as error:  # a login that has expired, say
-        raise JobError(f"The workspace no longer reports on the run, which may go on: {url}: {_told(error)}") from error
-    run.run_page_url = run.run_page_url or url
-    return run
-
-
-@contextmanager
-def _asked(profile: str | None) -> Iterator[WorkspaceClient]:
-    """A client of the workspace; errors of the workspace become a `JobError` with one sentence."""
-    from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
-    from databricks.sdk.errors.base import DatabricksError
-
-    client = _client(profile)
-    try:
-        _log_in(client)
-        yield client
-    except Unauthenticated as error:
-        raise UsageError(f"The workspace does not accept the credentials: {_told(error)}") from error
-    except PermissionDenied as error:
-        raise JobError(f"The workspace denies permission: {_told(error)}") from error
-    except NotFound as error:
-        raise JobError(f"The workspace cannot find what was requested: {_told(error)}") from error
-    except DatabricksError as error:
-        raise JobError(f"The workspace refused: {_told(error)}") from error
-    except OSError as error:  # the client's network errors and timeouts
-        raise JobError(f"The workspace {client.config.host} does not answer: try again.") from error
-
-
-def _client(profile: str | None) -> WorkspaceClient:
-    from configparser import Error as NoConfigurationError
-    from importlib.metadata import version
-
-    from databricks.sdk import WorkspaceClient
-
-    try:
-        return WorkspaceClient(profile=profile, product="classwaves", product_version=version("classwaves-analytics"))
-    except NoConfigurationError as error:  # not quoted: it contains the line, which may contain a token
-        raise UsageError("The client's configuration file (~/.databrickscfg) cannot be read.") from error
-    except ValueError as error:
-        hint = "set DATABRICKS_HOST and log in with `databricks auth login`, or name a profile with --profile"
-        reason = str(error).split(" Config: ")[0].rstrip(".")
-        raise UsageError(f"Cannot log in to a workspace ({reason}): {hint}.") from error
-
-
-def _log_in(client: WorkspaceClient) -> None:
-    """Gets a token now if there is none yet; raises `UsageError` if it is denied, as for a wrong secret."""
-    try:
-        client.config.authenticate()
-    except ValueError as error:
-        raise UsageError(f"The workspace does not accept the credentials: {_told(error)}") from error
-
-
-def _told(error: Exception) -> str:
-    """The error's first line, without what the client adds about its configuration."""
-    text = str(error).split(" Config: ")[0].strip()
-    return f"{text.splitlines()[0].rstrip('.')}." if text else f"{type(error).__name__}."
-
-
-def _tables(client: WorkspaceClient, catalog: str, contracts: list[Contract]) -> dict[str, TableInfo]:
-    """The catalog's tables with one of these contracts, by two-part name; raises `UsageError` for a missing catalog."""
-    from databricks.sdk.errors import NotFound
-
-    try:
-        client.catalogs.get(catalog)
-    except NotFound as error:
-        raise UsageError(f"The workspace has no catalog {catalog}, or does not let us see it.") from error
-    there: set[str] = set()
-    for schema in sorted({contract.table.split(".")[0] for contract in contracts}):
-        try:
-            listed = client.tables.list(
-                catalog, schema, max_results=_LARGEST_PAGE, omit_columns=True, omit_properties=True
-            )
-            there.update(f"{schema}.{table.name}" for table in listed)
-        except NotFound:
-            log.info("the schema does not exist", schema=schema)
-    wanted = [contract.table for contract in contracts if contract.table in there]
-    return {table: client.tables.get(f"{catalog}.{table}", include_delta_metadata=True) for table in wanted}
-
-
-def _run_statement(client: WorkspaceClient, warehouse: str, statement: str) -> None:
-    """Runs one statement to its end; raises `JobError` with the statement if it fails."""
-    import time
-
-    from databricks.sdk.service.sql import StatementState
-
-    answer = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="30s")
-    while answer.status and answer.status.state in (StatementState.PENDING, StatementState.RUNNING):
-        time.sleep(1)
-        answer = client.statement_execution.get_statement(answer.statement_id or "")
-    state = answer.status.state if answer.status else None
-    if state is not StatementState.SUCCEEDED:
-        error = answer.status.error if answer.status else None
-        reason = (error.message if error else None) or (state.value.lower() if state else "no state")
-        raise JobError(f"A statement failed, those before it were run: {statement}: {reason}")
-
-
-def _bundle_folder(given: Path | None) -> Path:
-    """The given folder, else `resources` of this checkout."""
-    return given or Path(__file__).resolve().parents[2] / "resources"
-
-
-def _compact(instant: str | None) -> str:
-    """An instant in UTC in the shortest form that `--start` accepts: a platform limits the length of a parameter."""
-    moment = datetime.fromisoformat(instant or "")
-    utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
-    return utc.isoformat()[:10] if utc.time() == datetime.min.time() else utc.strftime("%Y-%m-%dT%H:%M")
+    typer.echo(f"The backfill of {job} is done: {len(calls)} chunks, see {url}", err=True)
 
 
 def _places(found: list[Difference]) -> str:

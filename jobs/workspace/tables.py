@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from expectations.contract import Contract
 from jobs.statements import column_comment, column_tags, one_line, quoted_name, table_comment, table_tag
+from jobs.workspace.difference import Difference
 
 if TYPE_CHECKING:
     from databricks.sdk.service.catalog import TableInfo
@@ -17,16 +17,6 @@ FEED = "delta.enableChangeDataFeed"
 _CLUSTERING = "clusteringColumns"
 _OTHER_NAMES = {"integer": "int", "long": "bigint"}
 """Type names that some clients wrote to the catalog, and the names that contracts use for them."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference from what is declared: the table, column or job; what differs; as declared, if at all; as found."""
-
-    place: str
-    what: str
-    declared: str | None
-    found: str
 
 
 def differences(contract: Contract, table: TableInfo | None) -> list[Difference]:
