@@ -51,7 +51,7 @@ def print_table(title: str, columns: list[str], rows: list[list[str | None]]) ->
     for name in columns:
         drawn.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*[Text("" if value is None else _short(value)) for value in row])
+        drawn.add_row(*[Text(value or "") for value in row])
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)  # a file has no width to wrap at
@@ -61,11 +61,3 @@ def print_table(title: str, columns: list[str], rows: list[list[str | None]]) ->
 def print_json(rows: list[dict[str, Any]]) -> None:
     """Prints one JSON array, for programs: nothing else may be written to stdout with it."""
     typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-
-
-def _short(value: str) -> str:
-    """A number with at most three decimals; anything else as it is."""
-    try:
-        return f"{float(value):.3f}".rstrip("0").rstrip(".") if "." in value else value
-    except ValueError:
-        return value

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import FractionalType
 
 from expectations.contract import Contract
 from jobs.lake import Lake
@@ -58,6 +59,16 @@ def as_objects(rows: DataFrame, columns: list[str]) -> list[dict[str, Any]]:
 
 
 def as_texts(rows: DataFrame, columns: list[str]) -> list[list[str | None]]:
-    """The rows as lists of texts, in the order of the columns; None for null."""
+    """The rows as lists of texts, in the order of the columns, numbers rounded to be read; None for null."""
+    has_decimals = {name for name in columns if isinstance(rows.schema[name].dataType, FractionalType)}
     shown = rows.select(*[F.col(name).cast("string").alias(name) for name in columns]).collect()
-    return [[row[name] for name in columns] for row in shown]
+    return [
+        [_rounded(row[name]) if name in has_decimals and row[name] else row[name] for name in columns] for row in shown
+    ]
+
+
+def _rounded(number: str) -> str:
+    """The number with at most three decimals; a very small or large one with three significant digits."""
+    value = float(number)
+    is_plain = value == 0 or 0.001 <= abs(value) < 1e15
+    return f"{value:.3f}".rstrip("0").rstrip(".") if is_plain else f"{value:.3g}"

@@ -24,7 +24,8 @@ from jobs.job_run import sentence_on
 from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
 from jobs.run import Outcome, Run
-from tests.conftest import ROOT
+from jobs.show import as_texts
+from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import PROMPTS
 
@@ -57,6 +58,18 @@ def test_tables_are_shown_to_programs(
     output, _ = answer(["quarantine", *place], monkeypatch, capsys)
     seen = {"first_seen_at": "2025-10-20T09:30:00.000Z", "last_seen_at": "2025-10-20T09:30:00.000Z"}
     assert output == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
+
+
+def test_numbers_are_shown_rounded_and_texts_as_they_are(table: Table) -> None:
+    rows = table("""
+        version string | cost double | minutes double | score decimal(5,2)
+        3.10           | 0.00041239  | 1234.56789     | 17.00
+        0.0004         | 0.0         | 1.0E300        | null
+    """)
+    assert as_texts(rows, ["version", "cost", "minutes", "score"]) == [
+        ["3.10", "0.000412", "1234.568", "17"],
+        ["0.0004", "0", "1e+300", None],
+    ]
 
 
 def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
