@@ -26,6 +26,7 @@ from jobs.sample.people import Scale
 from jobs.sample.randomness import Dice, key
 from jobs.spark_session import open_session
 from jobs.storage import LocalFolder
+from transforms.catalog import PROMPTS, SESSION_EVENTS, TRANSCRIPTIONS
 from transforms.usable_rows import RULES
 
 MARK = "_benchmark.json"
@@ -77,9 +78,9 @@ def spoken_text() -> Column:
 
 def with_wide_texts(table: str, rows: DataFrame) -> DataFrame:
     """The rows with texts as wide as real ones: no metric reads them, but a scan of all columns would."""
-    if table == "sessions.transcriptions":
+    if table == TRANSCRIPTIONS:
         return rows.withColumn("content", spoken_text())
-    if table == "ai_insights.teacher_guidance_metrics":
+    if table == PROMPTS:
         return rows.withColumn("prompt_context", spoken_text())
     return rows
 
@@ -105,9 +106,9 @@ def with_invalid_rows(table: str, rows: DataFrame) -> DataFrame:
         broken["session_id"] = ["'session-that-never-was'", "NULL"]
     if table in RULES and (time := RULES[table].placed_by):
         broken[time] = ["NULL"]
-    if table == "sessions.transcriptions":
+    if table == TRANSCRIPTIONS:
         broken["duration_seconds"] = ["-1"]
-    if table == "analytics.session_events":
+    if table == SESSION_EVENTS:
         broken |= {"event_type": ["'paused'"], "payload": ["'not JSON'", "'[]'"]}
     for measure in contract.measures:
         broken[measure.name] = ["double('NaN')" if types[measure.name] == "double" else "-1"]

@@ -20,8 +20,9 @@ from benchmarks.lakehouse import FIRST_DAY, MARK
 from jobs.lake import Lake
 from jobs.spark_session import open_session
 from jobs.storage import LocalFolder
+from transforms.catalog import SESSIONS
 from transforms.columns import hour_of
-from transforms.usable_rows import RULES, SESSIONS
+from transforms.usable_rows import RULES
 
 KEYS = ("id", "session_id", "group_id")
 

@@ -14,6 +14,20 @@ from jobs.exit_status import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import hour_window
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TRANSCRIPTIONS,
+)
 from transforms.columns import hour_of
 from transforms.dashboard_metrics_hourly import dashboard_metrics_hourly, in_schools, longest_reach_hours
 from transforms.inputs import RollupInputs
@@ -36,7 +50,7 @@ def _may_affect(moment: Column, window: HourWindow, settings: MetricSettings) ->
 
 def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:
     """The hours of recordings: a recording is not a fact of its own, but adds to the storage of its hour."""
-    recordings = in_schools(inputs.usable["audio.recordings"], inputs.sessions).where(F.col("created_at").isNotNull())
+    recordings = in_schools(inputs.usable[RECORDINGS], inputs.sessions).where(F.col("created_at").isNotNull())
     return recordings.select(hour_of(F.col("created_at")).alias("metric_hour"))
 
 
@@ -44,18 +58,18 @@ ROLLUP: Rollup[HourWindow] = Rollup(
     job_name="dashboard_metrics_hourly",
     targets=("analytics.dashboard_metrics_hourly", "users.dashboard_metrics_hourly"),
     sources=(
-        "sessions.classroom_sessions",
-        "sessions.student_groups",
-        "sessions.participants",
-        "sessions.transcriptions",
-        "analytics.session_events",
-        "analytics.session_analytics",
-        "ai_insights.teacher_guidance_metrics",
-        "ai_insights.intervention_suggestions",
-        "ai_insights.analysis_results",
-        "audio.recordings",
-        "operational.api_metrics",
-        "operational.system_events",
+        SESSIONS,
+        GROUPS,
+        PARTICIPANTS,
+        TRANSCRIPTIONS,
+        SESSION_EVENTS,
+        SESSION_ANALYTICS,
+        PROMPTS,
+        INTERVENTIONS,
+        ANALYSIS_RESULTS,
+        RECORDINGS,
+        API_METRICS,
+        SYSTEM_EVENTS,
     ),
     rows=dashboard_metrics_hourly,
     window_column="metric_hour",

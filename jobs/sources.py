@@ -15,14 +15,13 @@ from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.staging import Staging
 from jobs.tuning import tune
+from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
-    EVENTS,
     RULES,
-    SESSIONS,
     Dimension,
     Measure,
     columns_read,
@@ -232,7 +231,7 @@ def read(
     others = [source for source in sources if source != SESSIONS]
     of_others = _staged_facts(lake, staging, others, versions, sessions, subset_rows)
     all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
-    if EVENTS in sources:
+    if SESSION_EVENTS in sources:
         # Without spans, the sessions are read from their facts, which are already staged.
-        sessions = staging.write("sessions", session_spans(clean, all_facts.usable(EVENTS), settings))
+        sessions = staging.write("sessions", session_spans(clean, all_facts.usable(SESSION_EVENTS), settings))
     return Sources(versions, {s: all_facts.usable(s) for s in sources}, sessions, all_facts.findings())

@@ -14,12 +14,12 @@ from jobs.exit_status import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import date_window
+from transforms.catalog import GROUPS, INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.prompts import of_their_teachers
 from transforms.teacher_analytics_summary import teacher_analytics_summary
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import PROMPTS, TEACHERS
 from transforms.windows import LATEST, DateWindow
 
 
@@ -55,13 +55,13 @@ ROLLUP: Rollup[DateWindow] = Rollup(
     job_name="teacher_analytics_summary",
     targets=("analytics.teacher_analytics_summary", "users.teacher_analytics_summary"),
     sources=(
-        "sessions.classroom_sessions",
-        "sessions.student_groups",
-        "sessions.transcriptions",
-        "analytics.session_events",
-        "ai_insights.teacher_guidance_metrics",
-        "ai_insights.intervention_suggestions",
-        "users.teachers",
+        SESSIONS,
+        GROUPS,
+        TRANSCRIPTIONS,
+        SESSION_EVENTS,
+        PROMPTS,
+        INTERVENTIONS,
+        TEACHERS,
     ),
     rows=teacher_analytics_summary,
     window_column="summary_date",

@@ -13,6 +13,7 @@ from jobs.exit_status import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import period_length, period_window
+from transforms.catalog import PROMPTS, SESSIONS
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import teacher_prompt_effectiveness
 from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
@@ -32,7 +33,7 @@ def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
     return Rollup(
         job_name=f"teacher_prompt_effectiveness.{length}",
         targets=("ai_insights.teacher_prompt_effectiveness",),
-        sources=("sessions.classroom_sessions", "ai_insights.teacher_guidance_metrics"),
+        sources=(SESSIONS, PROMPTS),
         rows=teacher_prompt_effectiveness,
         window_column="calculation_period_start",
         among=f"calculation_period_end = calculation_period_start + INTERVAL 1 {length.upper()}",

@@ -1,9 +1,23 @@
-"""Full names of tables, which do not depend on the catalog or folder that holds them."""
+"""Names of tables, which do not depend on the catalog or folder that holds them."""
 
 from __future__ import annotations
 
 CATALOG = "classwaves"
 """The first part of every full name."""
+
+SESSIONS = "sessions.classroom_sessions"
+GROUPS = "sessions.student_groups"
+PARTICIPANTS = "sessions.participants"
+TRANSCRIPTIONS = "sessions.transcriptions"
+SESSION_EVENTS = "analytics.session_events"
+SESSION_ANALYTICS = "analytics.session_analytics"
+PROMPTS = "ai_insights.teacher_guidance_metrics"
+INTERVENTIONS = "ai_insights.intervention_suggestions"
+ANALYSIS_RESULTS = "ai_insights.analysis_results"
+RECORDINGS = "audio.recordings"
+API_METRICS = "operational.api_metrics"
+SYSTEM_EVENTS = "operational.system_events"
+TEACHERS = "users.teachers"
 
 
 def full_name(table: str) -> str:

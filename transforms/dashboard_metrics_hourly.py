@@ -11,6 +11,19 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SYSTEM_EVENTS,
+    TRANSCRIPTIONS,
+)
 from transforms.columns import clamped, hour_of, hours, instant, mean, normalised, percentage, weighted_mean
 from transforms.combine import as_count, one_row_per_key
 from transforms.inputs import RollupInputs
@@ -347,21 +360,21 @@ def assembled_rows(parts: list[DataFrame], window: HourWindow, settings: MetricS
 def dashboard_metrics_hourly(inputs: RollupInputs, window: HourWindow) -> DataFrame:
     """The rows of the window's hours that began before the run's start: every column but `id` and audit columns."""
     spans, usable, begun = inputs.sessions, inputs.usable, window.until(inputs.run_start)
-    events = usable["analytics.session_events"]
-    groups = group_readiness(usable["sessions.student_groups"], events)
-    intervals = participant_intervals(usable["sessions.participants"], spans)
+    events = usable[SESSION_EVENTS]
+    groups = group_readiness(usable[GROUPS], events)
+    intervals = participant_intervals(usable[PARTICIPANTS], spans)
     parts = [
         sessions_by_hour(spans, groups, begun),
         students_by_hour(intervals, begun),
         connections_by_hour(intervals, begun),
         session_events_by_hour(events, spans, begun),
-        transcriptions_by_hour(usable["sessions.transcriptions"], spans, begun),
-        prompts_by_hour(usable["ai_insights.teacher_guidance_metrics"], spans, begun),
-        interventions_by_hour(usable["ai_insights.intervention_suggestions"], spans, begun),
-        system_events_by_hour(usable["operational.system_events"], spans, begun),
-        api_requests_by_hour(usable["operational.api_metrics"], begun),
-        analysis_results_by_hour(usable["ai_insights.analysis_results"], spans, begun),
-        session_analyses_by_hour(usable["analytics.session_analytics"], spans, begun),
-        bytes_stored_by_hour(usable["audio.recordings"], spans, begun),
+        transcriptions_by_hour(usable[TRANSCRIPTIONS], spans, begun),
+        prompts_by_hour(usable[PROMPTS], spans, begun),
+        interventions_by_hour(usable[INTERVENTIONS], spans, begun),
+        system_events_by_hour(usable[SYSTEM_EVENTS], spans, begun),
+        api_requests_by_hour(usable[API_METRICS], begun),
+        analysis_results_by_hour(usable[ANALYSIS_RESULTS], spans, begun),
+        session_analyses_by_hour(usable[SESSION_ANALYTICS], spans, begun),
+        bytes_stored_by_hour(usable[RECORDINGS], spans, begun),
     ]
     return assembled_rows(parts, begun, inputs.settings)

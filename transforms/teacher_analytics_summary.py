@@ -9,7 +9,16 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.catalog import full_name
+from transforms.catalog import (
+    GROUPS,
+    INTERVENTIONS,
+    PROMPTS,
+    SESSION_EVENTS,
+    SESSIONS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+    full_name,
+)
 from transforms.columns import mean, not_negative, percentage, seconds_between
 from transforms.combine import as_count, one_row_per_key
 from transforms.inputs import RollupInputs
@@ -154,11 +163,11 @@ def prompts_by_date(prompts: DataFrame) -> DataFrame:
 def source_tables() -> Column:
     """The JSON array of the tables that contributed at least one usable row."""
     given = {
-        "ai_insights.teacher_guidance_metrics": "total_prompts_shown",
-        "analytics.session_events": "session_events",
-        "sessions.classroom_sessions": "total_sessions",
-        "sessions.student_groups": "groups",
-        "sessions.transcriptions": "final_transcriptions",
+        PROMPTS: "total_prompts_shown",
+        SESSION_EVENTS: "session_events",
+        SESSIONS: "total_sessions",
+        GROUPS: "groups",
+        TRANSCRIPTIONS: "final_transcriptions",
     }
     names = [F.when(F.col(count) > 0, full_name(table)) for table, count in sorted(given.items())]
     return F.to_json(F.array_compact(F.array(*names)))
@@ -188,16 +197,16 @@ def teacher_analytics_summary(inputs: RollupInputs, window: DateWindow) -> DataF
     """
     spans, usable = inputs.sessions, inputs.usable
     with_past = window.with_days_before(TREND_DAYS - 1)
-    profiles = teacher_profiles(usable["users.teachers"])
-    groups = group_readiness(usable["sessions.student_groups"], usable["analytics.session_events"])
+    profiles = teacher_profiles(usable[TEACHERS])
+    groups = group_readiness(usable[GROUPS], usable[SESSION_EVENTS])
     sessions = at_local_date(spans.where(F.col("start").isNotNull()), "start", profiles, with_past)
     for totals in (
         group_totals(groups),
-        final_transcriptions(usable["sessions.transcriptions"]),
-        suggestion_totals(usable["ai_insights.intervention_suggestions"]),
+        final_transcriptions(usable[TRANSCRIPTIONS]),
+        suggestion_totals(usable[INTERVENTIONS]),
     ):
         sessions = sessions.join(totals, "session_id", how="left")
-    prompts = of_their_teachers(usable["ai_insights.teacher_guidance_metrics"], spans)
+    prompts = of_their_teachers(usable[PROMPTS], spans)
     parts = [
         sessions_by_date(sessions),
         prompts_by_date(at_local_date(prompts, "generated_at", profiles, window)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from transforms.catalog import PROMPTS
 from transforms.columns import mean, percentage
 from transforms.combine import as_count
 from transforms.inputs import RollupInputs
@@ -58,7 +59,7 @@ def teacher_prompt_effectiveness(inputs: RollupInputs, window: PeriodWindow) -> 
     )
     generated = F.col("total_generated")
     return (
-        prompts_by_period(inputs.usable["ai_insights.teacher_guidance_metrics"], window)
+        prompts_by_period(inputs.usable[PROMPTS], window)
         .withColumns(
             {
                 "acknowledgment_rate": percentage(F.col("total_acknowledged"), generated),

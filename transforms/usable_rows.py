@@ -14,18 +14,27 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, TimestampType
 
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+)
 from transforms.columns import any_of, blank_to_null, in_calendar, normalised, seconds_between
 from transforms.combine import union_all
 from transforms.payloads import group_id, latency_ms, with_payload_object
 from transforms.people import person
 
 EVENT_TYPES = ("configured", "started", "leader_ready", "member_join", "member_leave", "ended")
-
-SESSIONS = "sessions.classroom_sessions"
-EVENTS = "analytics.session_events"
-PARTICIPANTS = "sessions.participants"
-PROMPTS = "ai_insights.teacher_guidance_metrics"
-TEACHERS = "users.teachers"
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ RULES: Mapping[str, SourceRules] = {
         is_read_whole=True,
         listed_by="actual_start",
     ),
-    "sessions.student_groups": SourceRules(
+    GROUPS: SourceRules(
         (
             "id",
             "session_id",
@@ -87,20 +96,20 @@ RULES: Mapping[str, SourceRules] = {
         in_session=True,
         personal=("student_id", "anonymous_id"),
     ),
-    "sessions.transcriptions": SourceRules(
+    TRANSCRIPTIONS: SourceRules(
         ("session_id", "start_time", "seconds", "confidence_score", "is_final"),
         placed_by="start_time",
         in_session=True,
         has_duration=True,
     ),
-    EVENTS: SourceRules(
+    SESSION_EVENTS: SourceRules(
         ("session_id", "event_type", "event_time", "group_id", "latency_ms"),
         placed_by="event_time",
         in_session=True,
         event_types=EVENT_TYPES,
         personal=("payload",),
     ),
-    "analytics.session_analytics": SourceRules(
+    SESSION_ANALYTICS: SourceRules(
         ("session_id", "status", "computed_at", "failed_at"), in_session=True, listed_by="computed_at"
     ),
     PROMPTS: SourceRules(
@@ -123,21 +132,15 @@ RULES: Mapping[str, SourceRules] = {
         placed_by="generated_at",
         in_session=True,
     ),
-    "ai_insights.intervention_suggestions": SourceRules(
+    INTERVENTIONS: SourceRules(
         ("session_id", "created_at", "acted_upon", "acted_at"), placed_by="created_at", in_session=True
     ),
-    "ai_insights.analysis_results": SourceRules(
+    ANALYSIS_RESULTS: SourceRules(
         ("session_id", "analysis_timestamp", "processing_time_ms"), placed_by="analysis_timestamp", in_session=True
     ),
-    "audio.recordings": SourceRules(
-        ("session_id", "created_at", "file_size_bytes"), in_session=True, is_read_whole=True
-    ),
-    "operational.api_metrics": SourceRules(
-        ("school_id", "timestamp", "response_time_ms", "status_code"), placed_by="timestamp"
-    ),
-    "operational.system_events": SourceRules(
-        ("session_id", "school_id", "created_at", "severity"), placed_by="created_at"
-    ),
+    RECORDINGS: SourceRules(("session_id", "created_at", "file_size_bytes"), in_session=True, is_read_whole=True),
+    API_METRICS: SourceRules(("school_id", "timestamp", "response_time_ms", "status_code"), placed_by="timestamp"),
+    SYSTEM_EVENTS: SourceRules(("session_id", "school_id", "created_at", "severity"), placed_by="created_at"),
     TEACHERS: SourceRules(("id", "school_id", "timezone"), is_read_whole=True, listed_by="updated_at"),
 }
 

@@ -11,21 +11,37 @@ from pathlib import Path
 import duckdb
 from deltalake import DeltaTable
 
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+)
+
 TEXTS = Path(__file__).parent / "duckdb"
 SOURCES = (
-    "sessions.classroom_sessions",
-    "sessions.student_groups",
-    "sessions.participants",
-    "sessions.transcriptions",
-    "analytics.session_events",
-    "analytics.session_analytics",
-    "ai_insights.teacher_guidance_metrics",
-    "ai_insights.intervention_suggestions",
-    "ai_insights.analysis_results",
-    "audio.recordings",
-    "operational.api_metrics",
-    "operational.system_events",
-    "users.teachers",
+    SESSIONS,
+    GROUPS,
+    PARTICIPANTS,
+    TRANSCRIPTIONS,
+    SESSION_EVENTS,
+    SESSION_ANALYTICS,
+    PROMPTS,
+    INTERVENTIONS,
+    ANALYSIS_RESULTS,
+    RECORDINGS,
+    API_METRICS,
+    SYSTEM_EVENTS,
+    TEACHERS,
 )
 """Named here, because to import the jobs takes longer than to compute a small lakehouse's rows."""
 

@@ -9,6 +9,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import HOUR_IN_MICROS, session_ends, totals_of
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    INTERVENTIONS,
+    PROMPTS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TRANSCRIPTIONS,
+)
 from transforms.columns import normalised
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
@@ -47,10 +56,10 @@ def _hours_overlapped(window: HourWindow) -> Column:
 def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
     """One row per total: `name` and `total` over the facts with a school in the window's hours that have begun."""
     usable, settings, begun = inputs.usable, inputs.settings, window.until(inputs.run_start)
-    sessions = usable["sessions.classroom_sessions"]
+    sessions = usable[SESSIONS]
     in_school = sessions.where(F.col("school_id").isNotNull()).select(F.col("id").alias("session_id"))
     spans = session_ends(
-        sessions, usable["analytics.session_events"], settings.max_session_hours, settings.open_session_hours
+        sessions, usable[SESSION_EVENTS], settings.max_session_hours, settings.open_session_hours
     ).where(F.col("school_id").isNotNull())
     first, last = (int(moment.timestamp() * 1_000_000) for moment in (begun.start, begun.end))
 
@@ -66,11 +75,9 @@ def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
     def count_at(moment: str) -> Column:
         return F.count_if(in_window(F.unix_micros(F.col(moment))))
 
-    transcriptions = of_schools("sessions.transcriptions").where(
-        F.col("is_final") & in_window(F.unix_micros("start_time"))
-    )
-    acted = of_schools("ai_insights.intervention_suggestions").where(F.col("acted_upon"))
-    events = usable["operational.system_events"]
+    transcriptions = of_schools(TRANSCRIPTIONS).where(F.col("is_final") & in_window(F.unix_micros("start_time")))
+    acted = of_schools(INTERVENTIONS).where(F.col("acted_upon"))
+    events = usable[SYSTEM_EVENTS]
     placed = events.where(F.col("school_id").isNotNull()).unionByName(
         events.where(F.col("school_id").isNull()).join(in_school, "session_id", how="left_semi")
     )
@@ -85,7 +92,7 @@ def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
             },
         ),
         totals_of(
-            of_schools("ai_insights.teacher_guidance_metrics"),
+            of_schools(PROMPTS),
             {"total_prompts_generated": count_at("generated_at"), "total_prompts_used": count_at("used_at")},
         ),
         totals_of(acted, {"total_interventions": count_at("acted_at")}),
@@ -96,9 +103,7 @@ def source_totals(inputs: RollupInputs, window: HourWindow) -> DataFrame:
                 "total_errors": F.count_if(at_created & severity.isin("error", "critical")),
             },
         ),
-        totals_of(
-            of_schools("ai_insights.analysis_results"), {"ai_analyses_completed": count_at("analysis_timestamp")}
-        ),
+        totals_of(of_schools(ANALYSIS_RESULTS), {"ai_analyses_completed": count_at("analysis_timestamp")}),
         totals_of(transcriptions, {"total_transcription_minutes": F.sum("seconds") / 60}),
     ]
     return union_all(totals)

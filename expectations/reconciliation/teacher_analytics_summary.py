@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import session_ends, totals_of
+from transforms.catalog import INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS
 from transforms.columns import normalised
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
@@ -30,12 +31,8 @@ STAGED_TOTALS: Mapping[str, str] = {
 def source_totals(inputs: RollupInputs, window: DateWindow) -> DataFrame:
     """One row per total: `name` and `total` over the sessions and prompts of the window's dates that have a teacher."""
     usable, settings = inputs.usable, inputs.settings
-    sessions, events = usable["sessions.classroom_sessions"], usable["analytics.session_events"]
-    zones = (
-        usable["users.teachers"]
-        .groupBy(F.col("id").alias("teacher_id"))
-        .agg(known_zone(F.max("timezone")).alias("zone"))
-    )
+    sessions, events = usable[SESSIONS], usable[SESSION_EVENTS]
+    zones = usable[TEACHERS].groupBy(F.col("id").alias("teacher_id")).agg(known_zone(F.max("timezone")).alias("zone"))
 
     def in_window(rows: DataFrame, moment: Column) -> DataFrame:
         day = local_date(moment, F.coalesce("zone", F.lit("UTC")))
@@ -47,13 +44,13 @@ def source_totals(inputs: RollupInputs, window: DateWindow) -> DataFrame:
     in_dates = of_dates.select("session_id")
     teachers = sessions.groupBy(F.col("id").alias("session_id")).agg(F.max("teacher_id").alias("session_teacher_id"))
     prompts = (
-        usable["ai_insights.teacher_guidance_metrics"]
+        usable[PROMPTS]
         .join(teachers, "session_id", how="left")
         .withColumn("teacher_id", F.coalesce("teacher_id", "session_teacher_id"))
     )
-    suggestions = usable["ai_insights.intervention_suggestions"].join(in_dates, "session_id", how="left_semi")
+    suggestions = usable[INTERVENTIONS].join(in_dates, "session_id", how="left_semi")
     ready = events.where(normalised(F.col("event_type")) == "leader_ready")
-    final = usable["sessions.transcriptions"].where(F.col("is_final"))
+    final = usable[TRANSCRIPTIONS].where(F.col("is_final"))
     totals = [
         totals_of(of_dates, {"total_sessions": F.count("*")}),
         totals_of(

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.reconciliation.totals import totals_of
+from transforms.catalog import PROMPTS
 from transforms.inputs import RollupInputs
 from transforms.windows import PeriodWindow
 
@@ -23,7 +24,7 @@ STAGED_TOTALS: Mapping[str, str] = {
 
 def source_totals(inputs: RollupInputs, window: PeriodWindow) -> DataFrame:
     """One row per total: `name` and `total` over the prompts of the window's periods."""
-    prompts = inputs.usable["ai_insights.teacher_guidance_metrics"]
+    prompts = inputs.usable[PROMPTS]
     return totals_of(
         prompts.where(window.contains(F.col("generated_at"))),
         {

@@ -23,12 +23,13 @@ from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import identified
 from jobs.sources import facts_of_rows, raw_rows
+from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.usable_rows import EVENTS, RULES, SESSIONS, fact_columns, usable
+from transforms.usable_rows import RULES, fact_columns, usable
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 """Rows without a time come first."""
@@ -88,8 +89,8 @@ def _read(
     rows = {source: usable(source, facts, _also(source)) for source in sources if source != SESSIONS}
     rows[SESSIONS] = clean
     spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
-    if EVENTS in sources:
-        spans = collected_locally(session_spans(clean, rows[EVENTS], settings))
+    if SESSION_EVENTS in sources:
+        spans = collected_locally(session_spans(clean, rows[SESSION_EVENTS], settings))
     return _Read(touched, RollupInputs(spans, rows, run_start, settings))
 
 

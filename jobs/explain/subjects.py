@@ -16,6 +16,17 @@ from jobs.errors import UsageError
 from jobs.rollup import Rollup
 from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
+from transforms.catalog import (
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    TEACHERS,
+)
 from transforms.columns import any_of, blank_to_null, instant, normalised
 from transforms.combine import union_all
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, longest_reach_hours
@@ -29,7 +40,7 @@ from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import EVENTS, PARTICIPANTS, PROMPTS, RULES, SESSIONS, TEACHERS
+from transforms.usable_rows import RULES
 from transforms.windows import (
     PERIOD_LENGTHS,
     DateWindow,
@@ -123,7 +134,7 @@ class HourOfSchool:
         happened = (
             own.where(_between("actual_start", since, end))
             .select(F.col("id").alias("session_id"))
-            .unionByName(raw(EVENTS).where(_between("event_time", since, end)).select("session_id"))
+            .unionByName(raw(SESSION_EVENTS).where(_between("event_time", since, end)).select("session_id"))
             .unionByName(raw(PARTICIPANTS).where(_between("join_time", since, end)).select("session_id"))
             .distinct()
             .withColumn("is_close", F.lit(True))
@@ -140,15 +151,15 @@ class HourOfSchool:
         """The school's rows whose times place them in the hour, and what the spans of close sessions need."""
         if source == SESSIONS:
             return rows.join(sessions.select(F.col("session_id").alias("id")), "id", how="left_semi")
-        if source in (EVENTS, "sessions.student_groups"):
+        if source in (SESSION_EVENTS, GROUPS):
             return _of(rows, sessions, only_close=True)
         start, end = self.window.start, self.window.end
         times = {
-            "ai_insights.teacher_guidance_metrics": ("generated_at", "used_at"),
-            "ai_insights.intervention_suggestions": ("acted_at",),
-            "analytics.session_analytics": ("computed_at", "failed_at"),
+            PROMPTS: ("generated_at", "used_at"),
+            INTERVENTIONS: ("acted_at",),
+            SESSION_ANALYTICS: ("computed_at", "failed_at"),
         }.get(source, (RULES[source].placed_by or "created_at",))
-        if source == "audio.recordings":
+        if source == RECORDINGS:
             return _of(rows.where(F.col("created_at") < instant(end)), sessions)
         if source == PARTICIPANTS:
             return _of(rows.where(_between("join_time", start - timedelta(hours=MAX_STAY_HOURS), end)), sessions)
@@ -198,7 +209,7 @@ class DayOfTeacher:
         del settings
         day, month = self.window, self.window.with_days_before(TREND_DAYS - 1)
         own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
-        rows, events, prompts = raw(SESSIONS), raw(EVENTS), raw(PROMPTS)
+        rows, events, prompts = raw(SESSIONS), raw(SESSION_EVENTS), raw(PROMPTS)
         own_sessions = rows.where(own).select(F.col("id").alias("session_id")).distinct()
         found = [
             rows.where(day.may_contain(F.col("actual_start"))).select(F.col("id").alias("session_id")),
@@ -230,7 +241,7 @@ class DayOfTeacher:
             own = F.coalesce(F.col("teacher_id") == self.teacher_id, F.lit(False))
             near = rows.where(self.window.may_contain(F.col("generated_at")))
             return near.where(own).unionByName(_of(near, sessions, only_close=True))
-        return _of(rows, sessions, only_close=source not in (EVENTS, "sessions.student_groups"))
+        return _of(rows, sessions, only_close=source not in (SESSION_EVENTS, GROUPS))
 
     def evidence(self, inputs: RollupInputs) -> DataFrame:
         """The source rows that took part in the row of this teacher and date: see `evidence_of`."""

@@ -25,7 +25,7 @@ from jobs.provenance import Provenance
 from jobs.rollup import Rollup, RunWindow, W
 from jobs.settings import Settings
 from jobs.staging import Staging
-from transforms.usable_rows import TEACHERS
+from transforms.catalog import TEACHERS
 from transforms.windows import starts_between
 
 

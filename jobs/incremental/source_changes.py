@@ -16,9 +16,10 @@ from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.staging import Staging
+from transforms.catalog import SESSIONS
 from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all
-from transforms.usable_rows import RULES, SESSIONS, columns_read, values_hash
+from transforms.usable_rows import RULES, columns_read, values_hash
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change in Delta's feed: a row as it is from that version on, and as it was until then."""

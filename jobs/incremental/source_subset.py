@@ -26,9 +26,10 @@ from jobs.incremental.source_changes import (
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.sources import are_large, facts_of_rows, is_large, raw_rows, sizes_of
 from jobs.staging import Staging
+from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
-from transforms.usable_rows import PROMPTS, RULES, SESSIONS, TEACHERS, key_hash, usable
+from transforms.usable_rows import RULES, key_hash, usable
 
 OF_TEACHERS = (SESSIONS, PROMPTS)
 """The sources with a `teacher_id`."""

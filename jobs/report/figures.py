@@ -209,7 +209,7 @@ def latest_verdicts(checks: DataFrame) -> DataFrame:
     newest = asked.groupBy("job_name").agg(F.max_by("run_id", "checked_at").alias("run_id"))
     failed = ~F.col("success")
     return (
-        asked.join(newest, ["job_name", "run_id"])
+        asked.join(newest, ["job_name", "run_id"], how="inner")
         .groupBy(F.col("job_name").alias("job"), "run_id", F.col("check_kind").alias("kind"))
         .agg(
             F.unix_millis(F.max("checked_at")).alias("checked_at"),

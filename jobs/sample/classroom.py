@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.sample.people import SUBJECTS, Scale, given_name, school_number, school_zone
 from jobs.sample.randomness import Dice, after, key, numbered, score, shaped
+from transforms.catalog import GROUPS, PARTICIPANTS, RECORDINGS, SESSION_EVENTS, SESSIONS, TRANSCRIPTIONS
 from transforms.combine import union_all
 
 SENTENCES = (
@@ -152,7 +153,7 @@ def classroom_sessions(sessions: DataFrame, dice: Dice) -> DataFrame:
     created = after("scheduled", -dice.whole(3600, 72 * 3600, "planned ahead", "n"))
     topic = F.initcap("subject")
     never_began = dice.one_of(("created", "scheduled", "scheduled", "cancelled"), "never began", "n")
-    return shaped(sessions, "sessions.classroom_sessions", {
+    return shaped(sessions, SESSIONS, {
         "id": F.col("session_id"),
         "title": F.concat(topic, F.lit(" discussion "), F.col("n")),
         "status": F.when(ran, "ended").otherwise(never_began),
@@ -196,7 +197,7 @@ def student_groups(groups: DataFrame, dice: Dice) -> DataFrame:
     ran = F.col("ran")
     set_up = after("scheduled", F.lit(-1800))
     finished = F.when(dice.chance(0.88, "group completed", "n", "g"), "completed").otherwise("active")
-    return shaped(groups, "sessions.student_groups", {
+    return shaped(groups, GROUPS, {
         "id": F.col("group_id"),
         "session_id": F.col("session_id"),
         "name": F.concat(F.lit("Group "), F.col("g")),
@@ -236,7 +237,7 @@ def participants(stays: DataFrame, dice: Dice) -> DataFrame:
     quality = F.when(F.col("dropped") & (F.col("stay") == 1), "poor").otherwise(usual)
     guest = F.when(F.col("kind") == "guest", key("guest", "n", "g", "seat"))
     pupil = F.when(F.col("kind") == "student", given_name(dice, "student", "student_n"))
-    return shaped(stays, "sessions.participants", {
+    return shaped(stays, PARTICIPANTS, {
         "id": F.col("participant_id"),
         "session_id": F.col("session_id"),
         "group_id": F.col("group_id"),
@@ -280,7 +281,7 @@ def transcriptions(sessions: DataFrame, scale: Scale, dice: Dice) -> DataFrame:
         .withColumn("ended_at", after("spoken_at", F.col("seconds")))
     )
     pupil = F.when(F.col("kind") == "student", given_name(dice, "student", "student_n"))
-    return shaped(spoken, "sessions.transcriptions", {
+    return shaped(spoken, TRANSCRIPTIONS, {
         "id": key("transcription", *line),
         "session_id": F.col("session_id"),
         "group_id": key("group", "n", "g"),
@@ -317,7 +318,7 @@ def session_events(sessions: DataFrame, groups: DataFrame, stays: DataFrame, dic
         # Not every client measures it.
         F.when(F.col("delay") < 0.9, F.round(20 + F.pow("delay", F.lit(2.0)) * 400, 1)).alias("latencyMs"),
     )
-    return shaped(events.withColumn("delay", delay), "analytics.session_events", {
+    return shaped(events.withColumn("delay", delay), SESSION_EVENTS, {
         "id": F.col("id"),
         "session_id": F.col("session_id"),
         "teacher_id": F.col("teacher_id"),
@@ -350,7 +351,7 @@ def _events(frame: DataFrame, numbers: tuple[str, ...], moments: dict[str, str])
 def recordings(groups: DataFrame, dice: Dice) -> DataFrame:
     """`audio.recordings`: one row per taped group of a recorded session; the first group always is."""
     taped = groups.filter(F.col("recorded") & ((F.col("g") == 1) | dice.chance(0.5, "taped", "n", "g")))
-    return shaped(taped, "audio.recordings", {
+    return shaped(taped, RECORDINGS, {
         "id": key("recording", "n", "g"),
         "session_id": F.col("session_id"),
         "group_id": F.col("group_id"),

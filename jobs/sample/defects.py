@@ -12,6 +12,21 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+)
 from transforms.usable_rows import RULES
 
 Overrides = Mapping[str, str]
@@ -19,19 +34,19 @@ Overrides = Mapping[str, str]
 
 FIRST_SESSION_ID = "session-000001"
 MODELS = {
-    "users.teachers": "teacher-000001",
-    "sessions.classroom_sessions": FIRST_SESSION_ID,
-    "sessions.student_groups": "group-000001-1",
-    "sessions.participants": "participant-000001-1-1-1",
-    "sessions.transcriptions": "transcription-000001-1",
-    "analytics.session_events": "event-000001-started",
-    "analytics.session_analytics": "session-analytics-000001",
-    "ai_insights.teacher_guidance_metrics": "guidance-000001-1",
-    "ai_insights.intervention_suggestions": "intervention-000001-1",
-    "ai_insights.analysis_results": "analysis-000001",
-    "operational.api_metrics": "request-000001-1",
-    "operational.system_events": "system-event-000001-1",
-    "audio.recordings": "recording-000001-1",
+    TEACHERS: "teacher-000001",
+    SESSIONS: FIRST_SESSION_ID,
+    GROUPS: "group-000001-1",
+    PARTICIPANTS: "participant-000001-1-1-1",
+    TRANSCRIPTIONS: "transcription-000001-1",
+    SESSION_EVENTS: "event-000001-started",
+    SESSION_ANALYTICS: "session-analytics-000001",
+    PROMPTS: "guidance-000001-1",
+    INTERVENTIONS: "intervention-000001-1",
+    ANALYSIS_RESULTS: "analysis-000001",
+    API_METRICS: "request-000001-1",
+    SYSTEM_EVENTS: "system-event-000001-1",
+    RECORDINGS: "recording-000001-1",
 }
 """The row of each table from which its broken rows are copied."""
 
@@ -84,11 +99,11 @@ def _hours_after(moment: str, hours: int) -> str:
 def _particular(table: str) -> dict[str, Overrides]:
     """What can go wrong in this table only."""
     particular: dict[str, dict[str, Overrides]] = {
-        "users.teachers": {
+        TEACHERS: {
             "no-zone": {"timezone": "NULL"},
             "wrong-zone": {"timezone": "'Atlantis/Main_Square'"},
         },
-        "sessions.classroom_sessions": {
+        SESSIONS: {
             "open": {"actual_end": "NULL", "actual_duration_minutes": "NULL", "status": "'active'"},
             "endless": {"actual_end": _hours_after("actual_start", 30), "actual_duration_minutes": "NULL"},
             "no-start": {"actual_start": "NULL"},
@@ -96,17 +111,17 @@ def _particular(table: str) -> dict[str, Overrides]:
             "bad-scores": {"engagement_score": "140", "participation_rate": "-5"},
             "negative-minutes": {"actual_duration_minutes": "-45"},
         },
-        "sessions.student_groups": {
+        GROUPS: {
             "bad-scores": {"collaboration_score": "250", "argumentation_quality": "-1"},
         },
-        "sessions.participants": {"left-before": {"leave_time": _hours_after("join_time", -1)}},
-        "sessions.transcriptions": {
+        PARTICIPANTS: {"left-before": {"leave_time": _hours_after("join_time", -1)}},
+        TRANSCRIPTIONS: {
             "negative": {"duration_seconds": "-3"},
             "backwards": {"duration_seconds": "NULL", "end_time": _hours_after("start_time", -1)},
             "no-end": {"duration_seconds": "NULL", "end_time": "NULL"},
             "too-sure": {"confidence_score": "1.5"},
         },
-        "analytics.session_events": {
+        SESSION_EVENTS: {
             "unknown-type": {"event_type": "'paused'"},
             "no-type": {"event_type": "NULL"},
             "no-json": {"payload": "'ready!'"},
@@ -117,13 +132,13 @@ def _particular(table: str) -> dict[str, Overrides]:
             "no-payload": {"payload": "NULL"},
             "text-latency": {"payload": """'{"groupId": 7, "latencyMs": "fast"}'"""},
         },
-        "ai_insights.teacher_guidance_metrics": {
+        PROMPTS: {
             "bad-numbers": {"feedback_rating": "6", "response_time_seconds": "-20"},
             "not-a-number": {"effectiveness_score": "double('NaN')"},
             "odd-domains": {"prompt_category": "'juggling'", "priority_level": "' HIGH '"},
         },
-        "ai_insights.analysis_results": {"negative": {"processing_time_ms": "-1"}},
-        "operational.api_metrics": {"negative": {"response_time_ms": "-1"}},
-        "audio.recordings": {"negative": {"file_size_bytes": "-1"}},
+        ANALYSIS_RESULTS: {"negative": {"processing_time_ms": "-1"}},
+        API_METRICS: {"negative": {"response_time_ms": "-1"}},
+        RECORDINGS: {"negative": {"file_size_bytes": "-1"}},
     }
     return particular.get(table, {})

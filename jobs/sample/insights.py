@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from jobs.sample.classroom import FIRST_SESSION
 from jobs.sample.randomness import Dice, after, key, numbered, shaped
+from transforms.catalog import ANALYSIS_RESULTS, API_METRICS, INTERVENTIONS, PROMPTS, SESSION_ANALYTICS, SYSTEM_EVENTS
 
 PROMPT_MESSAGES = {
     "facilitation": "Invite a quiet voice into the discussion.",
@@ -38,7 +39,7 @@ def teacher_guidance_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
         .withColumn("answered", F.least("acknowledged", "used", "dismissed"))
         .withColumn("g", F.col("prompt") % F.col("groups") + 1)
     )
-    return shaped(prompts, "ai_insights.teacher_guidance_metrics", _prompt_values(dice))
+    return shaped(prompts, PROMPTS, _prompt_values(dice))
 
 
 _OUTCOMES = ("used",) * 7 + ("dismissed",) * 4 + ("acknowledged",) * 4 + ("none",) * 5
@@ -102,7 +103,7 @@ def intervention_suggestions(sessions: DataFrame, dice: Dice) -> DataFrame:
     )
     # Sometimes the time was not recorded.
     noted = F.col("acted") & dice.chance(0.95, "acted noted", *suggestion)
-    return shaped(made, "ai_insights.intervention_suggestions", {
+    return shaped(made, INTERVENTIONS, {
         "id": key("intervention", *suggestion),
         "session_id": F.col("session_id"),
         "group_id": key("group", "n", "g"),
@@ -124,7 +125,7 @@ def analysis_results(sessions: DataFrame, dice: Dice) -> DataFrame:
     """`ai_insights.analysis_results`: one row per analysis, which four recorded sessions of ten get."""
     analysed = (F.col("n") == FIRST_SESSION) | dice.chance(0.4, "analysed", "n")
     done = after("end", dice.whole(30, 600, "analysed at", "n"))
-    return shaped(sessions.filter(F.col("recorded") & analysed), "ai_insights.analysis_results", {
+    return shaped(sessions.filter(F.col("recorded") & analysed), ANALYSIS_RESULTS, {
         "id": key("analysis", "n"),
         "session_id": F.col("session_id"),
         "analysis_type": dice.one_of(("tier1", "tier2"), "tier", "n"),
@@ -142,7 +143,7 @@ def session_analytics(sessions: DataFrame, dice: Dice) -> DataFrame:
     began = after("end", F.lit(20))
     done = after("end", dice.whole(40, 400, "computed at", "n"))
     completed = dice.chance(11 / 12, "computed", "n")
-    return shaped(sessions.filter("ran"), "analytics.session_analytics", {
+    return shaped(sessions.filter("ran"), SESSION_ANALYTICS, {
         "id": key("session-analytics", "n"),
         "session_id": F.col("session_id"),
         "analysis_type": F.lit("final_summary"),
@@ -164,7 +165,7 @@ def api_metrics(sessions: DataFrame, dice: Dice) -> DataFrame:
     request = ("n", "request")
     moment = after("scheduled", dice.between(-900, 4_500, "asked at", *request))
     status = dice.one_of((200,) * 85 + (201,) * 7 + (404,) * 4 + (500, 503), "status code", *request)
-    return shaped(numbered(sessions, "request", F.lit(4)), "operational.api_metrics", {
+    return shaped(numbered(sessions, "request", F.lit(4)), API_METRICS, {
         "id": key("request", *request),
         "endpoint": dice.one_of(("/sessions", "/groups", "/prompts", "/dashboard"), "endpoint", *request),
         "method": dice.one_of(("GET", "GET", "GET", "POST"), "method", *request),
@@ -185,7 +186,7 @@ def system_events(sessions: DataFrame, dice: Dice) -> DataFrame:
     entry = ("n", "entry")
     severities = ("info",) * 80 + ("warning",) * 12 + ("error",) * 6 + ("ERROR", "critical")
     logged = numbered(sessions, "entry", dice.one_of((1, 2, 2, 2, 2, 3, 3), "entries", "n"))
-    return shaped(logged, "operational.system_events", {
+    return shaped(logged, SYSTEM_EVENTS, {
         "id": key("system-event", *entry),
         "event_type": dice.one_of(("websocket", "scheduler", "storage", "auth"), "system event", *entry),
         "severity": dice.one_of(severities, "severity", *entry),

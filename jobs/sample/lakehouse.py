@@ -13,6 +13,21 @@ from jobs.sample import classroom, insights, people
 from jobs.sample.defects import with_defects
 from jobs.sample.people import Scale
 from jobs.sample.randomness import Dice
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+)
 
 PILOT_SESSIONS = 425
 PILOT_DENSITY = 0.036
@@ -49,19 +64,19 @@ def tables_of(spark: SparkSession, session: DataFrame, scale: Scale, dice: Dice)
     stay = classroom.stay_frame(seat, dice)
     return {
         "users.schools": people.schools(spark, scale, dice),
-        "users.teachers": people.teachers(spark, scale, dice),
+        TEACHERS: people.teachers(spark, scale, dice),
         "users.students": people.students(spark, scale, dice),
-        "sessions.classroom_sessions": classroom.classroom_sessions(session, dice),
-        "sessions.participants": classroom.participants(stay, dice),
-        "sessions.student_groups": classroom.student_groups(group, dice),
+        SESSIONS: classroom.classroom_sessions(session, dice),
+        PARTICIPANTS: classroom.participants(stay, dice),
+        GROUPS: classroom.student_groups(group, dice),
         "sessions.student_group_members": classroom.student_group_members(seat),
-        "sessions.transcriptions": classroom.transcriptions(session, scale, dice),
-        "analytics.session_events": classroom.session_events(session, group, stay, dice),
-        "analytics.session_analytics": insights.session_analytics(session, dice),
-        "ai_insights.teacher_guidance_metrics": insights.teacher_guidance_metrics(session, dice),
-        "ai_insights.intervention_suggestions": insights.intervention_suggestions(session, dice),
-        "ai_insights.analysis_results": insights.analysis_results(session, dice),
-        "operational.api_metrics": insights.api_metrics(session, dice),
-        "operational.system_events": insights.system_events(session, dice),
-        "audio.recordings": classroom.recordings(group, dice),
+        TRANSCRIPTIONS: classroom.transcriptions(session, scale, dice),
+        SESSION_EVENTS: classroom.session_events(session, group, stay, dice),
+        SESSION_ANALYTICS: insights.session_analytics(session, dice),
+        PROMPTS: insights.teacher_guidance_metrics(session, dice),
+        INTERVENTIONS: insights.intervention_suggestions(session, dice),
+        ANALYSIS_RESULTS: insights.analysis_results(session, dice),
+        API_METRICS: insights.api_metrics(session, dice),
+        SYSTEM_EVENTS: insights.system_events(session, dice),
+        RECORDINGS: classroom.recordings(group, dice),
     }  # fmt: skip

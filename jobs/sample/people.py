@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.sample.randomness import Dice, key, shaped
+from transforms.catalog import TEACHERS
 
 ZONES = (
     "Europe/London",
@@ -145,7 +146,7 @@ def teachers(spark: SparkSession, scale: Scale, dice: Dice) -> DataFrame:
     )
     zone = F.when(F.col("profile") < 0.03, None).when(F.col("profile") < 0.04, "EST").otherwise(school_zone())
     hired = _founded(scale, dice.whole(10, 60, "teacher age", "teacher_n"))
-    return shaped(frame, "users.teachers", {
+    return shaped(frame, TEACHERS, {
         "id": key("teacher", "teacher_n"),
         "email": _address("teacher", "teacher_n"),
         "name": F.concat_ws(" ", given_name(dice, "teacher", "teacher_n"), family_name(dice, "teacher", "teacher_n")),

@@ -23,9 +23,10 @@ from jobs.sources import facts_of_rows, raw_rows
 from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
+from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.inputs import RollupInputs
 from transforms.sessions import session_spans
-from transforms.usable_rows import EVENTS, SESSIONS, usable
+from transforms.usable_rows import usable
 from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
@@ -98,7 +99,8 @@ def spark_row(
     sessions = clean(SESSIONS, None)
     known = sessions.select(F.col("id").alias("session_id"))
     rows = {source: clean(source, known) for source in rollup.sources if source != SESSIONS} | {SESSIONS: sessions}
-    spans = collected_locally(session_spans(sessions, rows[EVENTS], settings)) if EVENTS in rows else known
+    events = rows.get(SESSION_EVENTS)
+    spans = known if events is None else collected_locally(session_spans(sessions, events, settings))
     return recomputed(subject, RollupInputs(spans, rows, RUN_START, settings))
 
 

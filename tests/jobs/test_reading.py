@@ -23,12 +23,13 @@ from jobs.lake import Lake
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources, tuned_like_a_run
+from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.metric_settings import MetricSettings
-from transforms.usable_rows import EVENTS, SESSIONS, columns_read, duplicate_keys
+from transforms.usable_rows import columns_read, duplicate_keys
 from transforms.windows import HourWindow
 
 TRANSCRIPTIONS = "sessions.transcriptions"
-READ = (SESSIONS, "sessions.student_groups", TRANSCRIPTIONS, EVENTS)
+READ = (SESSIONS, "sessions.student_groups", TRANSCRIPTIONS, SESSION_EVENTS)
 RUN_START = datetime(2025, 10, 1, tzinfo=timezone.utc)
 DAY = HourWindow(datetime(2025, 10, 30, tzinfo=timezone.utc), datetime(2025, 10, 31, tzinfo=timezone.utc))
 WHOLE_PLANS = {"spark.sql.maxMetadataStringLength": "100000", "spark.sql.debug.maxToStringFields": "1000"}

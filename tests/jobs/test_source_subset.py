@@ -16,7 +16,7 @@ from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.lakehouses import version_of
-from transforms.usable_rows import SESSIONS, TEACHERS
+from transforms.catalog import SESSIONS, TEACHERS
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 API_METRICS = "operational.api_metrics"

@@ -22,7 +22,7 @@ from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, write_lake, write_table
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
-from transforms.usable_rows import SESSIONS, TEACHERS
+from transforms.catalog import SESSIONS, TEACHERS
 
 GUIDANCE = "ai_insights.teacher_guidance_metrics"
 REQUESTS = "operational.api_metrics"

@@ -30,11 +30,11 @@ from tests.lakehouses import (
 )
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
+from transforms.catalog import PROMPTS as GUIDANCE
+from transforms.catalog import TEACHERS
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.table_diff import AUDIT_COLUMNS
-from transforms.usable_rows import PROMPTS as GUIDANCE
-from transforms.usable_rows import TEACHERS
 
 Row = dict[str, Any]
 

@@ -16,7 +16,8 @@ from tests.delta_io import Row, Tables, load_schemas, read_lake, write_lake, wri
 from tests.jobs.test_incremental_runs import CASES, NOW, mismatches
 from tests.lakehouses import long_sources, run
 from tests.messy_lakehouse import SCHOOLS, messy_tables
-from transforms.usable_rows import RULES, SESSIONS, TEACHERS
+from transforms.catalog import SESSIONS, TEACHERS
+from transforms.usable_rows import RULES
 
 ROUNDS = 4
 STAMPS = ("updated_at", "created_at")

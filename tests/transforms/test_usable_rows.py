@@ -15,12 +15,11 @@ from pyspark.sql import functions as F
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows, assert_values
 from transforms import usable_rows
+from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
 from transforms.usable_rows import (
-    EVENTS,
     RULES,
-    SESSIONS,
     Dimension,
     Measure,
     SourceRules,
@@ -151,7 +150,7 @@ def test_the_newest_copy_is_the_truth_broken_or_not(table: Table) -> None:
         e2        | s1                | started           | 2025-09-01 09:00:00  | 2025-09-01 10:00:00  | null
         e2        | s9                | started           | 2025-09-01 09:00:00  | 2025-09-01 09:00:00  | duplicate_key
     """)
-    assert_reasons(EVENTS, cases, sessions(table))
+    assert_reasons(SESSION_EVENTS, cases, sessions(table))
 
 
 def test_the_first_reason_that_fits_is_the_reason(table: Table) -> None:
@@ -164,7 +163,7 @@ def test_the_first_reason_that_fits_is_the_reason(table: Table) -> None:
         unknown   | s9                | nonsense          | 2025-09-01 09:00:00  | null                 | unknown_event_type
         orphan    | s9                | started           | 2025-09-01 09:00:00  | null                 | orphan_session
     """)
-    assert_reasons(EVENTS, events, sessions(table))
+    assert_reasons(SESSION_EVENTS, events, sessions(table))
     transcriptions = table("""
         id string | session_id string | start_time timestamp | end_time timestamp  | duration_seconds int | expected string
         timeless  | s9                | null                 | 2025-09-01 09:00:00 | -1                   | missing_time
@@ -235,7 +234,7 @@ def test_an_event_type_is_known_however_it_is_spaced_and_cased(table: Table) -> 
         e9        | s1                | 2025-09-01 09:00:00  | ''                 | unknown_event_type
         e10       | s1                | 2025-09-01 09:00:00  | null               | unknown_event_type
     """)
-    assert_reasons(EVENTS, cases, sessions(table))
+    assert_reasons(SESSION_EVENTS, cases, sessions(table))
 
 
 def test_a_reference_to_a_session_is_compared_exactly(table: Table) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.catalog import GROUPS, INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS
 from transforms.columns import normalised, seconds_between
 from transforms.evidence.parts import PLACES, Labels, columns_of, evidence_of, part, ready_events
 from transforms.prompts import of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.teacher_analytics_summary import KEY, at_local_date, teacher_profiles
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import EVENTS, PROMPTS, SESSIONS, TEACHERS
 from transforms.windows import DateWindow
 
-GROUPS = "sessions.student_groups"
 FACTS = "confidence_score"
 """The column whose source rows make a row exist: they are also the evidence for the row's key."""
 
@@ -40,21 +39,21 @@ def evidence_of_day(spans: DataFrame, usable: Mapping[str, DataFrame], teacher: 
     own = sessions.where("is_own").select("session_id", "teacher_id")
 
     def inside(source: str) -> DataFrame:
-        return usable[source].join(own, "session_id")
+        return usable[source].join(own, "session_id", how="inner")
 
     parts = [
         *_of_sessions(sessions),
         _of_groups(sessions, usable),
         *_of_prompts(spans, usable[PROMPTS], profiles, teacher, window),
         _inside(
-            "sessions.transcriptions",
-            inside("sessions.transcriptions").where("is_final"),
+            TRANSCRIPTIONS,
+            inside(TRANSCRIPTIONS).where("is_final"),
             {"data_points_included": True, "source_tables": True},
         ),
-        _inside("ai_insights.intervention_suggestions", inside("ai_insights.intervention_suggestions"), _suggested()),
+        _inside(INTERVENTIONS, inside(INTERVENTIONS), _suggested()),
         _inside(
-            EVENTS,
-            inside(EVENTS),
+            SESSION_EVENTS,
+            inside(SESSION_EVENTS),
             {
                 "source_tables": True,
                 "total_leader_ready_events": normalised(F.col("event_type")) == "leader_ready",
@@ -90,7 +89,7 @@ def _sessions(
     comparison uses it.
     """
     with_past = window.with_days_before(TREND_DAYS - 1)
-    groups = group_readiness(usable[GROUPS], usable[EVENTS])
+    groups = group_readiness(usable[GROUPS], usable[SESSION_EVENTS])
     starts = usable[SESSIONS].select(F.col("id").alias("session_id"), "actual_start")
     of_teacher, on_date = F.col("teacher_id") == teacher, window.contains(F.col("summary_date"))
     school_of_row = F.coalesce("teacher_school_id", F.min("school_id").over(Window.partitionBy(*KEY)))
@@ -102,7 +101,7 @@ def _sessions(
         at_local_date(spans.where(F.col("start").isNotNull()), "start", profiles, with_past)
         .where(of_teacher | on_date)
         .join(group_totals(groups), "session_id", how="left")
-        .join(starts, "session_id")
+        .join(starts, "session_id", how="inner")
         .withColumns({"of_teacher": of_teacher, "on_date": on_date, "is_own": of_teacher & on_date})
         .withColumn("has_score", session_quality().isNotNull())
         .withColumn("school_of_row", school_of_row)
@@ -153,10 +152,11 @@ def _of_sessions(sessions: DataFrame) -> list[DataFrame]:
 
 
 def _of_groups(sessions: DataFrame, usable: Mapping[str, DataFrame]) -> DataFrame:
+    places = sessions.select("session_id", "teacher_id", "is_own", "of_teacher", "on_date", "of_school")
     groups = (
         usable[GROUPS]
-        .join(sessions.select("session_id", "teacher_id", "is_own", "of_teacher", "on_date", "of_school"), "session_id")
-        .join(ready_events(usable[EVENTS]).withColumnRenamed("group_id", "id"), ["session_id", "id"], how="left")
+        .join(places, "session_id", how="inner")
+        .join(ready_events(usable[SESSION_EVENTS]), ["session_id", "id"], how="left")
     )
     collaborates, argues = F.col("collaboration_score").isNotNull(), F.col("argumentation_quality").isNotNull()
     discusses = F.col("topical_cohesion").isNotNull() | F.col("conceptual_density").isNotNull()

@@ -8,11 +8,24 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from transforms.catalog import (
+    ANALYSIS_RESULTS,
+    API_METRICS,
+    GROUPS,
+    INTERVENTIONS,
+    PARTICIPANTS,
+    PROMPTS,
+    RECORDINGS,
+    SESSION_ANALYTICS,
+    SESSION_EVENTS,
+    SESSIONS,
+    SYSTEM_EVENTS,
+    TRANSCRIPTIONS,
+)
 from transforms.columns import instant, normalised
 from transforms.dashboard_metrics_hourly import ALERTS, ERRORS, analysis_end, connection_stability, in_schools, stay_end
 from transforms.evidence.parts import Labels, columns_of, evidence_of, part, ready_events
 from transforms.sessions import group_readiness, group_totals, session_quality
-from transforms.usable_rows import EVENTS, PARTICIPANTS, SESSIONS
 from transforms.windows import HourWindow
 
 FACTS = "data_sources_count"
@@ -36,10 +49,10 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
     parts = [
         *_of_sessions(own, usable, window),
         _of_participants(own, usable[PARTICIPANTS], window),
-        plain(EVENTS, "event_time", {"avg_latency_ms": F.col("latency_ms").isNotNull(), FACTS: True}),
+        plain(SESSION_EVENTS, "event_time", {"avg_latency_ms": F.col("latency_ms").isNotNull(), FACTS: True}),
         part(
-            "sessions.transcriptions",
-            facts("sessions.transcriptions").where(F.col("is_final") & in_hour(F.col("start_time"))),
+            TRANSCRIPTIONS,
+            facts(TRANSCRIPTIONS).where(F.col("is_final") & in_hour(F.col("start_time"))),
             columns_of(
                 {
                     "avg_audio_quality": F.col("confidence_score").isNotNull(),
@@ -49,16 +62,16 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
                 }
             ),
         ),
-        _of_prompts(facts("ai_insights.teacher_guidance_metrics"), window),
+        _of_prompts(facts(PROMPTS), window),
         part(
-            "ai_insights.intervention_suggestions",
-            facts("ai_insights.intervention_suggestions").where(F.col("acted_upon") & in_hour(F.col("acted_at"))),
+            INTERVENTIONS,
+            facts(INTERVENTIONS).where(F.col("acted_upon") & in_hour(F.col("acted_at"))),
             columns_of({"total_interventions": True, FACTS: True}),
         ),
-        _of_system_events(own, usable["operational.system_events"], school, window),
+        _of_system_events(own, usable[SYSTEM_EVENTS], school, window),
         part(
-            "operational.api_metrics",
-            usable["operational.api_metrics"].where((F.col("school_id") == school) & in_hour(F.col("timestamp"))),
+            API_METRICS,
+            usable[API_METRICS].where((F.col("school_id") == school) & in_hour(F.col("timestamp"))),
             columns_of(
                 {
                     "avg_response_time": F.col("response_time_ms").isNotNull(),
@@ -69,7 +82,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
             has_session=False,
         ),
         plain(
-            "ai_insights.analysis_results",
+            ANALYSIS_RESULTS,
             "analysis_timestamp",
             {
                 "ai_analyses_completed": True,
@@ -78,10 +91,10 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
                 FACTS: True,
             },
         ),
-        _of_session_analyses(facts("analytics.session_analytics"), window),
+        _of_session_analyses(facts(SESSION_ANALYTICS), window),
         part(
-            "audio.recordings",
-            facts("audio.recordings").where(F.col("created_at") < instant(window.end)),
+            RECORDINGS,
+            facts(RECORDINGS).where(F.col("created_at") < instant(window.end)),
             columns_of({"total_storage_gb": F.col("file_size_bytes").isNotNull()}),
         ),
     ]
@@ -90,15 +103,14 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
 
 def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWindow) -> list[DataFrame]:
     """Active and completed sessions, and the groups of the active ones."""
-    source = "sessions.student_groups"
-    readiness = group_readiness(usable[source], usable[EVENTS])
+    readiness = group_readiness(usable[GROUPS], usable[SESSION_EVENTS])
     is_active = F.coalesce(F.size(window.overlapped_hours(F.col("start"), F.col("end"))) > 0, F.lit(False))
     is_completed = F.coalesce(window.contains(F.col("recorded_end")), F.lit(False))
     starts = usable[SESSIONS].select(F.col("id").alias("session_id"), "actual_start")
     sessions = (
         own.where(F.col("start").isNotNull())
         .join(group_totals(readiness), "session_id", how="left")
-        .join(starts, "session_id")
+        .join(starts, "session_id", how="inner")
         .withColumns({"is_active": is_active, "is_completed": is_completed, "quality": session_quality()})
         .withColumn("id", F.col("session_id"))
     )
@@ -119,9 +131,9 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
     )
     has_score = F.col("collaboration_score").isNotNull()
     groups = (
-        usable[source]
-        .join(sessions.where("is_active").select("session_id"), "session_id")
-        .join(ready_events(usable[EVENTS]).withColumnRenamed("group_id", "id"), ["session_id", "id"], how="left")
+        usable[GROUPS]
+        .join(sessions.where("is_active").select("session_id"), "session_id", how="inner")
+        .join(ready_events(usable[SESSION_EVENTS]), ["session_id", "id"], how="left")
     )
     # The hour's end is exclusive.
     is_ready = F.coalesce(F.col("ready_event.at") < instant(window.start + timedelta(hours=1)), F.lit(False))
@@ -136,7 +148,7 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
     return [
         part(SESSIONS, sessions, of_sessions, start_for=of_sessions, end_for=of_sessions),
         part(
-            source,
+            GROUPS,
             groups,
             of_groups,
             start_for=of_groups,
@@ -150,7 +162,7 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
 def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow) -> DataFrame:
     """Participants present in the hour; the span of their session matters if they have no `leave_time`."""
     present = (
-        participants.join(own.select("session_id", "end"), "session_id")
+        participants.join(own.select("session_id", "end"), "session_id", how="inner")
         .withColumn("present_until", stay_end())
         .where(
             F.coalesce(F.size(window.overlapped_hours(F.col("join_time"), F.col("present_until"))) > 0, F.lit(False))
@@ -172,7 +184,7 @@ def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
     generated = F.coalesce(window.contains(F.col("generated_at")), F.lit(False))
     used = F.coalesce(window.contains(F.col("used_at")), F.lit(False))
     return part(
-        "ai_insights.teacher_guidance_metrics",
+        PROMPTS,
         prompts,
         columns_of({"total_prompts_generated": generated, "total_prompts_used": used, FACTS: generated | used}),
     )
@@ -193,9 +205,9 @@ def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: Ho
         "total_alerts": severity.isin(*ALERTS),
         FACTS: True,
     }
-    return part("operational.system_events", placed, columns_of(labels))
+    return part(SYSTEM_EVENTS, placed, columns_of(labels))
 
 
 def _of_session_analyses(analyses: DataFrame, window: HourWindow) -> DataFrame:
     labels: Labels = {"ai_analysis_success_rate": True, FACTS: True}
-    return part("analytics.session_analytics", analyses.where(window.contains(analysis_end())), columns_of(labels))
+    return part(SESSION_ANALYTICS, analyses.where(window.contains(analysis_end())), columns_of(labels))

@@ -12,9 +12,10 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from transforms.catalog import SESSION_EVENTS, SESSIONS, TEACHERS
 from transforms.columns import normalised
 from transforms.combine import union_all
-from transforms.usable_rows import EVENTS, RULES, SESSIONS, TEACHERS
+from transforms.usable_rows import RULES
 
 COUNTS, PLACES = "counts", "places"
 """A row's role for a value: it is in the count, sum or mean, or it determines where another row belongs."""
@@ -79,11 +80,12 @@ def landmark_events(events: DataFrame) -> DataFrame:
 
 
 def ready_events(events: DataFrame) -> DataFrame:
-    """One row per session and group: the earliest event that reported the group ready (`ready_event`)."""
+    """One row per session and group (`id`): the earliest event that reported the group ready (`ready_event`)."""
     return (
         events.where((normalised(F.col("event_type")) == "leader_ready") & F.col("group_id").isNotNull())
         .groupBy("session_id", "group_id")
         .agg(F.min(F.struct(F.col("event_time").alias("at"), F.col("id"))).alias("ready_event"))
+        .withColumnRenamed("group_id", "id")
     )
 
 
@@ -98,8 +100,8 @@ def evidence_of(
     """
     sessions = usable[SESSIONS].select(F.col("id").alias("session_id"), F.col("actual_start").alias("session_at"))
     rows = union_all(parts).join(sessions, "session_id", how="left")
-    if EVENTS in usable:
-        rows = rows.join(landmark_events(usable[EVENTS]), "session_id", how="left")
+    if SESSION_EVENTS in usable:
+        rows = rows.join(landmark_events(usable[SESSION_EVENTS]), "session_id", how="left")
 
     def widened(name: str, always: Sequence[str]) -> Column:
         if not always:
@@ -111,12 +113,12 @@ def evidence_of(
             source.alias("source"), key.alias("id"), at.alias("at"), role.alias("role"), columns.alias("columns")
         )
 
-    places, events = F.lit(PLACES), F.lit(EVENTS)
+    places, events = F.lit(PLACES), F.lit(SESSION_EVENTS)
     found = [
         row(F.col("source"), F.col("id"), F.col("at"), F.col("role"), F.col("columns")),
         row(F.lit(SESSIONS), F.col("session_id"), F.col("session_at"), places, F.col("columns")),
     ]
-    if EVENTS in usable:
+    if SESSION_EVENTS in usable:
         found += [
             row(events, F.col("started.id"), F.col("started.at"), places, widened("start_for", by_start)),
             row(events, F.col("ended.id"), F.col("ended.at"), places, widened("end_for", by_end)),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from transforms.catalog import PROMPTS
 from transforms.evidence.parts import Labels, columns_of, evidence_of, part
 from transforms.prompts import response_time
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
-from transforms.usable_rows import PROMPTS
 from transforms.windows import PeriodWindow
 
 
