@@ -27,7 +27,7 @@ from jobs.sample.randomness import Dice, key
 from jobs.spark_session import open_session
 from jobs.storage import LocalFolder
 from transforms.catalog import PROMPTS, SESSION_EVENTS, TRANSCRIPTIONS
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 MARK = "_benchmark.json"
 """The file in a lakehouse of ours that says what it was made with: nothing is deleted in a folder without it."""

@@ -22,7 +22,7 @@ from jobs.spark_session import open_session
 from jobs.storage import LocalFolder
 from transforms.catalog import SESSIONS
 from transforms.columns import hour_of
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 KEYS = ("id", "session_id", "group_id")
 

@@ -14,7 +14,7 @@ from jobs.incremental.source_subset import SourceSubset
 from jobs.lake import Lake
 from transforms.catalog import CATALOG, full_name
 from transforms.columns import instant
-from transforms.usable_rows import key_hash
+from transforms.copies import key_hash
 
 TABLE = "quality.quarantine"
 

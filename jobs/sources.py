@@ -16,22 +16,14 @@ from jobs.provenance import Snapshot
 from jobs.staging import Staging
 from jobs.tuning import tune
 from transforms.catalog import SESSION_EVENTS, SESSIONS
+from transforms.clean_values import Dimension, Measure
 from transforms.combine import union_all
+from transforms.copies import duplicate_keys
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.usable_rows import (
-    RULES,
-    Dimension,
-    Measure,
-    columns_read,
-    deduplicated,
-    duplicate_keys,
-    facts,
-    findings,
-    usable,
-    with_rejection_reasons,
-)
+from transforms.source_rules import RULES, columns_read
+from transforms.usable_rows import classified, deduplicated, findings, usable, with_rejection_reasons
 
 LARGE = 8_000_000
 """Bytes above which it pays to search for rows before reading them, and to stage a source in its own table.
@@ -123,21 +115,22 @@ def tune_to_read(lake: Lake, versions: Mapping[str, int]) -> None:
     tune(lake, lambda: are_large(lake, versions), adaptive=True)
 
 
-def facts_of_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
-    """The facts of these `raw_rows` of a source, checked against the usable sessions if its rules require it."""
-    return deduplicated(_candidate_facts(source, rows, sessions, also=also))
+def classified_rows(source: str, rows: DataFrame, sessions: DataFrame | None, also: Collection[str] = ()) -> DataFrame:
+    """These `raw_rows` of a source, classified: against the usable sessions if its rules require it."""
+    return deduplicated(_before_ranking(source, rows, sessions, also=also))
 
 
-def _candidate_facts(
+def _before_ranking(
     source: str,
     rows: DataFrame,
     sessions: DataFrame | None,
     copied: DataFrame | None = None,
     also: Collection[str] = (),
 ) -> DataFrame:
+    """The rows classified each by itself: copies of a row are still to be ranked."""
     contract = contract_of(source)
     with_reasons = with_rejection_reasons(source, rows, sessions if RULES[source].in_session else None, copied)
-    return facts(source, with_reasons, contract.public_columns, _measures(contract), _dimensions(contract), also)
+    return classified(source, with_reasons, contract.public_columns, _measures(contract), _dimensions(contract), also)
 
 
 def _duplicate_keys(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFrame]:
@@ -155,8 +148,8 @@ def _duplicate_keys(lake: Lake, versions: Mapping[str, int]) -> dict[str, DataFr
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """The facts of the sources: for each, the frames that together hold them, which several sources may share."""
+class _Classified:
+    """The classified rows: for each source the frames that together hold them, which several sources may share."""
 
     of_sources: Mapping[str, tuple[DataFrame, ...]]
 
@@ -170,7 +163,7 @@ class _Facts:
         return union_all(map(findings, frames.values()))
 
 
-def _staged_facts(
+def _staged_rows(
     lake: Lake,
     staging: Staging,
     others: Collection[str],
@@ -178,7 +171,7 @@ def _staged_facts(
     sessions: DataFrame,
     subset_rows: SubsetRows,
 ) -> dict[str, tuple[DataFrame, ...]]:
-    """The facts of all sources but the sessions; each is scanned once, and a second time by `id` alone if large.
+    """The classified rows of all sources but the sessions, each scanned once, if large a second time by `id` alone.
 
     Few rows are all ranked before they are staged, which is cheaper than finding out which of them need it. Of many
     rows, only those whose key occurs more than once are ranked, from what is already staged. `subset_rows` are few.
@@ -187,8 +180,8 @@ def _staged_facts(
     sizes = sizes_of(lake, present)
     copied = _duplicate_keys(lake, present) if subset_rows is None and are_large(lake, present) else {}
 
-    def facts_of(source: str) -> DataFrame:
-        return _candidate_facts(source, _rows(lake, source, versions, subset_rows), sessions, copied.get(source))
+    def rows_of(source: str) -> DataFrame:
+        return _before_ranking(source, _rows(lake, source, versions, subset_rows), sessions, copied.get(source))
 
     # One table less saves a second; but each row of a shared table costs time for the columns that it lacks.
     shared = [source for source in others if subset_rows is not None or not is_large(sizes.get(source, 0))]
@@ -196,10 +189,10 @@ def _staged_facts(
     tables = []
     for number, group in enumerate(groups):
         known, unknown = ([s for s in group if (s in copied) == is_known] for is_known in (True, False))
-        parts = [facts_of(source) for source in known]
+        parts = [rows_of(source) for source in known]
         if unknown:
-            parts.append(deduplicated(union_all(map(facts_of, unknown))))
-        tables.append(staging.write(f"facts_{number}", union_all(parts)))
+            parts.append(deduplicated(union_all(map(rows_of, unknown))))
+        tables.append(staging.write(f"classified_{number}", union_all(parts)))
     candidates = [table.where("copy IS NOT NULL") for table in tables if "copy" in table.columns]
     copies = (staging.write("copies", deduplicated(union_all(candidates))),) if candidates else ()
 
@@ -220,18 +213,18 @@ def read(
 ) -> Sources:
     """The sources at their pinned versions, classified once; what metrics read and the sessions are staged.
 
-    Every fact is classified and placed by its session. With staging, a session's span is computed once instead of in
+    Every row is classified and placed by its session. With staging, a session's span is computed once instead of in
     each of these joins. Without the session events among the sources there are no spans. `subset_rows`: these rows of
     each source instead of all.
     """
     rows_of_sessions = _rows(lake, SESSIONS, versions, subset_rows)
-    of_sessions = staging.write("facts_of_sessions", facts_of_rows(SESSIONS, rows_of_sessions, None))
+    of_sessions = staging.write("classified_sessions", classified_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)
     sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     others = [source for source in sources if source != SESSIONS]
-    of_others = _staged_facts(lake, staging, others, versions, sessions, subset_rows)
-    all_facts = _Facts({SESSIONS: (of_sessions,), **of_others})
+    of_others = _staged_rows(lake, staging, others, versions, sessions, subset_rows)
+    rows = _Classified({SESSIONS: (of_sessions,), **of_others})
     if SESSION_EVENTS in sources:
-        # Without spans, the sessions are read from their facts, which are already staged.
-        sessions = staging.write("sessions", session_spans(clean, all_facts.usable(SESSION_EVENTS), settings))
-    return Sources(versions, {s: all_facts.usable(s) for s in sources}, sessions, all_facts.findings())
+        # Without spans, the sessions are read from their classified rows, which are already staged.
+        sessions = staging.write("sessions", session_spans(clean, rows.usable(SESSION_EVENTS), settings))
+    return Sources(versions, {source: rows.usable(source) for source in sources}, sessions, rows.findings())

@@ -187,7 +187,7 @@ def test_a_picture_tells_tasks_from_the_driver_and_has_every_phase(tmp_path: Pat
     phases = {
         "start-up": phase(4, 0),
         "start Spark": phase(3, 0),
-        "read: stage facts_0": phase(6, 5),
+        "read: stage classified_0": phase(6, 5),
         "publish x.y": phase(2, 1),
         "look for what is new": phase(1, 1),
     }

@@ -39,6 +39,11 @@ def normalised(text: Column) -> Column:
     return F.lower(F.when(text.rlike(_VISIBLE_AT_BOTH_ENDS), text).otherwise(trimmed(text)))
 
 
+def as_json(columns: Iterable[str]) -> Column:
+    """The columns as a JSON object, with all six decimals of their timestamps; Spark writes three by default."""
+    return F.to_json(F.struct(*columns), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"})
+
+
 def any_of(conditions: Iterable[Column]) -> Column:
     """Whether any of the conditions holds; false without conditions."""
     return reduce(or_, conditions, F.lit(False))

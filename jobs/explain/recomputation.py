@@ -22,14 +22,15 @@ from jobs.failures import says_gone
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import identified
-from jobs.sources import facts_of_rows, raw_rows
+from jobs.sources import classified_rows, raw_rows
 from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.usable_rows import RULES, fact_columns, usable
+from transforms.source_rules import RULES, fact_columns
+from transforms.usable_rows import usable
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 """Rows without a time come first."""
@@ -75,18 +76,18 @@ def _read(
 
     touched = collected_locally(subject.sessions(raw, settings))
 
-    def facts_of(source: str, known: DataFrame | None) -> DataFrame:
+    def classified_of(source: str, known: DataFrame | None) -> DataFrame:
         rows = _with_copies(raw(source), subject.candidate_rows(source, raw(source), touched))
-        return facts_of_rows(source, rows, known, also=_also(source)).select(
+        return classified_rows(source, rows, known, also=_also(source)).select(
             "source", "reason", *fact_columns(source, _also(source))
         )
 
-    of_sessions = collected_locally(facts_of(SESSIONS, None))
+    of_sessions = collected_locally(classified_of(SESSIONS, None))
     clean = usable(SESSIONS, of_sessions, _also(SESSIONS))
     known = clean.select(F.col("id").alias("session_id"))
-    others = [facts_of(source, known) for source in sources if source != SESSIONS]
-    facts = collected_locally(union_all(others))
-    rows = {source: usable(source, facts, _also(source)) for source in sources if source != SESSIONS}
+    others = [classified_of(source, known) for source in sources if source != SESSIONS]
+    of_others = collected_locally(union_all(others))
+    rows = {source: usable(source, of_others, _also(source)) for source in sources if source != SESSIONS}
     rows[SESSIONS] = clean
     spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
     if SESSION_EVENTS in sources:

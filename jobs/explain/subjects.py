@@ -37,10 +37,10 @@ from transforms.evidence.hours import evidence_of_hour
 from transforms.evidence.prompts import evidence_of_period
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
+from transforms.source_rules import RULES
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.trend import TREND_DAYS
-from transforms.usable_rows import RULES
 from transforms.windows import (
     PERIOD_LENGTHS,
     DateWindow,

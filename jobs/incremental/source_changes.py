@@ -19,7 +19,8 @@ from jobs.staging import Staging
 from transforms.catalog import SESSIONS
 from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all
-from transforms.usable_rows import RULES, columns_read, values_hash
+from transforms.copies import values_hash
+from transforms.source_rules import RULES, columns_read
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change in Delta's feed: a row as it is from that version on, and as it was until then."""

@@ -24,12 +24,14 @@ from jobs.incremental.source_changes import (
     without_state_prefix,
 )
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import are_large, facts_of_rows, is_large, raw_rows, sizes_of
+from jobs.sources import are_large, classified_rows, is_large, raw_rows, sizes_of
 from jobs.staging import Staging
 from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
-from transforms.usable_rows import RULES, key_hash, usable
+from transforms.copies import key_hash
+from transforms.source_rules import RULES
+from transforms.usable_rows import usable
 
 OF_TEACHERS = (SESSIONS, PROMPTS)
 """The sources with a `teacher_id`."""
@@ -149,7 +151,7 @@ def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceCha
     """
     published_versions = changed.versions_of(TEACHERS)
     rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], published_versions)
-    in_all = without_state_prefix(usable(TEACHERS, facts_of_rows(TEACHERS, rows, None)))
+    in_all = without_state_prefix(usable(TEACHERS, classified_rows(TEACHERS, rows, None)))
     counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("states"))
     differing = counted.where(F.col("states") < len(published_versions) + 2).select("id").distinct()
     ids = changed.ids.where(F.col("source") == TEACHERS).select("id")

@@ -37,7 +37,7 @@ from jobs.run import Phase
 from jobs.suggestions import nearest
 from transforms.columns import instant
 from transforms.combine import union_all
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 from transforms.windows import PeriodLength
 
 TABLES = (DASHBOARD_METRICS, TEACHER_SUMMARY, PROMPT_EFFECTIVENESS, quarantine.TABLE, verdicts.TABLE, run_log.TABLE)

@@ -27,7 +27,7 @@ from transforms.catalog import (
     TEACHERS,
     TRANSCRIPTIONS,
 )
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 Overrides = Mapping[str, str]
 """The columns in which a broken copy differs from its model, and their values as SQL."""

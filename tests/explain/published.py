@@ -19,7 +19,7 @@ from jobs.explain.recomputation import collected_locally, recomputed
 from jobs.explain.subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
 from jobs.lake import Lake
 from jobs.settings import Settings
-from jobs.sources import facts_of_rows, raw_rows
+from jobs.sources import classified_rows, raw_rows
 from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts
@@ -94,7 +94,7 @@ def spark_row(
 
     def clean(source: str, sessions: DataFrame | None) -> DataFrame:
         rows = raw_rows(lake, source, versions).where(F.col("id").isin(ids[source]))
-        return collected_locally(usable(source, facts_of_rows(source, rows, sessions)))
+        return collected_locally(usable(source, classified_rows(source, rows, sessions)))
 
     sessions = clean(SESSIONS, None)
     known = sessions.select(F.col("id").alias("session_id"))

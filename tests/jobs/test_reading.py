@@ -24,8 +24,9 @@ from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources, tuned_like_a_run
 from transforms.catalog import SESSION_EVENTS, SESSIONS
+from transforms.copies import duplicate_keys
 from transforms.metric_settings import MetricSettings
-from transforms.usable_rows import columns_read, duplicate_keys
+from transforms.source_rules import columns_read
 from transforms.windows import HourWindow
 
 TRANSCRIPTIONS = "sessions.transcriptions"

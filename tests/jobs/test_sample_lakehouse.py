@@ -18,7 +18,7 @@ from expectations.contract import contract_of
 from jobs.sample.defects import MODELS
 from jobs.sample.lakehouse import BUSY_DENSITY, sample_tables
 from jobs.sample.people import Scale
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 Rows = dict[str, list[Row]]
 

@@ -17,7 +17,7 @@ from tests.jobs.test_incremental_runs import CASES, NOW, mismatches
 from tests.lakehouses import long_sources, run
 from tests.messy_lakehouse import SCHOOLS, messy_tables
 from transforms.catalog import SESSIONS, TEACHERS
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 ROUNDS = 4
 STAMPS = ("updated_at", "created_at")

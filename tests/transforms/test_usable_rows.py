@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
+from typing import cast
 
 import pytest
 from pyspark.sql import DataFrame
@@ -14,27 +15,14 @@ from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows, assert_values
-from transforms import usable_rows
-from transforms.catalog import SESSION_EVENTS, SESSIONS
+from transforms.catalog import SESSION_EVENTS, SESSIONS, TRANSCRIPTIONS
+from transforms.clean_values import Dimension, Measure
+from transforms.copies import duplicate_keys, values_hash, with_duplicates_rejected
 from transforms.metric_settings import MetricSettings
 from transforms.sessions import session_spans
-from transforms.usable_rows import (
-    RULES,
-    Dimension,
-    Measure,
-    SourceRules,
-    columns_read,
-    deduplicated,
-    duplicate_keys,
-    facts,
-    findings,
-    usable,
-    values_hash,
-    with_duplicates_rejected,
-    with_rejection_reasons,
-)
+from transforms.source_rules import RULES, SourceRules, columns_read
+from transforms.usable_rows import classified, deduplicated, findings, usable, with_rejection_reasons
 
-TRANSCRIPTIONS = "sessions.transcriptions"
 MEASURES = (Measure("rating", 1, 5), Measure("seconds", 0), Measure("effect"))
 DIMENSIONS = (Dimension("phase", ("opening", "closure")),)
 
@@ -46,7 +34,7 @@ SOURCE = "x.y"
 def rules_of(rules: SourceRules) -> Iterator[None]:
     """Rules for `SOURCE`, which is no table of the catalog."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(usable_rows, "RULES", {**RULES, SOURCE: rules})
+        patch.setitem(cast("dict[str, SourceRules]", RULES), SOURCE, rules)
         yield
 
 
@@ -292,8 +280,8 @@ def test_a_value_that_its_contract_does_not_allow_is_a_violation(table: Table) -
         9          | -1             | Infinity      | middle       | {              | ["rating", "seconds", "effect", "phase", "payload"]
     """)
     rows = alone(cases.withColumn("id", F.to_json("expected")))
-    with rules_of(SourceRules(("id",))):
-        found = facts(SOURCE, rows, ("id",), MEASURES, DIMENSIONS)
+    with rules_of(SourceRules(("id",), personal=("payload",))):
+        found = classified(SOURCE, rows, ("id",), MEASURES, DIMENSIONS)
         named = found.select(F.col("id"), F.coalesce("violations", F.array().cast("array<string>")).alias("violations"))
         assert_values(named.withColumn("expected", F.from_json("id", "array<string>")), F.col("violations"))
 
@@ -307,8 +295,8 @@ def test_a_usable_row_is_clean(table: Table) -> None:
         d         | t1                | 5          | 0              | -1.5          | closure      | {"groupId": "g1"}          | orphan_session
     """)
     columns = ("id", "teacher_id", "rating", "seconds", "effect", "phase", "group_id", "latency_ms")
-    with rules_of(SourceRules(columns)):
-        found = usable(SOURCE, facts(SOURCE, alone(rows), ("id",), MEASURES, DIMENSIONS))
+    with rules_of(SourceRules(columns, personal=("payload",))):
+        found = usable(SOURCE, classified(SOURCE, alone(rows), ("id",), MEASURES, DIMENSIONS))
         assert_rows(
             found,
             table("""
@@ -330,8 +318,10 @@ def test_findings_are_rejected_rows_without_their_personal_columns_and_usable_ro
         rejected  | s9                | 6          | Ada             | orphan_session
         null      | s1                | 5          | {"name": "Ada"} | missing_key
     """)
-    with rules_of(SourceRules(("id",))):
-        found = findings(facts(SOURCE, alone(rows), ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ()))
+    with rules_of(SourceRules(("id",), personal=("payload",))):
+        found = findings(
+            classified(SOURCE, alone(rows), ("id", "session_id", "rating"), (Measure("rating", 1, 5),), ())
+        )
         assert_rows(
             found,
             table("""
@@ -352,8 +342,8 @@ def test_the_seconds_of_a_transcription_are_its_duration_else_from_its_start_to_
     """)
     rows = alone(cases)
     wanted = cases.select(F.col("id").alias("case_id"), "expected")
-    with rules_of(SourceRules(("id", "seconds"))):
-        found = facts(SOURCE, rows, ("id",), (), ())
+    with rules_of(SourceRules(("id", "seconds"), has_duration=True)):
+        found = classified(SOURCE, rows, ("id",), (), ())
         assert_values(found.join(wanted, F.col("id") == F.col("case_id")), F.col("seconds"))
 
 
@@ -392,7 +382,7 @@ def test_of_a_copy_only_what_holds_is_told(table: Table) -> None:
     """)
     with rules_of(SourceRules(("id", "rating"), in_session=True)):
         output = deduplicated(
-            facts(SOURCE, with_rejection_reasons(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ())
+            classified(SOURCE, with_rejection_reasons(SOURCE, cases, sessions(table)), ("rating",), MEASURES[:1], ())
         )
         assert_rows(
             output.select("id", "reason", "row_key", "row_json", "violations"),
@@ -417,7 +407,9 @@ def test_the_json_of_a_row_has_all_digits_of_its_times(table: Table) -> None:
     hashes = cases.select(values_hash(cases.columns).alias("hash"))
     assert hashes.distinct().count() == 2
     with rules_of(SourceRules(("id",))):
-        found = deduplicated(facts(SOURCE, with_rejection_reasons(SOURCE, cases, None), ("id", "generated_at"), (), ()))
+        found = deduplicated(
+            classified(SOURCE, with_rejection_reasons(SOURCE, cases, None), ("id", "generated_at"), (), ())
+        )
         (output,) = found.where("reason IS NOT NULL").select("row_json").collect()
     assert re.fullmatch(r'\{"id":"a","generated_at":"2025-09-01T09:00:00.00000[12]Z"\}', output["row_json"])
 
@@ -427,11 +419,11 @@ def test_a_moment_beyond_the_calendar_breaks_no_sum(table: Table, micros: int) -
     """Such as a column can hold, and neither Python nor a sum of moments."""
     beyond, other = F.timestamp_micros(F.lit(micros)), F.timestamp_micros(F.lit(-micros - 1))
 
-    def facts_of(source: str, rows: DataFrame) -> DataFrame:
+    def usable_of(source: str, rows: DataFrame) -> DataFrame:
         moved = rows.withColumns({name: beyond for name in rows.columns if name in ("actual_start", "start_time")})
         moved = moved.withColumns({name: other for name in rows.columns if name in ("actual_end", "end_time")})
         judged_rows = with_rejection_reasons(source, moved, sessions(table))
-        return usable(source, deduplicated(facts(source, judged_rows, moved.columns, [], [])))
+        return usable(source, deduplicated(classified(source, judged_rows, moved.columns, [], [])))
 
     starts = table("""
         id string | school_id string | teacher_id string | engagement_score double | participation_rate double | actual_duration_minutes int | actual_start timestamp | actual_end timestamp
@@ -439,14 +431,14 @@ def test_a_moment_beyond_the_calendar_breaks_no_sum(table: Table, micros: int) -
     """)
     none = table("session_id string | event_type string | event_time timestamp")
     (span,) = (
-        session_spans(facts_of(SESSIONS, starts), none, MetricSettings()).select("start", "end").toArrow().to_pylist()
+        session_spans(usable_of(SESSIONS, starts), none, MetricSettings()).select("start", "end").toArrow().to_pylist()
     )
     assert span["start"].year == (1 if micros < 0 else 9999)
     said = table("""
         id string | session_id string | start_time timestamp | end_time timestamp | duration_seconds int | confidence_score double | is_final boolean
         a         | s1                | null                 | null               | null                 | 1                       | true
     """)
-    assert facts_of(TRANSCRIPTIONS, said).count() == (1 if micros < 0 else 0)
+    assert usable_of(TRANSCRIPTIONS, said).count() == (1 if micros < 0 else 0)
 
 
 def test_of_the_personal_columns_only_those_are_read_that_a_metric_needs() -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from transforms.catalog import SESSION_EVENTS, SESSIONS, TEACHERS
 from transforms.columns import normalised
 from transforms.combine import union_all
-from transforms.usable_rows import RULES
+from transforms.source_rules import RULES
 
 COUNTS, PLACES = "counts", "places"
 """A row's role for a value: it is in the count, sum or mean, or it determines where another row belongs."""
