@@ -18,6 +18,9 @@ from transforms.copies import key_hash
 
 TABLE = "quality.quarantine"
 
+OF_LAST_RUN = ("row_hash", "row_json", "last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")
+"""The columns that tell the row as the last run met it: a rejected row may change and stay rejected."""
+
 
 def source_of_row() -> Column:
     """The two-part name of the source that a row of the quarantine comes from."""
@@ -27,13 +30,14 @@ def source_of_row() -> Column:
 def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> DataFrame:
     """One row per rejected source row and reason, in the columns of the quarantine.
 
-    Rows that differ only in personal columns are distinguished by `occurrence`, so that the count stays correct.
+    A row is identified by its key or, where it has none, by its hash. Several with the same, such as the copies of a
+    row, are distinguished by `occurrence`, so that the count stays correct.
     """
     rejected = findings.where(F.col("reason").isNotNull()).withColumn("row_hash", F.sha2("row_json", 256))
-    same = Window.partitionBy("source", "reason", "row_key", "row_hash").orderBy("row_json")
-    identity = F.concat_ws(
-        "|", "source_table", F.coalesce("row_key", F.lit("")), "reason", "row_hash", F.col("occurrence").cast("string")
-    )
+    of_row = F.coalesce("row_key", "row_hash")
+    same = Window.partitionBy("source", "reason", of_row).orderBy("row_hash")
+    has_key = F.when(F.col("row_key").isNotNull(), "key").otherwise("hash")
+    identity = F.concat_ws("|", "source_table", has_key, of_row, "reason", F.col("occurrence").cast("string"))
     return (
         rejected.withColumn("source_table", F.concat(F.lit(f"{CATALOG}."), F.col("source")))
         .withColumn("occurrence", F.row_number().over(same))
@@ -99,7 +103,7 @@ def record(
         TABLE,
         rows,
         key=["id"],
-        updates={name: f"s.{name}" for name in ("last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")},
+        updates={name: f"s.{name}" for name in OF_LAST_RUN},
         matched="coalesce(t.resolved_at, t.last_seen_at) <= coalesce(s.resolved_at, s.last_seen_at)",
         unmatched=all_others if subset is None else None,
     )

@@ -20,6 +20,7 @@ from jobs.logs import log
 from jobs.rollup import Rollup, W
 from jobs.settings import Settings
 from jobs.sources import Sources
+from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 
 TABLE = "quality.validation_results"
@@ -28,13 +29,15 @@ BASELINE_WINDOWS = 4
 
 
 def _volume(lake: Lake, rollup: Rollup[W], window: W) -> Volume:
-    canonical = rollup.targets[0]
-    if not lake.exists(canonical):
-        return Volume(0)
+    """The rows of the window in whichever target has most of them, and the usual number of that target."""
     counts = [F.count_if(F.expr(rollup.condition(window))).alias("now")]
     for number in range(1, BASELINE_WINDOWS + 1):
         counts.append(F.count_if(F.expr(rollup.condition(window.shifted_back(number)))).alias(f"before_{number}"))
-    row = lake.latest(canonical).agg(*counts).collect()[0]
+    of_targets = [lake.latest(table).agg(*counts) for table in rollup.targets if lake.exists(table)]
+    if not of_targets:
+        return Volume(0)
+    # Not the canonical one alone: a twin that has lost it must not be emptied unnoticed.
+    row = max(union_all(of_targets).collect(), key=lambda counted: counted["now"])
     past = [row[f"before_{number}"] for number in range(1, BASELINE_WINDOWS + 1)]
     # Selected hours are not comparable with all hours before them.
     is_comparable = window.selected is None and all(past)

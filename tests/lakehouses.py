@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,10 +73,20 @@ def week_of_prompts(spark: SparkSession, start: datetime, **values: object) -> R
     return Replacement(contract, rows, f"calculation_period_start = {sql_datetime(start)}", "true")
 
 
-def reject(lake: Lake, source: str, keys: Iterable[str], run_id: str, run_start: datetime) -> None:
-    """Has the quarantine know that of this source these rows alone are rejected."""
+def reject(
+    lake: Lake,
+    source: str,
+    keys: Sequence[str | None],
+    run_id: str,
+    run_start: datetime,
+    texts: Sequence[str] | None = None,
+) -> None:
+    """Has the quarantine know that of this source these rows alone are rejected; `texts` stand for their content."""
     schema = "source string, row_key string, reason string, row_json string, violations array<string>"
-    found = lake.spark.createDataFrame([(source, key, "missing_time", "{}", None) for key in keys], schema)
+    rows = [
+        (source, key, "missing_time", text, None) for key, text in zip(keys, texts or ["{}"] * len(keys), strict=True)
+    ]
+    found = lake.spark.createDataFrame(rows, schema)
     lake.create_missing(contract_of(quarantine.TABLE))
     quarantine.record(lake, found, [source], run_id, run_start)
 

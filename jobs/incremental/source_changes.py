@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
@@ -77,6 +77,18 @@ def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     return rows.where(any_of(is_young))
 
 
+def _without_rewritten(feed: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The feed without the rows that a commit removed and added as they were, as an overwrite of a table does."""
+    alike = Window.partitionBy("id", COMMIT_VERSION, "values_hash")
+    added = F.when(F.col(CHANGE_TYPE).isin(*ADDED), 1).otherwise(-1)
+    return (
+        feed.withColumn("values_hash", values_hash(columns))
+        .withColumn("added", F.sum(added).over(alike))
+        .where("added != 0")
+        .drop("values_hash", "added")
+    )
+
+
 def _as(change: str, rows: DataFrame) -> DataFrame:
     return rows.withColumn(CHANGE_TYPE, F.lit(change))
 
@@ -86,8 +98,9 @@ def _changes_of(
 ) -> tuple[DataFrame, bool] | None:
     """What was added to a source and removed, and whether that is all; None if the version is the same.
 
-    From the Change Data Feed; without it, by comparing with the version that was followed; if that is gone, by a
-    look-back over the rows' own timestamps. All rows of a source that is new.
+    From the Change Data Feed, where a row that was rewritten as it was is no change; without it, by comparing with the
+    version that was followed; if that is gone, by a look-back over the rows' own timestamps. All rows of a source that
+    is new.
     """
     before = watermark.versions.get(source)
     if version == before:
@@ -99,7 +112,7 @@ def _changes_of(
         log.warning("what was published from an earlier table stays until a run with an explicit window", source=source)
         return _as("insert", rows), False
     if (feed := lake.changes(source, before + 1, version)) is not None:
-        return feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION), True
+        return _without_rewritten(feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION), columns), True
     if (then := lake.readable(source, before, columns)) is not None:
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True

@@ -139,6 +139,23 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
     assert run_ids() == {"mended": ("first", "latest", None), "new": ("late", "late", "latest")}
 
 
+def test_a_row_that_changes_and_stays_rejected_keeps_the_run_that_met_it_first(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """So do copies of a row, whichever of them changes; without a key, it is another row once it has changed."""
+    lake = Lake(spark, LocalFolder(tmp_path))
+    reject(lake, SOURCE, ["one", "copied", "copied", None], "first", EARLY, ["1", "1", "2", "1"])
+    reject(lake, SOURCE, ["one", "copied", "copied", None], "last", LATE, ["2", "1", "3", "2"])
+    names = ("row_key", "row_json", "first_run_id", "last_run_id", "resolved_run_id")
+    assert {tuple(row[name] for name in names) for row in rows_of(tmp_path, quarantine.TABLE)} == {
+        ("one", "2", "first", "last", None),
+        ("copied", "1", "first", "last", None),
+        ("copied", "3", "first", "last", None),
+        (None, "1", "first", "first", "last"),
+        (None, "2", "last", "last", None),
+    }
+
+
 def test_a_run_that_fails_leaves_the_ledgers_row_of_one_that_began_later(spark: SparkSession, tmp_path: Path) -> None:
     ledger = Ledger(Lake(spark, LocalFolder(tmp_path)))
     ledger.prepare()

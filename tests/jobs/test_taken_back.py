@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs import sources as pinning
 from jobs.backfill import backfill
+from jobs.errors import GateRefusedError
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
@@ -73,6 +74,31 @@ def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, 
     execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
     run_by_day(spark, tmp_path, 4)
     assert days(tmp_path) == [(1, 1), (4, 1)]
+
+
+def test_tables_overwritten_with_the_rows_they_had_rewrite_no_published_history(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """One prompt is purged by a deletion, another by an overwrite that leaves it out, which the feed tells alike."""
+    prompts = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pqr"]
+    given = sources(**{GUIDANCE: prompts})
+    write_lake(tmp_path, given, with_feed=True)
+    run_by_day(spark, tmp_path, 0)
+    execute(spark, tmp_path, f"DELETE FROM {GUIDANCE} WHERE id = 'q'")
+    write_table(tmp_path, SESSIONS, given[SESSIONS])
+    write_table(tmp_path, GUIDANCE, prompts[:1])
+    run_by_day(spark, tmp_path, 1)
+    assert days(tmp_path) == [(1, 3)]
+
+
+def test_a_target_is_not_emptied_unnoticed_because_its_twin_is_lost(spark: SparkSession, tmp_path: Path) -> None:
+    write_lake(tmp_path, sources(**{SESSIONS: [HELD]}))
+    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
+    shutil.rmtree(tmp_path.joinpath(*DAILY.split(".")))
+    write_table(tmp_path, SESSIONS, [])
+    with pytest.raises(GateRefusedError, match=r"--allow-empty\.$"):
+        run(spark, tmp_path, teacher_analytics_summary.JOB, "2025-09-01", "2025-09-02", run_start=NOW)
+    assert [row["teacher_id"] for row in rows_of(tmp_path, DAILY_OF_USERS)] == ["t"]
 
 
 @pytest.mark.long
