@@ -78,16 +78,16 @@ def run_job(job: Job[W], call: Call, phase: Phase = lambda name: None) -> str:
     canonical = rollup.targets[0]
     if call.dry_run and (columns := outcome.changes[canonical].columns):
         log.info("columns that would change, and in how many rows", **columns)
-    return sentence_on(outcome, is_dry=call.dry_run)
+    return sentence_on(outcome, dry_run=call.dry_run)
 
 
-def sentence_on(outcome: Outcome, *, is_dry: bool = False) -> str:
+def sentence_on(outcome: Outcome, *, dry_run: bool = False) -> str:
     """What a run did, or would do, to the first of its tables that it changes, normally the canonical one."""
     table = next(
         (name for name, changes in outcome.changes.items() if not changes.is_empty), next(iter(outcome.changes))
     )
     changes = outcome.changes[table]
     if changes.is_empty:
-        return f"{table}: nothing {'would change' if is_dry else 'changed'}."
+        return f"{table}: nothing {'would change' if dry_run else 'changed'}."
     counts = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
-    return f"{table}: {counts}{'; this is a dry run, nothing was written' if is_dry else ''}."
+    return f"{table}: {counts}{'; this is a dry run, nothing was written' if dry_run else ''}."

@@ -50,7 +50,7 @@ def lineage_events(execution: _Tells, settings: Settings, *, may_retry: bool = F
     A dry run writes nothing, so nothing is reported.
     """
     progress = execution.progress
-    if progress.is_dry or not (settings.openlineage_url or settings.openlineage_file):
+    if progress.dry_run or not (settings.openlineage_url or settings.openlineage_file):
         yield
         return
     messenger = _Messenger(settings)

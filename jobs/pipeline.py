@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict, preload
-from jobs import quarantine, run_log, sources, verdicts
+from jobs import sources, verdicts
 from jobs.errors import GateRefusedError
 from jobs.incremental.affected_window import affected_window
 from jobs.incremental.source_changes import SourceChanges, read_source_changes
@@ -21,17 +21,16 @@ from jobs.incremental.source_subset import SourceSubset, rows_for_window
 from jobs.incremental.watermark import baseline_of, read_records
 from jobs.lake import Lake
 from jobs.logs import log
+from jobs.outputs import DryOutputs, Outputs, WrittenOutputs
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Changes, Replacement, preview, publish
-from jobs.recording import RunRecorder
+from jobs.publish import Changes, Replacement
+from jobs.recording import NoRecorder, Recorder, RunRecorder
 from jobs.rollup import Rollup, W, identified
 from jobs.run import Mode, Outcome, Phase, Pinned, Run
 from jobs.settings import Settings
-from jobs.staging import Staging, drop_left_behind
+from jobs.staging import Staging
 from jobs.tuning import settings_restored, tune
 from transforms.table_diff import AUDIT_COLUMNS
-
-OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 
 
 def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
@@ -54,7 +53,7 @@ class Progress(Generic[W]):
     rollup: Rollup[W]
     lake: Lake
     run: Run
-    is_dry: bool
+    dry_run: bool
     source_versions: Mapping[str, int]
     verdict: Verdict
     outcome: Outcome | None
@@ -74,7 +73,9 @@ class Execution(Generic[W]):
     ) -> None:
         self._rollup, self._lake, self._run = rollup, lake, run
         self._settings, self._mode, self._phase = settings, mode, phase
-        self._recorder = RunRecorder(rollup, lake, run, mode)
+        # A dry run writes nothing: what writes is chosen here, once.
+        self._outputs: Outputs = DryOutputs(lake, phase) if mode.dry_run else WrittenOutputs(lake, run, settings, phase)
+        self._recorder: Recorder = NoRecorder() if mode.dry_run else RunRecorder(rollup, lake, run, mode, phase)
         self._pinned = Pinned(Snapshot({}, run.run_start), {}, None)
         self._verdict = Verdict(())
         self._outcome: Outcome | None = None
@@ -99,7 +100,7 @@ class Execution(Generic[W]):
         try:
             self._phase("pin")
             self._pinned = self._pin()
-            with Staging(self._lake, self._run.run_id, self._run.run_start) as staging:
+            with Staging(self._lake, self._run) as staging:
                 changed = self._read_changes(staging) if self._mode.is_incremental else None
                 if changed is not None:
                     covered = self._find_affected_window(window, changed)
@@ -110,10 +111,8 @@ class Execution(Generic[W]):
                 is_known = True
                 self._recorder.begin(window)
                 outcome = self._read_to_publish(window, changed, staging)
-            if not self._mode.dry_run:
-                self._phase("record")
-                self._recorder.succeed(window, self._pinned, outcome.changes[self._rollup.targets[0]], self._verdict)
-                self._outcome = outcome
+            self._recorder.succeed(window, self._pinned, outcome.changes[self._rollup.targets[0]], self._verdict)
+            self._outcome = outcome
             return outcome
         except Exception as error:
             named = self._recorder.fail(error, window, self._pinned, self._verdict, window_is_known=is_known)
@@ -138,10 +137,7 @@ class Execution(Generic[W]):
         pinned = Pinned(snapshot, targets, baseline_of(lake, rollup, records))
         for source in pinned.no_longer_there:
             log.warning("a source that was followed is absent: it counts as empty", source=source)
-        if not self._mode.dry_run:
-            drop_left_behind(lake, self._run.run_start)
-            for table in OWN_TABLES:
-                lake.create_missing(contract_of(table))
+        self._outputs.prepare()
         return pinned
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
@@ -165,8 +161,7 @@ class Execution(Generic[W]):
             window,
             changed,
             self._pinned.sources.versions,
-            run.run_id,
-            run.run_start,
+            run,
             self._settings,
         )
         if affected is not None:
@@ -183,24 +178,20 @@ class Execution(Generic[W]):
 
         Changed rows still go through the quarantine: a row may count in no metric, or may have stopped counting.
         """
-        if not self._mode.dry_run:
-            if not changed.locations.isEmpty():
-                self._read(None, changed, staging)
-            self._phase("record")
-            self._recorder.succeed_without_window(self._pinned)
+        if not self._mode.dry_run and not changed.locations.isEmpty():
+            self._read(None, changed, staging)
+        self._recorder.succeed_without_window(self._pinned)
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _read(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> sources.Sources:
         """Reads what the window needs of the sources, and records rejected rows in the quarantine."""
-        rollup, lake, run, metrics = self._rollup, self._lake, self._run, self._settings.metrics
+        rollup, lake, metrics = self._rollup, self._lake, self._settings.metrics
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
         rows = subset.rows if subset else None
         sources.tune_to_read(lake, self._pinned.sources.versions)
         read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
-        if not self._mode.dry_run:
-            self._phase("quarantine")
-            quarantine.record(lake, read.findings, rollup.sources, run.run_id, run.run_start, subset)
+        self._outputs.quarantine(read.findings, rollup.sources, subset)
         return read
 
     def _find_subset(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> SourceSubset | None:
@@ -228,56 +219,33 @@ class Execution(Generic[W]):
         docs = self._pass_gate(window, read, staged, targets)
         covered = rollup.covered(window).sql
         replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-        return Outcome(run, window, self._publish_all(window, replacements), self._verdict, docs)
+        watermark = self._pinned.watermark if self._mode.is_incremental else None
+        changes = self._outputs.publish(replacements, self._provenance(window), self._pinned.targets, watermark)
+        return Outcome(run, window, changes, self._verdict, docs)
 
     def _pass_gate(
         self, window: W, read: sources.Sources, staged: DataFrame, targets: Mapping[Contract, DataFrame]
     ) -> Path | None:
         """Records the gate's verdict and returns the pages that show it; raises `GateRefusedError` if it refuses."""
-        rollup, lake, run, settings = self._rollup, self._lake, self._run, self._settings
-        canonical = rollup.targets[0]
+        rollup, canonical = self._rollup, self._rollup.targets[0]
         verdict = verdicts.verdict_on(
             rollup,
             window,
-            run.run_start,
+            self._run.run_start,
             staged,
             targets,
             read,
-            lake,
-            settings,
+            self._lake,
+            self._settings,
             allow_empty=self._mode.allow_empty,
         )
         self._verdict = verdict
-        docs = None
-        if not self._mode.dry_run:
-            checks = (*verdict.checks, *verdicts.checks_of_findings(read.findings))
-            verdicts.record(lake, run.run_id, run.job_name, canonical, checks)
-            docs = verdicts.data_docs(lake, settings, run.run_id, run.job_name, verdict)
+        docs = self._outputs.verdict(canonical, verdict, read.findings)
         for warning in verdict.warnings:
             log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
         if verdict.refused:
             raise _refusal(canonical, verdict)
         return docs
-
-    def _publish_all(self, window: W, replacements: list[Replacement]) -> dict[str, Changes]:
-        """Publishes each target in a separate commit; a dry run only compares."""
-        lake, run_start = self._lake, self._run.run_start
-        changes = {}
-        provenance = self._provenance(window)
-        if not self._mode.dry_run:
-            for replacement in replacements:  # all of them, before the first is published
-                lake.create_missing(replacement.contract)
-        for replacement in replacements:
-            table = replacement.contract.table
-            if self._mode.dry_run:
-                self._phase("compare")
-                changes[table] = preview(lake, replacement)
-                continue
-            self._phase(f"publish {table}")
-            since = self._pinned.targets.get(table, -1)
-            watermark = self._pinned.watermark if self._mode.is_incremental else None
-            changes[table] = publish(lake, replacement, run_start, provenance, since, watermark)
-        return changes
 
     def _provenance(self, window: W) -> Provenance:
         """What a commit is made from. A run with an explicit window passes the watermark on unchanged."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,6 +11,7 @@ from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
 from jobs.incremental.source_subset import SourceSubset
 from jobs.lake import Lake
+from jobs.run import Run
 from transforms.catalog import CATALOG, full_name
 from transforms.columns import instant
 from transforms.copies import key_hash
@@ -27,7 +27,7 @@ def source_of_row() -> Column:
     return F.regexp_replace("source_table", rf"^{CATALOG}\.", "")
 
 
-def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> DataFrame:
+def rejected_rows(findings: DataFrame, run: Run) -> DataFrame:
     """One row per rejected source row and reason, in the columns of the quarantine.
 
     A row is identified by its key or, where it has none, by its hash. Several with the same, such as the copies of a
@@ -44,10 +44,10 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
         .withColumn("id", F.sha2(identity, 256))
         .withColumns(
             {
-                "first_run_id": F.lit(run_id),
-                "first_seen_at": instant(run_start),
-                "last_run_id": F.lit(run_id),
-                "last_seen_at": instant(run_start),
+                "first_run_id": F.lit(run.run_id),
+                "first_seen_at": instant(run.run_start),
+                "last_run_id": F.lit(run.run_id),
+                "last_seen_at": instant(run.run_start),
                 "resolved_run_id": F.lit(None).cast("string"),
                 "resolved_at": F.lit(None).cast("timestamp"),
             }
@@ -56,9 +56,7 @@ def rejected_rows(findings: DataFrame, run_id: str, run_start: datetime) -> Data
     )
 
 
-def _no_longer_rejected(
-    lake: Lake, rejected: DataFrame, subset: SourceSubset, run_id: str, run_start: datetime
-) -> DataFrame:
+def _no_longer_rejected(lake: Lake, run: Run, rejected: DataFrame, subset: SourceSubset) -> DataFrame:
     """The open rows of the quarantine whose source rows were read and are no longer rejected, marked as resolved."""
     still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source_of_row())
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
@@ -66,18 +64,13 @@ def _no_longer_rejected(
     found = hashes.join(subset.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
     return (
         found.join(rejected.select("id"), "id", how="left_anti")
-        .withColumns({"resolved_run_id": F.lit(run_id), "resolved_at": instant(run_start)})
+        .withColumns({"resolved_run_id": F.lit(run.run_id), "resolved_at": instant(run.run_start)})
         .select(*rejected.columns)
     )
 
 
 def record(
-    lake: Lake,
-    findings: DataFrame,
-    sources: Iterable[str],
-    run_id: str,
-    run_start: datetime,
-    subset: SourceSubset | None = None,
+    lake: Lake, run: Run, findings: DataFrame, sources: Iterable[str], subset: SourceSubset | None = None
 ) -> None:
     """Updates the quarantine with what a run found in these sources, or in the `subset` of them that it read.
 
@@ -87,17 +80,17 @@ def record(
     resolved. Rows that a later run has already updated are left unchanged: runs of several jobs, and backfills, may
     overlap.
     """
-    rejected = rejected_rows(findings, run_id, run_start)
+    rejected = rejected_rows(findings, run)
 
     def rows() -> DataFrame:
         if subset is None:
             return rejected
-        return rejected.unionByName(_no_longer_rejected(lake, rejected, subset, run_id, run_start))
+        return rejected.unionByName(_no_longer_rejected(lake, run, rejected, subset))
 
     names = ", ".join(sql_text(full_name(source)) for source in sources)
     all_others = (
-        f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_datetime(run_start)}",
-        {"resolved_run_id": sql_text(run_id), "resolved_at": sql_datetime(run_start)},
+        f"t.source_table IN ({names}) AND t.resolved_at IS NULL AND t.last_seen_at <= {sql_datetime(run.run_start)}",
+        {"resolved_run_id": sql_text(run.run_id), "resolved_at": sql_datetime(run.run_start)},
     )
     lake.merge(
         TABLE,

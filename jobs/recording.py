@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic
+from typing import Any, Protocol
 
 from expectations.gate import Verdict
 from jobs import run_log
@@ -13,48 +13,89 @@ from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
 from jobs.publish import Changes, SupersededError
-from jobs.rollup import Rollup, W, span_of
-from jobs.run import Mode, Pinned, Run
+from jobs.rollup import Rollup, RunWindow, span_of
+from jobs.run import Mode, Phase, Pinned, Run
 from jobs.staging import begun_and_alive
 
 
-class RunRecorder(Generic[W]):
-    """Records one run in the ledger and in the log of runs; a dry run records nothing."""
+class Recorder(Protocol):
+    """Records one run, from its begin to its end."""
 
-    def __init__(self, rollup: Rollup[W], lake: Lake, run: Run, mode: Mode) -> None:
-        self._rollup, self._lake, self._run, self._mode = rollup, lake, run, mode
+    def repair(self) -> None:
+        """Ends the ledger rows of earlier runs of the job that died."""
+
+    def begin(self, window: RunWindow) -> None:
+        """Records that the run is running over the window, unless a run that began later has its row."""
+
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+        """Records that the run succeeded, with what it changed in the canonical table."""
+
+    def succeed_without_window(self, pinned: Pinned) -> None:
+        """Records that the run found nothing to recompute: over an empty window, at its start."""
+
+    def fail(
+        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+    ) -> Exception:
+        """Records a failure and returns the error that explains it."""
+
+
+class NoRecorder:
+    """Records nothing, for a dry run."""
+
+    def repair(self) -> None:
+        """Does nothing."""
+
+    def begin(self, window: RunWindow) -> None:
+        """Does nothing."""
+
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+        """Does nothing."""
+
+    def succeed_without_window(self, pinned: Pinned) -> None:
+        """Does nothing."""
+
+    def fail(
+        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+    ) -> Exception:
+        """Returns the error that explains the failure."""
+        return explained(error)
+
+
+class RunRecorder:
+    """Records one run in the ledger and in the log of runs."""
+
+    def __init__(self, rollup: Rollup[Any], lake: Lake, run: Run, mode: Mode, phase: Phase) -> None:
+        self._rollup, self._lake, self._run, self._mode, self._phase = rollup, lake, run, mode, phase
         self._ledger = Ledger(lake)
         self._created_at: datetime | None = None
 
     def repair(self) -> None:
         """Ends the ledger rows of earlier runs of the job that died."""
-        if self._mode.dry_run or not self._ledger.exists:
+        if not self._ledger.exists:
             return
         self._ledger.prepare()
         alive = begun_and_alive(self._lake, self._run.run_start)
         self._ledger.repair(self._run.job_name, self._run.run_start, alive, self._has_published)
 
-    def begin(self, window: W) -> None:
+    def begin(self, window: RunWindow) -> None:
         """Records that the run is running over the window, unless a run that began later has its row."""
-        if not self._mode.dry_run:
-            self._ledger.prepare()
-            self._created_at = self._ledger.begin(self._entry(window))
+        self._ledger.prepare()
+        self._created_at = self._ledger.begin(self._entry(window))
 
-    def succeed(self, window: W, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
         """Records that the run succeeded, with what it changed in the canonical table."""
-        if self._mode.dry_run:
-            return
+        self._phase("record")
         if self._created_at is not None:
             self._ledger.record(self._entry(window), "succeeded", self._created_at, changes.rows)
         self._log_success(span_of(window), pinned, changes, verdict)
 
     def succeed_without_window(self, pinned: Pinned) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
-        if not self._mode.dry_run:
-            self._log_success((self._run.run_start, self._run.run_start), pinned, Changes(), Verdict(()))
+        self._phase("record")
+        self._log_success((self._run.run_start, self._run.run_start), pinned, Changes(), Verdict(()))
 
     def fail(
-        self, error: Exception, window: W, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Records a failure and returns the error that explains it.
 
@@ -62,7 +103,7 @@ class RunRecorder(Generic[W]):
         An incremental run that does not know its window yet has no row in the ledger.
         """
         named = explained(error)
-        if self._mode.dry_run or (isinstance(named, SupersededError) and self._mode.may_retry):
+        if isinstance(named, SupersededError) and self._mode.may_retry:
             return named  # a superseded attempt is not a failure yet: the next one settles what this one began
         status: run_log.Status = "rejected" if isinstance(named, GateRefusedError) else "failed"
         message = str(named) if isinstance(named, JobError) else type(named).__name__
@@ -77,7 +118,7 @@ class RunRecorder(Generic[W]):
             log.warning("the failure could not be recorded", reason=type(another).__name__)
         return named
 
-    def _entry(self, window: W) -> Entry:
+    def _entry(self, window: RunWindow) -> Entry:
         return Entry(self._run.job_name, span_of(window)[0], self._run.run_start)
 
     def _has_published(self, run_start: datetime) -> bool:

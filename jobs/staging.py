@@ -13,6 +13,7 @@ from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.processes import this_process
+from jobs.run import Run
 
 SCHEMA = "quality"
 PREFIX = "staging_"
@@ -29,11 +30,12 @@ class Staging:
     be distinguished from a table in use.
     """
 
-    def __init__(self, lake: Lake, run_id: str, run_start: datetime) -> None:
+    def __init__(self, lake: Lake, run: Run, part: str = "") -> None:
+        """`part` distinguishes several of one run."""
         self._lake = lake
-        moment = f"{run_start.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}"
-        run = re.sub(r"[^a-z0-9]", "_", run_id.lower())
-        self._prefix = f"{SCHEMA}.{PREFIX}{moment}_{this_process()}_{run}"
+        moment = f"{run.run_start.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}"
+        name = re.sub(r"[^a-z0-9]", "_", f"{run.run_id}_{part}".rstrip("_").lower())
+        self._prefix = f"{SCHEMA}.{PREFIX}{moment}_{this_process()}_{name}"
         self._made: list[str] = []
 
     def __enter__(self) -> Staging:

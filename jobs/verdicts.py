@@ -18,6 +18,7 @@ from expectations.suites import Volume, prepared, reconciliation_suite, rollup_s
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W
+from jobs.run import Run
 from jobs.settings import Settings
 from jobs.sources import Sources
 from transforms.combine import union_all
@@ -115,22 +116,22 @@ def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
     )
 
 
-def record(lake: Lake, run_id: str, job_name: str, table: str, checks: tuple[Check, ...]) -> None:
+def record(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
     """Appends the checks of a run to the validation results."""
     now = datetime.now(timezone.utc)
-    of_run = {"run_id": run_id, "job_name": job_name, "target_table": table, "checked_at": now}
+    of_run = {"run_id": run.run_id, "job_name": run.job_name, "target_table": table, "checked_at": now}
     rows = [of_run | {**asdict(check), "check_kind": check.kind, "check_name": check.name} for check in checks]
     lake.append(TABLE, lake.rows_of(contract_of(TABLE), rows))
 
 
-def data_docs(lake: Lake, settings: Settings, run_id: str, job_name: str, verdict: Verdict) -> Path | None:
+def data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Path | None:
     """Writes the pages that show the verdict if there is a folder for them, and returns the first.
 
     If they cannot be written, a warning says so; the verdict holds all the same.
     """
     folder = settings.data_docs_dir or lake.storage.docs_folder()
     try:
-        return write_data_docs(verdict, folder / job_name / run_id) if folder else None
+        return write_data_docs(verdict, folder / run.job_name / run.run_id) if folder else None
     except OSError as error:
         log.warning("the pages of the checks could not be written", path=str(folder), reason=error.strerror)
         return None

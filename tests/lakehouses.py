@@ -88,7 +88,7 @@ def reject(
     ]
     found = lake.spark.createDataFrame(rows, schema)
     lake.create_missing(contract_of(quarantine.TABLE))
-    quarantine.record(lake, found, [source], run_id, run_start)
+    quarantine.record(lake, Run(run_id, "any job", run_start), found, [source])
 
 
 @contextmanager

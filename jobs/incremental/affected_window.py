@@ -9,7 +9,6 @@ transform, over the rows of these sessions alone, gives where they counted then 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -23,6 +22,7 @@ from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance
 from jobs.rollup import Rollup, RunWindow, W
+from jobs.run import Run
 from jobs.settings import Settings
 from jobs.staging import Staging
 from transforms.catalog import TEACHERS
@@ -78,8 +78,7 @@ def affected_window(
     everything: W,
     changed: SourceChanges,
     versions: Mapping[str, int],
-    run_id: str,
-    run_start: datetime,
+    run: Run,
     settings: Settings,
 ) -> W | None:
     """The hours, dates or periods that changed rows or the passage of time affect; None if there are none.
@@ -88,7 +87,7 @@ def affected_window(
     """
     keys: set[Any] = set()
     if changed.rows:
-        with Staging(lake, f"{run_id}.affected", run_start) as staging:
+        with Staging(lake, run, "affected") as staging:
             affected, sessions = rows_for_changes(lake, staging, versions, changed)
             changes = _without_purges(changed, sessions)
             rows = {
@@ -97,11 +96,11 @@ def affected_window(
             }
             sources.tune_to_read(lake, versions)
             read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
-            inputs = read.inputs(run_start, settings.metrics)
+            inputs = read.inputs(run.run_start, settings.metrics)
             keys |= _keys(rollup.rows(inputs, everything), rollup.window_column)
             if rollup.also_affected:
                 others = rollup.also_affected(inputs)
                 keys |= _keys(others.where(everything.contains(F.col(rollup.window_column))), rollup.window_column)
         for published in changed.published_from_unknown:
             keys |= starts_covered(published, everything)
-    return rollup.window_covering(keys, changed.watermark.run_start, run_start)
+    return rollup.window_covering(keys, changed.watermark.run_start, run.run_start)

@@ -134,10 +134,10 @@ def test_a_run_tells_of_its_start_and_its_end(
     assert ("used_at", prompts["name"]) in {(i["field"], i["name"]) for i in fields["usage_rate"]["inputFields"]}
 
 
-@pytest.mark.parametrize("is_dry", [True, False])
-def test_without_a_setting_and_in_a_dry_run_nothing_is_told(is_dry: bool, stub: Stub, receiver: Receiver) -> None:
-    stub.progress = replace(stub.progress, is_dry=is_dry)
-    with lineage_events(stub, Settings(openlineage_url=receiver.url if is_dry else None)):
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_without_a_setting_and_in_a_dry_run_nothing_is_told(dry_run: bool, stub: Stub, receiver: Receiver) -> None:
+    stub.progress = replace(stub.progress, dry_run=dry_run)
+    with lineage_events(stub, Settings(openlineage_url=receiver.url if dry_run else None)):
         pass
     assert receiver.requests == []
 

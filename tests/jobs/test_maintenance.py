@@ -20,6 +20,7 @@ from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
 from jobs.provenance import Provenance
 from jobs.publish import Changes, publish
+from jobs.run import Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, log_success, reject, rows_of, version_of, week_of_prompts
@@ -47,7 +48,7 @@ def shortened_run(lake: Lake, number: int) -> None:
     for table in (verdicts.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
-    verdicts.record(lake, name, "shortened", PROMPTS, (check,))
+    verdicts.record(lake, Run(name, "shortened", begun), PROMPTS, (check,))
     log_success(lake, name, "shortened", begun, Changes(new=1))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
@@ -132,7 +133,7 @@ def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_pat
 def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(verdicts.TABLE))
-    verdicts.record(lake, "run", "job", PROMPTS, (Check("expectation", "a", "b", "critical", success=True),))
+    verdicts.record(lake, Run("run", "job", NOW), PROMPTS, (Check("expectation", "a", "b", "critical", success=True),))
     now = datetime.now(timezone.utc)
     list(maintain(lake, Settings(), now + timedelta(days=89)))
     assert len(rows_of(tmp_path, verdicts.TABLE)) == 1

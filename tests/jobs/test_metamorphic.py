@@ -16,6 +16,7 @@ from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.job import Call, Job
 from jobs.lake import Lake
+from jobs.run import Run
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_table
@@ -79,7 +80,7 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     calls = [Call(lakehouse, None, str(start), str(end), period="week") for start, end in windows]
     rollup = job.rollup_of(calls[0])
     found: list[Row] = []
-    with Staging(lake, f"metamorphic_{len(windows)}", now) as staging:
+    with Staging(lake, Run(f"metamorphic_{len(windows)}", job.name, now)) as staging:
         versions = sources.pin(lake, rollup.sources, now).versions
         with tuned_like_a_run(lake, versions):
             read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())

@@ -14,6 +14,7 @@ from jobs.lake import Commit, ConflictError, Lake
 from jobs.ledger import Entry, Ledger
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, SupersededError, publish
+from jobs.run import Run
 from jobs.staging import Staging, begun_and_alive
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts
@@ -181,7 +182,7 @@ def test_a_run_that_goes_on_is_not_taken_for_dead(spark: SparkSession, tmp_path:
     dead = begun - timedelta(hours=1)
     for week, run_start in enumerate((begun, dead)):
         ledger.begin(Entry("job", EARLY + timedelta(weeks=week), run_start))
-    with Staging(lake, "run", begun) as staging:
+    with Staging(lake, Run("run", "job", begun)) as staging:
         staging.write("rows", spark.range(1))
         now = datetime.now(timezone.utc)
         ledger.repair("job", now, begun_and_alive(lake, now), lambda run_start: False)

@@ -20,6 +20,7 @@ from jobs.incremental import source_subset
 from jobs.incremental.source_changes import read_source_changes
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
+from jobs.run import Run
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources, tuned_like_a_run
@@ -54,8 +55,8 @@ def scans_of(plan: str, source: str) -> list[set[str]]:
 class PlansKept(Staging):
     """Staging tables, and how each of them is made."""
 
-    def __init__(self, lake: Lake, run_id: str, run_start: datetime) -> None:
-        super().__init__(lake, run_id, run_start)
+    def __init__(self, lake: Lake, run: Run) -> None:
+        super().__init__(lake, run)
         self.plans: dict[str, str] = {}
 
     def write(self, name: str, rows: DataFrame) -> DataFrame:
@@ -95,7 +96,7 @@ def whole_plans(lake: Lake) -> Iterator[None]:
 
 def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
-    staging = PlansKept(lake, f"reading {bytes_of_long}", RUN_START)
+    staging = PlansKept(lake, Run(f"reading {bytes_of_long}", "job", RUN_START))
     versions = sources.pin(lake, READ, RUN_START).versions
     with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
         patch.setattr(sources, "LARGE", bytes_of_long)
@@ -161,7 +162,7 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 @pytest.fixture(scope="module")
 def near(lake: Lake) -> Iterator[tuple[source_subset.SourceSubset, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
-    staging, snapshot = PlansKept(lake, "near", RUN_START), sources.pin(lake, READ, RUN_START)
+    staging, snapshot = PlansKept(lake, Run("near", "job", RUN_START)), sources.pin(lake, READ, RUN_START)
     with long_sources(), staging, whole_plans(lake):
         nothing = read_source_changes(lake, staging, Baseline(snapshot), snapshot.versions, 0)
         assert nothing.rows == {}

@@ -12,6 +12,7 @@ from jobs.incremental.source_subset import changed_teachers, rows_for_changes
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
+from jobs.run import Run
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
@@ -40,7 +41,7 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
     ]
     write_table(tmp_path, TEACHERS, added, mode="append")
     now = {TEACHERS: version_of(tmp_path, TEACHERS)}
-    with Staging(lake, "test", NOW) as staging:
+    with Staging(lake, Run("test", "job", NOW)) as staging:
         changed = read_source_changes(
             lake, staging, Baseline(Snapshot({TEACHERS: before}, NOW)), now, look_back_hours=1
         )
@@ -60,7 +61,7 @@ def test_when_a_row_was_made_is_told_by_its_contract_not_by_an_additional_column
     spark.sql(f"UPDATE {API_METRICS} SET response_time_ms = 7, created_at = timestamp + INTERVAL 2 HOURS")
     now = {name: version_of(tmp_path, name) for name in (SESSIONS, API_METRICS)}
     followed = Snapshot({SESSIONS: now[SESSIONS], API_METRICS: before}, NOW)
-    with Staging(lake, "test", NOW) as staging:
+    with Staging(lake, Run("test", "job", NOW)) as staging:
         changed = read_source_changes(lake, staging, Baseline(followed), now, look_back_hours=1)
         subset, _ = rows_for_changes(lake, staging, now, changed)
         assert [row["id"] for row in subset.rows[API_METRICS].collect()] == ["early"]

@@ -304,7 +304,7 @@ def test_files_that_are_compacted_behind_a_commit_do_not_hide_it(spark: SparkSes
 
 def test_a_staging_table_that_cannot_be_dropped_hides_nothing(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
-    staging = Staging(lake, "run", NOW)
+    staging = Staging(lake, Run("run", "job", NOW))
     for name in ("first", "second"):
         staging.write(name, spark.range(1))
     first, second = sorted((tmp_path / "quality").glob("staging_*"))
@@ -346,7 +346,7 @@ def test_only_what_says_so_is_gone(message: str, is_gone: bool) -> None:
 def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = Settings().model_copy(update={"data_docs_dir": tmp_path / "file"})
-    assert data_docs(Lake(spark, LocalFolder(tmp_path)), settings, "run", "job", Verdict(())) is None
+    assert data_docs(Lake(spark, LocalFolder(tmp_path)), settings, Run("run", "job", NOW), Verdict(())) is None
 
 
 @pytest.mark.long

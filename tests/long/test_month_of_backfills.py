@@ -20,6 +20,7 @@ from jobs.provenance import Provenance
 from jobs.publish import Replacement
 from jobs.publish import publish as publish_rows
 from jobs.rollup import Rollup, identified
+from jobs.run import Run
 from jobs.sources import Sources
 from jobs.staging import Staging
 from jobs.storage import LocalFolder
@@ -74,7 +75,7 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
         rollup = job.rollup_of(calls[0])
         for table in rollup.targets:
             lake.create_missing(contract_of(table))
-        with Staging(lake, order, NOW) as staging:
+        with Staging(lake, Run(order, job.name, NOW)) as staging:
             versions = sources.pin(lake, rollup.sources, NOW).versions
             with tuned_like_a_run(lake, versions):
                 read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
