@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -21,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from expectations.contract import Contract
 from jobs.collect import collect_utc
+from jobs.commits import Commit, standing_commits
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.failures import reason_of, says_gone
 from jobs.logs import log
@@ -33,28 +32,6 @@ COMMIT_VERSION = "_commit_version"
 """The feed's column with the version that made the change."""
 MAX_COMMITS = 1000
 """How many commits back a search goes: there may be commits besides ours."""
-KEEPS_ROWS = (
-    "CREATE TABLE",
-    "OPTIMIZE",
-    "SET TBLPROPERTIES",
-    "CLUSTER BY",
-    "VACUUM START",
-    "VACUUM END",
-    "ADD COLUMNS",
-    "UNSET TBLPROPERTIES",
-    "CHANGE COLUMN",
-    "CHANGE COLUMNS",
-    "UPGRADE PROTOCOL",
-)
-"""Operations that leave all rows of a table as they are."""
-REPLACES_TABLE = (
-    "CLONE",
-    "REPLACE TABLE",
-    "REPLACE TABLE AS SELECT",
-    "CREATE OR REPLACE TABLE",
-    "CREATE OR REPLACE TABLE AS SELECT",
-)
-"""Operations after which a table has nothing of what it had before."""
 LOG_RETENTION_HOURS = 720
 """How long Delta keeps a table's log by default."""
 WRITE_ATTEMPTS = 10
@@ -86,25 +63,6 @@ def _unreadable_log_named(table: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit of a table: its version, when and how it was made, and its provenance if it is one of ours."""
-
-    version: int
-    at: datetime
-    operation: str
-    provenance: Provenance | None
-
-    def made_by(self, job_name: str) -> Provenance | None:
-        """Its provenance if a run of the job made it, else None."""
-        return self.provenance if self.provenance and self.provenance.job_name == job_name else None
-
-    @property
-    def keeps_rows(self) -> bool:
-        """Whether it left all rows of the table unchanged."""
-        return self.operation in KEEPS_ROWS
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
@@ -162,7 +120,7 @@ class Lake:
         with _unreadable_log_named(table):
             return self.storage.commit_id(table, version)
 
-    def look_again(self, tables: Iterable[str]) -> None:
+    def refresh_commits(self, tables: Iterable[str]) -> None:
         """Has the storage know the tables' commits as they are now."""
         for table in filter(self.exists, tables):
             self.version(table)
@@ -189,28 +147,13 @@ class Lake:
         return known[table, version]
 
     def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
-        """The latest commits that produced the table's current content, the newest first.
-
-        Commits that a RESTORE undid are left out: after it come those up to the restored version. Of a table that was
-        replaced by another, or by a clone, only what came since.
-        """
+        """The `standing_commits` among the table's latest ones."""
         self.register([table])  # another run may have created it since this one began
         history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
         restored = F.col("operationParameters")["version"].alias("restored")
-        rows = collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
-        found: list[Commit] = []
-        below: float = float("inf")
-        for row in sorted(rows, key=lambda row: -row["version"]):
-            if row["version"] > below:
-                continue
-            if row["operation"] in REPLACES_TABLE:
-                below = -1
-            if row["operation"] == "RESTORE":
-                # A restore to a timestamp records no version: it is unknown which commits still count.
-                below = int(row["restored"]) if row["restored"] and row["restored"].isdecimal() else -1
-            provenance = Provenance.read(row["userMetadata"])
-            found.append(Commit(row["version"], row["timestamp"], row["operation"], provenance))
-        return found
+        return standing_commits(
+            collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
+        )
 
     def changes(self, table: str, first: int, last: int) -> DataFrame | None:
         """Rows inserted, deleted, and before and after an update, from the table's Change Data Feed.

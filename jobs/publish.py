@@ -10,8 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import Contract
+from jobs.commits import Commit
 from jobs.errors import JobError
-from jobs.lake import Commit, Lake
+from jobs.lake import Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, is_newer
 from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
@@ -145,7 +146,7 @@ def _check_not_superseded(
     others = [other for commit in came_since if (other := commit.made_by(provenance.job_name))]
     if not others:
         return
-    lake.look_again(provenance.source_versions)
+    lake.refresh_commits(provenance.source_versions)
     if lake.reads_a_recreated(provenance.snapshot):
         raise SupersededError(f"A source of {table} was dropped and recreated in the meantime.")
     for other in others:

@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
 from jobs.collect import collect_utc
-from jobs.lake import Commit, Lake
+from jobs.commits import Commit
+from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.publish import Changes
 from transforms.columns import any_of

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from expectations.contract import Contract
+from jobs.commits import Commit
 from jobs.explain.subjects import Subject
-from jobs.lake import Commit
 from transforms.evidence.parts import PLACES
 from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 
 from jobs import run_log
-from jobs.lake import Commit, Lake
+from jobs.commits import Commit
+from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot, is_newer
 from jobs.rollup import Rollup, W
 

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs import cli
 from jobs import dashboard_metrics_hourly as job
+from jobs.commits import Commit
 from jobs.errors import GateRefusedError
-from jobs.lake import MAX_COMMITS, Commit, ConflictError, Lake
+from jobs.lake import MAX_COMMITS, ConflictError, Lake
 from jobs.provenance import Provenance
 from jobs.publish import Replacement, publish
 from jobs.run import Outcome

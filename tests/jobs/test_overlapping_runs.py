@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs import quarantine
-from jobs.lake import Commit, ConflictError, Lake
+from jobs.commits import Commit
+from jobs.lake import ConflictError, Lake
 from jobs.ledger import Entry, Ledger
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, SupersededError, publish

@@ -238,14 +238,14 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
     shutil.copytree(tmp_path / "ai_insights", tmp_path / "copy" / "ai_insights")
     copy = LocalFolder(tmp_path / "copy")
     for version in (1, 0):
-        catalog.look_again([GUIDANCE])
+        catalog.refresh_commits([GUIDANCE])
         assert catalog.storage.commit_id(GUIDANCE, version) == ids[catalog][version]
         assert folder.storage.commit_id(GUIDANCE, version) == copy.commit_id(GUIDANCE, version) == ids[folder][version]
     recreate(tmp_path, {"p": MORNING}, {"q": MORNING})
     make_commits(10)
     spark.sql(f"REFRESH TABLE {GUIDANCE}")
     for lake in (folder, catalog):
-        lake.look_again([GUIDANCE])
+        lake.refresh_commits([GUIDANCE])
         for version in (0, 1):
             assert lake.storage.commit_id(GUIDANCE, version) not in (None, "", ids[lake][version])
         assert lake.storage.commit_id(GUIDANCE, 2) == ""
