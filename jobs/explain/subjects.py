@@ -154,15 +154,15 @@ class HourOfSchool:
         if source in (SESSION_EVENTS, GROUPS):
             return _of(rows, sessions, only_close=True)
         start, end = self.window.start, self.window.end
-        times = {
-            PROMPTS: ("generated_at", "used_at"),
-            INTERVENTIONS: ("acted_at",),
-            SESSION_ANALYTICS: ("computed_at", "failed_at"),
-        }.get(source, (RULES[source].placed_by or "created_at",))
         if source == RECORDINGS:
             return _of(rows.where(F.col("created_at") < instant(end)), sessions)
         if source == PARTICIPANTS:
             return _of(rows.where(_between("join_time", start - timedelta(hours=MAX_STAY_HOURS), end)), sessions)
+        times = {
+            PROMPTS: ("generated_at", "used_at"),
+            INTERVENTIONS: ("acted_at",),
+            SESSION_ANALYTICS: ("computed_at", "failed_at"),
+        }.get(source, (RULES[source].row_time,))
         near = rows.where(any_of(F.coalesce(_between(moment, start, end), F.lit(False)) for moment in times))
         if "school_id" in rows.columns:
             own = near.where(F.col("school_id") == self.school_id)

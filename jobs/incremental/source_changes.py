@@ -130,8 +130,8 @@ def session_of(source: str) -> Column:
 
 
 def made_at(source: str) -> Column:
-    """When a row of the source was made: `created_at` if its contract has that, else the time that places it."""
-    return F.col("created_at" if "created_at" in contract_of(source).column_names else str(RULES[source].placed_by))
+    """When a row of the source was made: `created_at` if its contract has that, else the time by which it is listed."""
+    return F.col("created_at" if "created_at" in contract_of(source).column_names else RULES[source].row_time)
 
 
 def _keys_and_references(columns: Collection[str]) -> list[str]:
