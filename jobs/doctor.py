@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
 from jobs import spark_session
 from jobs.errors import BrokenContractError, JobError, UsageError
-from jobs.settings import Settings, load_settings
+from jobs.settings import PREFIX, Settings, environment_variable, load_settings
 
 if TYPE_CHECKING:
     from jobs.lake import Lake
@@ -169,12 +169,12 @@ def settings() -> Finding:
     try:
         loaded = load_settings()
     except UsageError as error:
-        return Finding("settings", "fail", str(error), "Correct the environment variable, see docs/jobs.md.", True)
-    known = {f"CLASSWAVES_{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith("CLASSWAVES_") and name.upper() not in known)
+        return Finding("settings", "fail", str(error), "Correct the environment variable, see docs/commands.md.", True)
+    known = set(map(environment_variable, Settings.model_fields))
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name.upper() not in known)
     if unknown:
         return Finding(
-            "settings", "warn", f"{', '.join(unknown)} is not a setting", "See docs/jobs.md for their names."
+            "settings", "warn", f"{', '.join(unknown)} is not a setting", "See docs/commands.md for their names."
         )
     if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
         return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+EXIT_STATUSES: Mapping[int, str] = {
+    2: "the call or the configuration is wrong",
+    3: "the gate refused the rows; nothing was written",
+    4: "a table breaks its contract; nothing was written",
+}
+"""What each exit status means; 0 is success, 1 all else."""
 
 
 class JobError(Exception):
     """A failure with a sentence for the user: exit status 1 unless a subclass says otherwise."""
 
-    exit_code: ClassVar[int] = 1
+    exit_status: ClassVar[int] = 1
 
 
 class UsageError(JobError):
     """The call or the configuration is wrong: exit status 2."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 class GateRefusedError(JobError):
     """The gate refused the staged rows; nothing was written: exit status 3."""
 
-    exit_code = 3
+    exit_status = 3
 
 
 class BrokenContractError(JobError):
     """A table is absent, unreadable, or not as its contract says; nothing is half-written: exit status 4."""
 
-    exit_code = 4
+    exit_status = 4

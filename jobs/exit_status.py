@@ -19,7 +19,7 @@ def _answer_on(error: Exception) -> tuple[str, int]:
     """The last line and the exit status of a command that ended with the error."""
     failure = explained(error)
     if isinstance(failure, JobError):
-        return str(failure), failure.exit_code
+        return str(failure), failure.exit_status
     log.error("unexpected", exc_info=error)
     return f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
 

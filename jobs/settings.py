@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from jobs.errors import UsageError
 from transforms.metric_settings import MetricSettings
 
+PREFIX = "CLASSWAVES_"
+
 
 class Settings(BaseSettings):
     """One field per setting; `CLASSWAVES_MAX_SESSION_HOURS=12` sets `max_session_hours`.
@@ -18,7 +20,7 @@ class Settings(BaseSettings):
     `load_settings` raises `UsageError` if a value is out of its range.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CLASSWAVES_", env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     max_session_hours: int = Field(
         MetricSettings.max_session_hours,
@@ -36,13 +38,13 @@ class Settings(BaseSettings):
         MetricSettings.transcription_usd_per_minute,
         ge=0,
         le=1000,
-        description="US dollars per transcribed minute.",
+        description="US dollars per transcribed minute, in `estimated_compute_cost`.",
     )
     analysis_usd_per_second: float = Field(
         MetricSettings.analysis_usd_per_second,
         ge=0,
         le=1000,
-        description="US dollars per second of AI processing.",
+        description="US dollars per second of AI processing, in `estimated_compute_cost`.",
     )
     look_back_hours: int = Field(
         48, ge=0, le=87_600, description="How far a run looks back at a source with neither feed nor earlier version."
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
         0.5,
         gt=0,
         le=1_000_000,
-        description="Share by which a window's number of rows may differ from the mean of earlier windows.",
+        description="Share by which the number of a window's rows may differ from the mean of the four windows before"
+        " it; beyond it there is a warning. Not checked if one of the four holds no row, or if the run covers selected"
+        " hours, dates or periods.",
     )
     vacuum_retain_hours: int = Field(
         720, ge=168, le=876_000, description="Age in hours at which `maintain` deletes files that no version needs."
@@ -84,11 +88,16 @@ class Settings(BaseSettings):
         return MetricSettings(**{field.name: getattr(self, field.name) for field in fields(MetricSettings)})
 
 
+def environment_variable(setting: str) -> str:
+    """The environment variable that sets a setting."""
+    return f"{PREFIX}{setting}".upper()
+
+
 def load_settings() -> Settings:
     """The settings of this process; raises `UsageError`, which names the first wrong one."""
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"CLASSWAVES_{'_'.join(str(part) for part in first['loc'])}".upper()
+        name = environment_variable("_".join(str(part) for part in first["loc"]))
         raise UsageError(f"The setting {name} is wrong: {first['msg']}.") from error

@@ -9,16 +9,13 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from jobs.errors import EXIT_STATUSES
+
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import BaseJob, BaseRun, ForEachTaskTaskRunStats, Run, RunTask
 
 _EXIT = re.compile(r"SystemExit: (\d+)")
-_STATUSES = {
-    2: "The call or the configuration is wrong.",
-    3: "The gate refused the rows; nothing was written.",
-    4: "A table breaks its contract; nothing was written.",
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,8 @@ def _sentence(client: WorkspaceClient, run_id: int) -> str:
     error = (output.error or "").strip()
     status = _EXIT.search(error)
     if status:
-        return _STATUSES.get(int(status[1]), f"The task ended with status {status[1]}.")
+        meaning = EXIT_STATUSES.get(int(status[1]), f"the task ended with status {status[1]}")
+        return f"{meaning[:1].upper()}{meaning[1:]}."
     return error.splitlines()[0] if error else ""
 
 
