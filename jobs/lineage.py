@@ -201,7 +201,7 @@ def _output(names: _Names, table: str, progress: Progress[Any]) -> Any:
     lineage = column_lineage_dataset
     fields = {}
     for column in contract.columns:
-        read = columns_read(table, column.name)
+        read = source_columns_of(table, column.name)
         inputs = [
             lineage.InputField(*names.of(source), field, [lineage.Transformation("DIRECT", "TRANSFORMATION")])
             for source, fields_of_source in read.items()
@@ -249,7 +249,7 @@ def _columns_of_rollups() -> frozenset[str]:
 
 
 @cache
-def columns_read(table: str, column: str) -> Mapping[str, tuple[str, ...]]:
+def source_columns_of(table: str, column: str) -> Mapping[str, tuple[str, ...]]:
     """The source columns that a column of a rollup is computed from, as its contract's definition names them.
 
     A definition that builds on other columns of the table (`total_used`) reads what these read. A source of which no

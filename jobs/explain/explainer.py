@@ -12,7 +12,7 @@ from jobs.explain.explanation import Explanation, Recomputed
 from jobs.explain.history import GoneError, history, row_at
 from jobs.explain.keys import no_row
 from jobs.explain.recomputation import made_again
-from jobs.explain.subjects import Subject
+from jobs.explain.subject import Subject
 from jobs.lake import Lake
 from jobs.run import Phase
 from jobs.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 from expectations.contract import Contract
 from jobs.commits import Commit
-from jobs.explain.subjects import Subject
+from jobs.explain.subject import Subject
 from transforms.evidence.parts import PLACES
 from transforms.table_diff import AUDIT_COLUMNS, TOLERANCE
 

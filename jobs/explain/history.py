@@ -9,7 +9,7 @@ from jobs.commits import Commit
 from jobs.errors import BrokenContractError
 from jobs.explain.explanation import Change, Values, text_of
 from jobs.explain.keys import has_key
-from jobs.explain.subjects import Subject
+from jobs.explain.subject import Subject
 from jobs.lake import Lake
 from jobs.rollup import span_of
 from transforms.table_diff import AUDIT_COLUMNS

@@ -13,7 +13,7 @@ from expectations.contract import Contract
 from jobs.collect import collect_utc
 from jobs.errors import UsageError
 from jobs.explain.explanation import text_of
-from jobs.explain.subjects import Subject
+from jobs.explain.subject import Subject
 from jobs.lake import Lake
 from transforms.columns import instant
 

@@ -17,7 +17,7 @@ from jobs import quarantine
 from jobs.collect import collect_utc
 from jobs.explain.explanation import Change, Listed, Recomputed, Rejected, Values
 from jobs.explain.keys import has_key
-from jobs.explain.subjects import Subject
+from jobs.explain.subject import Subject
 from jobs.failures import says_gone
 from jobs.lake import Lake
 from jobs.logs import log

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from expectations.contract import contract_of
-from jobs.explain.subjects import NAMES, Subject, subject_of
+from jobs.explain.subject import Subject
+from jobs.explain.subjects import TARGETS_OF, subject_of
 from jobs.suggestions import unknown_name_error
 
 
@@ -34,13 +35,13 @@ def read_request(table: str, words: Sequence[str]) -> Request:
 
 def _rollup_and_tables(table: str) -> tuple[str, tuple[str, ...]]:
     """The rollup that a name refers to, and its tables: all of them, or the one that is named."""
-    if table in NAMES:
-        return table, NAMES[table]
-    for name, tables in NAMES.items():
+    if table in TARGETS_OF:
+        return table, TARGETS_OF[table]
+    for name, tables in TARGETS_OF.items():
         if table in tables:
             return name, (table,)
-    every = tuple(each for tables in NAMES.values() for each in tables)
-    raise unknown_name_error(table, (*NAMES, *every), "rollup or table of one named")
+    every = tuple(each for tables in TARGETS_OF.values() for each in tables)
+    raise unknown_name_error(table, (*TARGETS_OF, *every), "rollup or table of one named")
 
 
 def _with_column(tables: tuple[str, ...], column: str) -> tuple[str, ...]:

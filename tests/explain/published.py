@@ -13,10 +13,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from jobs.explain.day_of_teacher import DayOfTeacher
 from jobs.explain.explainer import explain
 from jobs.explain.explanation import Explanation, Listed
+from jobs.explain.hour_of_school import HourOfSchool
+from jobs.explain.period_of_prompts import PeriodOfPrompts
 from jobs.explain.recomputation import collected_locally, recomputed
-from jobs.explain.subjects import NAMES, DayOfTeacher, HourOfSchool, PeriodOfPrompts, Subject
+from jobs.explain.subject import Subject
+from jobs.explain.subjects import TARGETS_OF
 from jobs.lake import Lake
 from jobs.settings import Settings
 from jobs.sources import classified_rows, raw_rows
@@ -32,7 +36,7 @@ from transforms.windows import PeriodWindow
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-HOURS, DAYS, PERIODS = NAMES
+HOURS, DAYS, PERIODS = TARGETS_OF
 RUN_START = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
 OVER_NOTHING: Mapping[str, Any] = {"improvement_trend": "insufficient_data"}
 
@@ -46,12 +50,12 @@ class Published:
 
     def subjects(self, name: str, having: str = "id") -> list[Subject]:
         """All rows that the rollup has published in which this column is not null, in the order of their keys."""
-        rows = [row for row in rows_of(self.folder, NAMES[name][0]) if row.get(having, "") is not None]
-        key = contract_of(NAMES[name][0]).key
+        rows = [row for row in rows_of(self.folder, TARGETS_OF[name][0]) if row.get(having, "") is not None]
+        key = contract_of(TARGETS_OF[name][0]).key
         return [subject_of_row(name, row) for row in sorted(rows, key=lambda row: [str(row[part]) for part in key])]
 
     def explained(self, spark: SparkSession, name: str, subject: Subject) -> list[Explanation]:
-        return explain(Lake(spark, LocalFolder(self.folder)), subject, NAMES[name], Settings())
+        return explain(Lake(spark, LocalFolder(self.folder)), subject, TARGETS_OF[name], Settings())
 
 
 def subject_of_row(name: str, row: Row) -> Subject:
@@ -59,7 +63,7 @@ def subject_of_row(name: str, row: Row) -> Subject:
         return HourOfSchool(row["school_id"], row["metric_hour"])
     if name == DAYS:
         return DayOfTeacher(row["teacher_id"], row["summary_date"])
-    dimensions = {part: row[part] for part in contract_of(NAMES[name][0]).key[:4]}
+    dimensions = {part: row[part] for part in contract_of(TARGETS_OF[name][0]).key[:4]}
     return PeriodOfPrompts(dimensions, PeriodWindow.of([row["calculation_period_start"]], "week"))
 
 

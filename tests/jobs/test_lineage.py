@@ -21,7 +21,7 @@ from jobs.errors import GateRefusedError
 from jobs.job import Call
 from jobs.job_run import run_with_retries
 from jobs.lake import Lake
-from jobs.lineage import columns_read, lineage_events, run_uuid
+from jobs.lineage import lineage_events, run_uuid, source_columns_of
 from jobs.pipeline import Progress
 from jobs.run import Run
 from jobs.settings import Settings
@@ -190,7 +190,7 @@ def test_what_cannot_be_told_is_one_warning_and_the_run_goes_on(
 def test_every_column_that_has_sources_is_made_from_columns_of_theirs() -> None:
     for contract in (contract_of(name) for name in contract_names() if contract_of(name).kind == "rollup"):
         for column in contract.columns:
-            read = columns_read(contract.table, column.name)
+            read = source_columns_of(contract.table, column.name)
             assert set(read) == set(column.sources)
             assert all(set(names) <= set(contract_of(source).column_names) for source, names in read.items())
-    assert columns_read(PROMPTS, "usage_rate")[GUIDANCE] == ("generated_at", "used_at")
+    assert source_columns_of(PROMPTS, "usage_rate")[GUIDANCE] == ("generated_at", "used_at")
