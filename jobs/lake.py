@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
@@ -76,10 +76,10 @@ def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **
         return None
 
 
-def _read_all(rows: DataFrame) -> None:
-    """Reads every file of the rows, in one column: a missing file is noticed only then."""
+def _read_all(rows: DataFrame, *also: Column) -> Row:
+    """Reads every file of the rows, in one column: a missing file is noticed only then. Returns `also`, aggregated."""
     # A count of what cannot be null, or an extreme, may be answered from the log.
-    rows.agg(F.max(F.hash(rows.columns[0]))).collect()
+    return rows.agg(F.max(F.hash(rows.columns[0])), *also).collect()[0]
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -155,18 +155,18 @@ class Lake:
             collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
         )
 
-    def changes(self, table: str, first: int, last: int) -> DataFrame | None:
+    def changes(self, table: str, first: int, last: int) -> tuple[DataFrame, bool] | None:
         """Rows inserted, deleted, and before and after an update, from the table's Change Data Feed.
 
-        `_change_type` says which, `_commit_version` since which version. None if the feed was not on for all of these
-        versions, or is no longer there.
+        `_change_type` says which, `_commit_version` since which version. And whether any is not an insert. None if the
+        feed was not on for all of these versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
 
-        def feed() -> DataFrame:
+        def feed() -> tuple[DataFrame, bool]:
             rows = self.spark.read.options(**options).table(table)
-            _read_all(rows)
-            return rows
+            found = _read_all(rows, F.bool_or(F.col(CHANGE_TYPE) != "insert").alias("has_others"))
+            return rows, bool(found["has_others"])
 
         return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
 

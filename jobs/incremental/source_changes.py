@@ -111,8 +111,10 @@ def _changes_of(
         log.warning("the source is new or was recreated: all of its rows count as new", source=source)
         log.warning("what was published from an earlier table stays until a run with an explicit window", source=source)
         return _as("insert", rows), False
-    if (feed := lake.changes(source, before + 1, version)) is not None:
-        return _without_rewritten(feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION), columns), True
+    if (found := lake.changes(source, before + 1, version)) is not None:
+        feed, has_removed = found
+        changes = feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION)
+        return _without_rewritten(changes, columns) if has_removed else changes, True
     if (then := lake.readable(source, before, columns)) is not None:
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
