@@ -105,7 +105,7 @@ class RunRecorder:
         named = explained(error)
         if isinstance(named, SupersededError) and self._mode.may_retry:
             return named  # a superseded attempt is not a failure yet: the next one settles what this one began
-        status: run_log.Status = "rejected" if isinstance(named, GateRefusedError) else "failed"
+        status: run_log.EndStatus = "rejected" if isinstance(named, GateRefusedError) else "failed"
         message = str(named) if isinstance(named, JobError) else type(named).__name__
         try:
             if window_is_known and self._ledger.exists:
@@ -137,7 +137,7 @@ class RunRecorder:
         self,
         span: tuple[datetime, datetime],
         pinned: Pinned,
-        status: run_log.Status,
+        status: run_log.EndStatus,
         verdict: Verdict,
         *,
         changes: Changes | None = None,

@@ -24,7 +24,7 @@ from transforms.columns import any_of
 
 TABLE = "quality.runs"
 
-Status = Literal["succeeded", "rejected", "failed"]
+EndStatus = Literal["succeeded", "rejected", "failed"]
 
 # Rows of earlier releases do not record the targets' versions.
 _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS NOT NULL"
@@ -51,7 +51,7 @@ class EndedRun:
     job_name: str
     window: tuple[datetime, datetime]
     run_start: datetime
-    status: Status
+    status: EndStatus
     is_incremental: bool
     sources: Snapshot
     target_versions: Mapping[str, int]

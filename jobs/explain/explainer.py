@@ -11,7 +11,7 @@ from jobs.errors import BrokenContractError
 from jobs.explain.explanation import Explanation, Recomputed
 from jobs.explain.history import GoneError, history, row_at
 from jobs.explain.keys import no_row
-from jobs.explain.recomputation import made_again
+from jobs.explain.recomputation import recomputed_as_published
 from jobs.explain.subject import Subject
 from jobs.lake import Lake
 from jobs.run import Phase
@@ -44,7 +44,7 @@ def explain(
         latest = changes[0]
         if latest.run_start not in known:
             phase("read the sources again")
-            known[latest.run_start] = made_again(lake, subject, latest, settings.metrics)
+            known[latest.run_start] = recomputed_as_published(lake, subject, latest, settings.metrics)
         made, more = known[latest.run_start]
         found.append(_with_what_differs_noted(Explanation(contract, subject, tuple(changes), made, (*notes, *more))))
     return found

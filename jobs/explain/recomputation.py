@@ -95,19 +95,19 @@ def _read(
     return _Read(touched, RollupInputs(spans, rows, run_start, settings))
 
 
-def made_of(
+def recomputed_at(
     lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
 ) -> Recomputed:
     """What the sources give for the key at these versions: the row and the source rows that took part."""
     read = _read(lake, subject, versions, run_start, settings)
-    row = recomputed(subject, read.inputs)
+    row = recomputed_row(subject, read.inputs)
     found = subject.evidence(read.inputs)
     listed = [Listed(r["source"], r["id"], r["at"], r["role"], frozenset(r["columns"])) for r in collect_utc(found)]
     listed.sort(key=lambda r: (r.role, r.source, r.at or _BEGINNING, r.id))
     return Recomputed(row, tuple(listed), _rejected(lake, subject, read))
 
 
-def recomputed(subject: Subject, inputs: RollupInputs) -> Values | None:
+def recomputed_row(subject: Subject, inputs: RollupInputs) -> Values | None:
     """The row with the key that the rollup's own transform computes from usable rows; None if it yields none."""
     plain = {source: frame.select(*RULES[source].metric_columns) for source, frame in inputs.usable.items()}
     made = identified(subject.rollup.rows(replace(inputs, usable=plain), subject.window), subject.rollup)
@@ -147,7 +147,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]
     return tuple(sorted(found, key=lambda r: (r.at or _BEGINNING, r.source, r.row_key or "", r.reason)))
 
 
-def made_again(
+def recomputed_as_published(
     lake: Lake, subject: Subject, change: Change, settings: MetricSettings
 ) -> tuple[Recomputed, tuple[str, ...]]:
     """What the sources give at the versions that the commit recorded or, if these are gone, at the latest ones."""
@@ -159,7 +159,7 @@ def made_again(
     if recorded and not lake.reads_a_recreated(recorded.snapshot):
         versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
         try:
-            return made_of(lake, subject, versions, change.run_start, settings), ()
+            return recomputed_at(lake, subject, versions, change.run_start, settings), ()
         except Exception as error:
             if not says_gone(error):
                 raise
@@ -167,4 +167,4 @@ def made_again(
     for source in present:
         lake.check(contract_of(source), exactly=False)
     note = "The sources as that run read them are no longer there: what follows is what they give now."
-    return made_of(lake, subject, latest, change.run_start, settings), (note,)
+    return recomputed_at(lake, subject, latest, change.run_start, settings), (note,)

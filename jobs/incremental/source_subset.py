@@ -137,7 +137,9 @@ def _subset(
     return SourceSubset({source: rows_of(source) for source in versions}, keys, whole)
 
 
-def _that_are(lake: Lake, versions: Mapping[str, int], changed: SourceChanges, found: Sequence[DataFrame]) -> DataFrame:
+def _known_sessions(
+    lake: Lake, versions: Mapping[str, int], changed: SourceChanges, found: Sequence[DataFrame]
+) -> DataFrame:
     """The `session_id`s among these that exist or existed: rows of others count nowhere and can be anywhere."""
     of_now = lake.read(SESSIONS, versions[SESSIONS]).select(F.col("id").alias("session_id"))
     of_then = changed.keyed.where(F.col("source") == SESSIONS).select("session_id")
@@ -178,11 +180,11 @@ def rows_for_changes(
         keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
         return keys, staging.write(f"locations{name}", union_all(_locations(lake, versions, s, keys) for s in some))
 
-    sessions = staging.write("affected_sessions", _that_are(lake, versions, changed, found))
+    sessions = staging.write("affected_sessions", _known_sessions(lake, versions, changed, found))
     keys, locations = keys_and_locations(sessions, "")
     of_same_key = locations.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
-    if not (too := _that_are(lake, versions, changed, [others])).isEmpty():
+    if not (too := _known_sessions(lake, versions, changed, [others])).isEmpty():
         sessions = staging.write("affected_sessions_too", sessions.unionByName(too))
         keys, locations = keys_and_locations(sessions, "_too")
     return _subset(lake, versions, keys, locations, some, (TEACHERS,)), sessions
@@ -204,7 +206,7 @@ def rows_for_window(
         rows = lake.read(source, versions[source])
         near = rows.where(_may_affect(rows, source, may_affect))
         found.append(near.select(session_of(source).alias("session_id")))
-    sessions = staging.write("near", _that_are(lake, versions, changed, found))
+    sessions = staging.write("near", _known_sessions(lake, versions, changed, found))
     if sessions.count() > MAX_SHARE * lake.read(SESSIONS, versions[SESSIONS]).count():
         return None
     whole = [source for source in versions if RULES[source].is_read_whole]

@@ -18,7 +18,7 @@ from jobs.explain.explainer import explain
 from jobs.explain.explanation import Explanation, Listed
 from jobs.explain.hour_of_school import HourOfSchool
 from jobs.explain.period_of_prompts import PeriodOfPrompts
-from jobs.explain.recomputation import collected_locally, recomputed
+from jobs.explain.recomputation import collected_locally, recomputed_row
 from jobs.explain.subject import Subject
 from jobs.explain.subjects import TARGETS_OF
 from jobs.lake import Lake
@@ -105,7 +105,7 @@ def spark_row(
     rows = {source: clean(source, known) for source in rollup.sources if source != SESSIONS} | {SESSIONS: sessions}
     events = rows.get(SESSION_EVENTS)
     spans = known if events is None else collected_locally(session_spans(sessions, events, settings))
-    return recomputed(subject, RollupInputs(spans, rows, RUN_START, settings))
+    return recomputed_row(subject, RollupInputs(spans, rows, RUN_START, settings))
 
 
 def only(tables: Tables, listed: Iterable[Listed]) -> Tables:
