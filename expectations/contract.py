@@ -6,6 +6,7 @@ sample data and its page in the data dictionary all derive from it.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -159,15 +160,20 @@ def read_contract(text: str, name: str) -> Contract:
     """The contract in a YAML text; raises `BrokenContractFileError`, which says what is wrong with contract `name`."""
     try:
         return Contract.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, ValidationError) as error:
-        raise BrokenContractFileError(f"The contract {name} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise BrokenContractFileError(f"The contract {name} cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        raise BrokenContractFileError(f"The contract {name} cannot be read: {place}{first['msg']}") from error
 
 
 def contract_names() -> tuple[str, ...]:
     """The names of all tables that have a contract, sorted."""
     folders = (folder for folder in files(__package__).joinpath("contracts").iterdir() if folder.is_dir())
-    names = (f"{folder.name}.{file.name[:-5]}" for folder in folders for file in folder.iterdir())
-    return tuple(sorted(names))
+    found = ((folder.name, *os.path.splitext(file.name)) for folder in folders for file in folder.iterdir())
+    # Systems and editors leave files of their own, with other endings or hidden.
+    return tuple(sorted(f"{schema}.{name}" for schema, name, end in found if end == ".yaml" and name[0] != "."))
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from jobs.command_options import CatalogOption, JobArgument, JsonOption, Lakehou
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import UsageError
 from jobs.exit_status import exit_with
+from jobs.job import Job
 from jobs.job_options import lakehouse_folder, read_call
 from jobs.job_run import run_job
 from jobs.logs import set_up_logs
@@ -83,6 +84,13 @@ def sample(
     typer.echo(f"{len(tables)} tables written to {lakehouse}.", err=True)
 
 
+def _job_given_first(name: str) -> Job[Any]:
+    """The job of that name: its own options are known only once it is."""
+    if name.startswith("-"):
+        raise UsageError(f"Name the job before its options: {name} stands where the job's name is expected.")
+    return job_named(name)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
@@ -96,7 +104,7 @@ def run(
 
     Example: classwaves run dashboard_metrics_hourly --lakehouse demo-lakehouse --start 2025-09-01 --end 2025-09-08
     """
-    declared = job_named(job)
+    declared = _job_given_first(job)
     call = read_call(declared, context.args)
     with phases() as phase:
         sentence = run_job(declared, call, phase)
@@ -126,7 +134,7 @@ def backfill(
     from jobs.publish import Changes
     from jobs.settings import load_settings
 
-    declared = job_named(job)
+    declared = _job_given_first(job)
     call, settings = read_call(declared, context.args, ("--chunk", "--again", "--json")), load_settings()
     calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
     lake = open_lake(call.lakehouse, call.catalog, f"classwaves backfill {job}")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST, _LAST = (
+    (moment - _EPOCH) // timedelta(microseconds=1)
+    for moment in (datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc))
+)
 
 
 def collect_utc(rows: DataFrame) -> list[dict[str, Any]]:
@@ -24,6 +30,7 @@ def collect_utc(rows: DataFrame) -> list[dict[str, Any]]:
 
 
 def _instant_of(micros: int | None) -> datetime | None:
+    """The instant; one beyond the years of Python's calendar, which a column can hold, is its first or last."""
     if micros is None:
         return None
-    return datetime.fromtimestamp(micros // 10**6, timezone.utc).replace(microsecond=micros % 10**6)
+    return _EPOCH + timedelta(microseconds=min(max(micros, _FIRST), _LAST))

@@ -83,6 +83,10 @@ def java() -> Finding:
     """Whether the Java that Spark would start is one that it runs on."""
     if spark_session.is_started_by_spark():
         return Finding("java", "ok", "the platform's own")
+    try:
+        spark_session.check_spark_home()
+    except UsageError as error:
+        return Finding("java", "fail", str(error), "Unset SPARK_HOME.", True)
     version = spark_session.java_major_version()
     if version is None:
         return Finding("java", "fail", "no Java", "Install Java 17, or set JAVA_HOME to it.", True)
@@ -137,7 +141,12 @@ def memory() -> Finding:
     """Whether Spark's driver has the memory that conf/spark.properties gives it."""
     if spark_session.is_started_by_spark():
         return Finding("memory", "ok", "the platform's own")
-    needed = _bytes(_property("spark.driver.memory") or "1g")
+    asked = _property("spark.driver.memory") or "1g"
+    try:
+        needed = _bytes(asked)
+    except ValueError:
+        mend = "Give a whole number with a unit, such as 4g, in conf/spark.properties."
+        return Finding("memory", "fail", f"spark.driver.memory is {asked}", mend, True)
     total, free = memory_of_machine()
     found = f"{free / GB:.1f} of {total / GB:.1f} GB are free, Spark takes up to {needed / GB:.1f}"
     mend = "Give the machine more memory, or lower spark.driver.memory in conf/spark.properties."
@@ -205,7 +214,7 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
     try:
         lake = open_lake(lakehouse, catalog, "classwaves doctor")
     except UsageError as error:
-        yield Finding(name, "fail", str(error), "Correct the name, or the caller's permissions.", True)
+        yield Finding(name, "fail", str(error), "Correct what it names, then run this command again.", True)
         return
     yield Finding(name, "ok", f"{place} can be reached")
     yield from _sources(lake)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
-from expectations.contract import contract_names
-from jobs.errors import JobError
+from expectations.contract import BrokenContractFileError, contract_names
+from jobs.errors import JobError, UsageError
 
-_DENIED = r"Permission denied|AccessControlException|INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|not authorized"
+_DENIED = (
+    r"Permission denied|AccessControlException|INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|not authorized|"
+    r"Mkdirs failed to create|Read-only file system"
+)
 _MENDABLE = (
     rf"{_DENIED}|Access ?Denied|Forbidden|status code:? (403|5\d\d)|ExpiredToken|SlowDown|timed out|TimeoutException|"
     r"Connection (reset|refused)|UnknownHost"
@@ -37,6 +40,12 @@ _KNOWN = (
         "Permission was denied{table}: grant it and run again.",
     ),
     (
+        r"OutOfMemoryError|Java heap space|GC overhead limit exceeded",
+        "",
+        "Spark ran out of memory: give it more (spark.driver.memory in conf/spark.properties), "
+        "or run a shorter window.",
+    ),
+    (
         _UNREADABLE,
         " of ",
         "A file{table} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
@@ -50,9 +59,11 @@ class OutsideError(JobError):
 
 
 def explained(error: Exception) -> Exception:
-    """The error as an `OutsideError` with one sentence if its cause is a known one; else the error itself."""
+    """The error as one with a sentence if its cause is a known one; else the error itself."""
     if isinstance(error, JobError):
         return error
+    if isinstance(error, BrokenContractFileError):
+        return UsageError(f"{error}.")
     text = str(error)
     for pattern, before_table, sentence in _KNOWN:
         if re.search(pattern, text):

@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pyspark
 from pyspark.errors import PySparkValueError
 from pyspark.sql import SparkSession
 
 from jobs.errors import UsageError
 
 MINIMUM_JAVA = 17
+CONNECT_PORT = 15002
+"""The port of a Spark Connect server whose address names none."""
+SECONDS_TO_ANSWER = 10
+"""Within which a Spark Connect server must accept a connection."""
 _PROPERTIES = "spark.properties"
 
 
@@ -36,7 +43,10 @@ def java_major_version() -> int | None:
     java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
     if java is None:
         return None
-    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    try:
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    except OSError:  # it is there but cannot be executed, such as one of another architecture
+        return None
     version = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(version[1]) if version else None
 
@@ -49,10 +59,26 @@ def _check_java() -> None:
         raise UsageError(f"Java {version} is too old for Spark: install Java {MINIMUM_JAVA} or set JAVA_HOME to it.")
 
 
-def _check_spark_home() -> None:
+def check_spark_home() -> None:
+    """Raises `UsageError` if `SPARK_HOME` names no Spark, or another release than the package's."""
     home = os.environ.get("SPARK_HOME")
     if home and not Path(home, "bin", "spark-submit").is_file():
         raise UsageError(f"SPARK_HOME names no Spark: {home}. Unset it: the package brings its own.")
+    if home and not list(Path(home, "jars").glob(f"spark-core_*-{pyspark.__version__}.jar")):
+        raise UsageError(
+            f"SPARK_HOME is not Spark {pyspark.__version__}: {home}. Unset it: the package brings its own."
+        )
+
+
+def _check_server() -> None:
+    """Raises `UsageError` if nothing answers at the address in `SPARK_REMOTE`: Spark's client would try for minutes."""
+    address = urlsplit(os.environ["SPARK_REMOTE"])
+    if address.scheme != "sc" or address.hostname is None:
+        return  # the client says what is wrong, or starts a server itself
+    try:
+        socket.create_connection((address.hostname, address.port or CONNECT_PORT), SECONDS_TO_ANSWER).close()
+    except (OSError, ValueError) as error:
+        raise UsageError("No Spark Connect server answers at the address in SPARK_REMOTE.") from error
 
 
 def is_started_by_spark() -> bool:
@@ -75,8 +101,10 @@ def open_session(application: str) -> SparkSession:
     if session is None:
         if not is_started_by_spark():
             _check_java()
-            _check_spark_home()
+            check_spark_home()
             os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties_file()}" pyspark-shell'
+        if is_remote():
+            _check_server()
         try:
             session = SparkSession.builder.appName(application).getOrCreate()
         except Exception as error:

@@ -29,6 +29,8 @@ def read_bundle(given: Path | None) -> dict[str, Declared]:
             raise UsageError(f"The bundle's file {file} cannot be read: {error}.") from error
         resources = content.get("resources") if isinstance(content, dict) else None
         found = resources.get("jobs") if isinstance(resources, dict) else None
+        if not isinstance(found, dict | None):
+            raise UsageError(f"The jobs in the bundle's file {file} are not a mapping.")
         for key, job in (found or {}).items():
             if not isinstance(job, dict):
                 raise UsageError(f"The job {key} in the bundle's file {file} is not a mapping.")

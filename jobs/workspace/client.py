@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from configparser import Error as NoConfigurationError
 from contextlib import contextmanager
 from importlib.metadata import version
 
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
 from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from jobs.errors import JobError, UsageError
 
+RETRY_SECONDS = 30
+"""For how long a request is repeated that the workspace does not answer; Databricks' own client repeats for minutes."""
+
 
 @contextmanager
-def connected(profile: str | None) -> Iterator[WorkspaceClient]:
+def connected(profile: str | None, retry_seconds: int = RETRY_SECONDS) -> Iterator[WorkspaceClient]:
     """A client of the workspace; errors of the workspace become a `JobError` with one sentence."""
-    client = _client(profile)
+    client = _client(profile, retry_seconds)
     try:
         _log_in(client)
         yield client
@@ -33,9 +38,17 @@ def connected(profile: str | None) -> Iterator[WorkspaceClient]:
         raise JobError(f"The workspace {client.config.host} does not answer: try again.") from error
 
 
-def _client(profile: str | None) -> WorkspaceClient:
+def _client(profile: str | None, retry_seconds: int) -> WorkspaceClient:
     try:
-        return WorkspaceClient(profile=profile, product="classwaves", product_version=version("classwaves-analytics"))
+        config = Config(
+            profile=profile,
+            retry_timeout_seconds=retry_seconds,
+            product="classwaves",
+            product_version=version("classwaves-analytics"),
+        )
+        if not re.fullmatch(r"https?://[^\s/]+/?", config.host or ""):
+            raise UsageError(f"The workspace's address is wrong: {config.host}.")
+        return WorkspaceClient(config=config)
     except NoConfigurationError as error:  # not quoted: it contains the line, which may contain a token
         raise UsageError("The client's configuration file (~/.databrickscfg) cannot be read.") from error
     except ValueError as error:

@@ -188,6 +188,8 @@ def test_a_contract_in_the_wrong_file_is_refused(tmp_path: Path, monkeypatch: py
     folder = tmp_path / "contracts" / "quality"
     folder.mkdir(parents=True)
     (folder / "large.yaml").write_text(SMALL, encoding="utf-8")
+    for name in (".large.yaml.swp", ".hidden.yaml", ".DS_Store", "notes.md"):  # of editors and systems
+        (folder / name).touch()
     monkeypatch.setattr(contract, "files", lambda package: tmp_path)
     assert contract_names() == ("quality.large",)
     with pytest.raises(BrokenContractFileError, match=r"file of quality\.large describes quality\.small"):

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
 
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.contract import BrokenContractFileError
 from jobs import (
     cli,
     dashboard_metrics_hourly,
@@ -25,10 +27,12 @@ from jobs import (
 )
 from jobs.errors import UsageError
 from jobs.exit_status import exit_status_of
+from jobs.failures import OutsideError, explained
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.logs import set_up_logs
 from jobs.settings import load_settings
+from jobs.spark_session import check_spark_home
 from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, reject, rows_of, version_of
@@ -169,6 +173,8 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
     [
         ("SPARK_HOME", "/nowhere", "SPARK_HOME names no Spark: /nowhere. Unset it: the package brings its own."),
         ("SPARK_REMOTE", "nonsense", "SPARK_REMOTE is not the address of a Spark Connect server."),
+        # Spark's client would try for ten minutes. The port is reserved, so nobody listens on it.
+        ("SPARK_REMOTE", "sc://127.0.0.1:1", "No Spark Connect server answers at the address in SPARK_REMOTE."),
     ],
 )
 def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
@@ -176,6 +182,64 @@ def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, s
     command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
     ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
+
+
+def test_a_spark_of_another_release_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "spark"
+    for file in (other / "bin" / "spark-submit", other / "jars" / "spark-core_2.12-3.5.1.jar"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    monkeypatch.setenv("SPARK_HOME", str(other))
+    with pytest.raises(UsageError, match=r"^SPARK_HOME is not Spark \d"):
+        check_spark_home()
+    monkeypatch.setenv("SPARK_HOME", str(Path(pyspark.__file__).parent))
+    check_spark_home()
+
+
+def test_without_spark_the_command_line_says_what_to_install() -> None:
+    script = "import sys; sys.modules['pyspark'] = None; from jobs.console_script import main; main()"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "Spark is not installed: install the package with its extra, classwaves-analytics[local].\n"
+
+
+@pytest.mark.parametrize("command", ["run", "backfill"])
+def test_options_before_the_job_are_pointed_out(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("sys.argv", ["classwaves", command, "--lakehouse", "demo", "dashboard_metrics_hourly"])
+    assert status_of(cli.main) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("Name the job before its options: --lakehouse ")
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (
+            "java.io.IOException: Mkdirs failed to create file:/lake/quality/runs/_delta_log",
+            "Permission was denied for quality.runs: grant it and run again.",
+        ),
+        (
+            "java.io.FileNotFoundException: /lake/quality/runs/x.parquet (Read-only file system)",
+            "Permission was denied for quality.runs: grant it and run again.",
+        ),
+        (
+            "Job aborted due to stage failure: java.lang.OutOfMemoryError: Java heap space",
+            "Spark ran out of memory: give it more (spark.driver.memory in conf/spark.properties), "
+            "or run a shorter window.",
+        ),
+    ],
+)
+def test_what_a_machine_denies_is_told_in_a_sentence(message: str, sentence: str) -> None:
+    told = explained(RuntimeError(message))
+    assert isinstance(told, OutsideError)
+    assert str(told) == sentence
+
+
+def test_a_broken_contract_file_is_a_wrong_configuration() -> None:
+    told = explained(BrokenContractFileError("The contract quality.runs cannot be read: kind: Field required"))
+    assert isinstance(told, UsageError)
+    assert str(told) == "The contract quality.runs cannot be read: kind: Field required."
 
 
 @pytest.mark.parametrize(

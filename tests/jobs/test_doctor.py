@@ -72,6 +72,26 @@ def test_a_python_that_we_do_not_run_on_fails(version: tuple[int, int, int], mon
     assert doctor.python().verdict == "fail"
 
 
+def test_a_java_that_cannot_be_executed_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java_that_says("17", home, monkeypatch)
+    (home / "bin" / "java").write_bytes(b"\x7fELF of another machine")
+    assert doctor.java().found == "no Java"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_spark_that_is_not_ours_is_told_beside_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_HOME", "/nowhere")
+    assert doctor.java().mend == "Unset SPARK_HOME."
+
+
+@pytest.mark.usefixtures("home")
+def test_memory_that_spark_does_not_understand_is_a_wrong_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_property", lambda name: "2.5g")
+    found = doctor.memory()
+    assert (found.verdict, found.is_configuration) == ("fail", True)
+    assert found.found == "spark.driver.memory is 2.5g"
+
+
 def test_a_jar_that_is_not_cached_is_warned_of(home: Path) -> None:
     missing = doctor.jar()
     assert (missing.verdict, "classwaves prepare" in missing.mend) == ("warn", True)

@@ -311,6 +311,11 @@ def test_a_profile_is_passed_on(workspace: Workspace, call: Call, monkeypatch: p
 def test_a_bundle_that_is_not_there_or_broken_is_a_wrong_call(workspace: Workspace, call: Call, tmp_path: Path) -> None:
     assert call("check", bundle=tmp_path / "gone").sentence.startswith("The bundle's folder ")
     assert "declares a job" in call("check", bundle=tmp_path).sentence
+    (tmp_path / "a.yml").write_text("resources: {jobs: [{name: hourly}]}", encoding="utf-8")
+    assert (
+        call("check", bundle=tmp_path).sentence
+        == f"The jobs in the bundle's file {tmp_path / 'a.yml'} are not a mapping."
+    )
     (tmp_path / "a.yml").write_text("resources: [", encoding="utf-8")
     answer = call("check", bundle=tmp_path)
     assert answer.status == 2

@@ -56,3 +56,12 @@ def test_a_wrong_secret_is_a_wrong_configuration(
     )
     assert "hush" not in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_an_address_that_is_none_is_a_wrong_configuration(
+    no_login: None, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_HOST", "not a host")
+    monkeypatch.setenv("DATABRICKS_TOKEN", "x")
+    answer = call("check")
+    assert (answer.status, answer.sentence) == (2, "The workspace's address is wrong: https://not a host.")
