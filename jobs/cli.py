@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from jobs.logs import set_up_logs
 from jobs.open_lake import ONE_PLACE, open_lake
 from jobs.registry import contract_named, job_named
 from jobs.workspace.commands import app as workspace
+
+if TYPE_CHECKING:
+    from jobs.backfill import Chunk
 
 app = typer.Typer(
     name="classwaves",
@@ -129,9 +132,8 @@ def backfill(
     """
     from datetime import datetime, timezone
 
-    from jobs.backfill import Chunk, chunks_of, read_chunk_length
     from jobs.backfill import backfill as run_chunks
-    from jobs.publish import Changes
+    from jobs.backfill import chunks_of, read_chunk_length
     from jobs.settings import load_settings
 
     declared = _job_given_first(job)
@@ -146,27 +148,34 @@ def backfill(
                 chunks.append(done)
                 advance()
     finally:  # wherever it stops, the completed chunks are shown
-        counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]
-        names = list(Changes().counts)
-        if as_json:
-            spans = [{"start": chunk.start.isoformat(), "end": chunk.end.isoformat()} for chunk in chunks]
-            print_json(
-                [
-                    {**span, "done_before": found is None, **(found or dict.fromkeys(names))}
-                    for span, found in zip(spans, counts, strict=True)
-                ]
-            )
-        else:
-            cells: list[list[str | None]] = [
-                [
-                    *(f"{moment:%Y-%m-%d %H:%M}" for moment in (chunk.start, chunk.end)),
-                    *(map(str, found.values()) if found else ("done before", None, None, None)),
-                ]
-                for chunk, found in zip(chunks, counts, strict=True)
-            ]
-            print_table(f"{table}{', dry run' if call.dry_run else ''}", ["start", "end", *names], cells)
-    skipped = sum(found is None for found in counts)
+        _show_chunks(chunks, table, dry_run=call.dry_run, as_json=as_json)
+    skipped = sum(chunk.outcome is None for chunk in chunks)
     typer.echo(f"{len(chunks)} chunks, {skipped} of them done before with these sources.", err=True)
+
+
+def _show_chunks(chunks: list[Chunk], table: str, *, dry_run: bool, as_json: bool) -> None:
+    """Prints each chunk of a backfill, and what it changed in the table."""
+    from jobs.publish import Changes
+
+    names = list(Changes().counts)
+    counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]
+    if as_json:
+        spans = [{"start": chunk.start.isoformat(), "end": chunk.end.isoformat()} for chunk in chunks]
+        print_json(
+            [
+                {**span, "done_before": found is None, **(found or dict.fromkeys(names))}
+                for span, found in zip(spans, counts, strict=True)
+            ]
+        )
+        return
+    cells: list[list[str | None]] = [
+        [
+            *(f"{moment:%Y-%m-%d %H:%M}" for moment in (chunk.start, chunk.end)),
+            *(map(str, found.values()) if found else ("done before", None, None, None)),
+        ]
+        for chunk, found in zip(chunks, counts, strict=True)
+    ]
+    print_table(f"{table}{', dry run' if dry_run else ''}", ["start", "end", *names], cells)
 
 
 @app.command()
