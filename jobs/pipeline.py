@@ -22,11 +22,12 @@ from jobs.incremental.watermark import baseline_of, read_records
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.outputs import DryOutputs, Outputs, WrittenOutputs
+from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes, Replacement
 from jobs.recording import NoRecorder, Recorder, RunRecorder
 from jobs.rollup import Rollup, W, identified
-from jobs.run import Mode, Outcome, Phase, Pinned, Run
+from jobs.run import Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.staging import Staging
 from jobs.tuning import settings_restored, tune

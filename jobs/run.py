@@ -1,4 +1,4 @@
-"""A run as values: its identity, how it is carried out, what it is pinned to, and how it ended."""
+"""A run as values: its identity, how it is carried out, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 
 from expectations.gate import Verdict
 from jobs import run_log
-from jobs.incremental.watermark import Baseline
-from jobs.provenance import Snapshot
 from jobs.publish import Changes
 from jobs.rollup import RunWindow
 
@@ -51,29 +49,6 @@ class Mode:
     dry_run: bool = False
     is_retry: bool = False
     may_retry: bool = False
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """What was there when the run began: the sources, the targets' versions, and how far sources were followed."""
-
-    sources: Snapshot
-    targets: Mapping[str, int]
-    baseline: Baseline | None
-
-    @property
-    def watermark(self) -> Snapshot | None:
-        """How far the sources that are there were followed; None if that is unknown.
-
-        A source that is absent now is left out: this run publishes without it, and once it is back all of its rows are
-        new.
-        """
-        return self.baseline.watermark.without(self.no_longer_there) if self.baseline else None
-
-    @property
-    def no_longer_there(self) -> set[str]:
-        """The sources that were followed and are absent now."""
-        return set(self.baseline.watermark.versions if self.baseline else ()) - set(self.sources.versions)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
+from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
 from jobs.publish import Changes
 from jobs.rollup import Rollup
-from jobs.run import Pinned
 from jobs.storage import LocalFolder
 from tests.lakehouses import log_success, read_baseline
 from transforms.windows import HourWindow
