@@ -28,6 +28,7 @@ from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
 from benchmarks.processes import ROOT, Taken, module, run, spark_submit
 from benchmarks.references import spark_reference
+from jobs import ledger
 from jobs.registry import JOBS, job_named
 
 SIZES = (1_000, 10_000, 100_000)
@@ -80,7 +81,7 @@ def forget_runs(lakehouse: Path) -> None:
     if not (lakehouse / MARK).is_file():
         raise SystemExit(f"{lakehouse} is no lakehouse of a benchmark.")
     targets = [table for name in JOBS for table in targets_of(name)]
-    for table in (*targets, "users.analytics_job_metadata"):
+    for table in (*targets, ledger.TABLE):
         shutil.rmtree(lakehouse.joinpath(*table.split(".")), ignore_errors=True)
     for folder in ("quality", "_data_docs"):
         shutil.rmtree(lakehouse / folder, ignore_errors=True)
@@ -88,15 +89,13 @@ def forget_runs(lakehouse: Path) -> None:
 
 def targets_of(job: str) -> tuple[str, ...]:
     """The tables that a job publishes."""
-    declared = job_named(job)
-    targets: tuple[str, ...] = declared.rollup_of(declared.default_call()).targets
+    targets: tuple[str, ...] = job_named(job).default_rollup.targets
     return targets
 
 
 def size_of_sources(job: str, lakehouse: Path) -> tuple[int, int]:
     """How many rows and bytes the job's sources have, by their logs."""
-    declared = job_named(job)
-    tables = [lakehouse.joinpath(*name.split(".")) for name in declared.rollup_of(declared.default_call()).sources]
+    tables = [lakehouse.joinpath(*name.split(".")) for name in job_named(job).default_rollup.sources]
     added = [DeltaTable(str(table)).get_add_actions(flatten=True) for table in tables]
     rows, size = (sum(sum(a[name].to_pylist()) for a in added) for name in ("num_records", "size_bytes"))
     return rows, size

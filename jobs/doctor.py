@@ -227,7 +227,7 @@ def _sources(lake: Lake) -> Iterator[Finding]:
 
     jobs_of: dict[str, list[str]] = {}
     for job in map(job_named, JOBS):
-        for source in job.rollup_of(job.default_call()).sources:
+        for source in job.default_rollup.sources:
             jobs_of.setdefault(source, []).append(job.name)
     well = 0
     for source, readers in sorted(jobs_of.items()):

@@ -50,3 +50,8 @@ class Job(Generic[W]):
     def default_call(self) -> Call:
         """The call without any option: an incremental run in the default catalog, by the default length of period."""
         return Call(None, None, None, None, period=DEFAULT_PERIOD if self.periods else None)
+
+    @property
+    def default_rollup(self) -> Rollup[W]:
+        """The rollup of the call without any option."""
+        return self.rollup_of(self.default_call())

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.contract import Contract, contract_of, own_contracts
+from jobs import run_log
 from jobs.errors import JobError
 from jobs.logs import log
 from jobs.publish import SupersededError
@@ -122,7 +123,7 @@ def event_of(progress: Progress[Any], state: str, message: str | None = None) ->
     names = _Names(progress)
     run_facets: dict[str, Any] = {
         # The run's own name, as in `quality.runs` and the commits, because OpenLineage requires a UUID.
-        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, "quality.runs"),
+        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, run_log.TABLE),
         "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet(
             version=progress.lake.spark.version, name="spark"
         ),

@@ -40,7 +40,7 @@ HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
 DAILY = "analytics.teacher_analytics_summary"
 DAILY_OF_USERS = "users.teacher_analytics_summary"
 PROMPTS = "ai_insights.teacher_prompt_effectiveness"
-TARGETS = {job.name: job.rollup_of(job.default_call()).targets for job in map(job_named, JOBS)}
+TARGETS = {job.name: job.default_rollup.targets for job in map(job_named, JOBS)}
 """The tables of each job, the canonical one first."""
 
 

@@ -315,7 +315,7 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
     assert 0 < found[0] < len(now[GUIDANCE])
     assert mismatches(case, tmp_path, now, but_for=("total_storage_gb",)) == []
-    is_read = case.job.rollup_of(case.job.default_call()).sources
+    is_read = case.job.default_rollup.sources
     still_open = Counter(
         (row["source_table"].removeprefix("classwaves."), row["reason"])
         for row in rows_of(tmp_path, "quality.quarantine")

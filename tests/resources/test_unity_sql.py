@@ -21,7 +21,7 @@ _TABLE = re.compile(r"`ours`\.`(\w+)`\.`(\w+)`")
 def sources() -> set[str]:
     """The tables that the jobs' rollups read."""
     jobs = map(job_named, JOBS)
-    return {source for job in jobs for source in job.rollup_of(job.default_call()).sources}
+    return {source for job in jobs for source in job.default_rollup.sources}
 
 
 def tables_of(statements: list[str]) -> set[str]:
