@@ -56,7 +56,7 @@ class AtMost:
 
 @dataclass(frozen=True)
 class Volume:
-    """How many rows the table holds in the window now, and how many on average in the windows before it."""
+    """How many rows the fullest of a rollup's tables holds in the window now, and on average in those before it."""
 
     rows_now: int
     usual_rows: float | None = None

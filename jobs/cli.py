@@ -88,7 +88,7 @@ def sample(
 
 
 def _job_given_first(name: str) -> Job[Any]:
-    """The job of that name: its own options are known only once it is."""
+    """The job of that name. Options before it cannot be read: which there are depends on the job."""
     if name.startswith("-"):
         raise UsageError(f"Name the job before its options: {name} stands where the job's name is expected.")
     return job_named(name)
@@ -317,7 +317,8 @@ def report(
     catalog: CatalogOption = None,
     school: Annotated[str | None, typer.Option(metavar="ID", help="Only this school's hours and teachers.")] = None,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="First date; by default a year before the last.")
+        str | None,
+        typer.Option("--from", metavar="DATE", help="First date; by default a year before the last."),
     ] = None,
     last: Annotated[
         str | None,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 
 def main() -> None:
     """Runs the command line; ends with exit status 2 and one sentence if the package was installed without Spark."""
-    try:
-        from jobs.cli import main as command_line
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("pyspark", "delta"):
-            raise
+    if find_spec("pyspark") is None:
         sys.stderr.write("Spark is not installed: install the package with its extra, classwaves-analytics[local].\n")
-        raise SystemExit(2) from None
+        raise SystemExit(2)
+    from jobs.cli import main as command_line
+
     command_line()

@@ -86,7 +86,7 @@ def java() -> Finding:
     try:
         spark_session.check_spark_home()
     except UsageError as error:
-        return Finding("java", "fail", str(error), "Unset SPARK_HOME.", True)
+        return Finding("java", "fail", str(error), "Unset SPARK_HOME, then run this command again.", True)
     version = spark_session.java_major_version()
     if version is None:
         return Finding("java", "fail", "no Java", "Install Java 17, or set JAVA_HOME to it.", True)

@@ -158,15 +158,15 @@ class Lake:
     def changes(self, table: str, first: int, last: int) -> tuple[DataFrame, bool] | None:
         """Rows inserted, deleted, and before and after an update, from the table's Change Data Feed.
 
-        `_change_type` says which, `_commit_version` since which version. And whether any is not an insert. None if the
-        feed was not on for all of these versions, or is no longer there.
+        `_change_type` says which, `_commit_version` since which version. Also returns whether any row was removed or
+        updated. None if the feed was not on for all of these versions, or is no longer there.
         """
         options = {"readChangeFeed": "true", "startingVersion": str(first), "endingVersion": str(last)}
 
         def feed() -> tuple[DataFrame, bool]:
             rows = self.spark.read.options(**options).table(table)
-            found = _read_all(rows, F.bool_or(F.col(CHANGE_TYPE) != "insert").alias("has_others"))
-            return rows, bool(found["has_others"])
+            found = _read_all(rows, F.bool_or(F.col(CHANGE_TYPE) != "insert").alias("has_removed"))
+            return rows, bool(found["has_removed"])
 
         return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
 

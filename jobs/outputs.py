@@ -96,7 +96,7 @@ class WrittenOutputs:
 
 @dataclass(frozen=True)
 class DryOutputs:
-    """The outputs of a dry run: nothing is written."""
+    """The outputs of a dry run: nothing is written that stays."""
 
     lake: Lake
     phase: Phase

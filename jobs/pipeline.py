@@ -74,7 +74,7 @@ class Execution(Generic[W]):
     ) -> None:
         self._rollup, self._lake, self._run = rollup, lake, run
         self._settings, self._mode, self._phase = settings, mode, phase
-        # A dry run writes nothing: what writes is chosen here, once.
+        # A dry run writes nothing that stays: what writes is chosen here, once.
         self._outputs: Outputs = DryOutputs(lake, phase) if mode.dry_run else WrittenOutputs(lake, run, settings, phase)
         self._recorder: Recorder = NoRecorder() if mode.dry_run else RunRecorder(rollup, lake, run, mode, phase)
         self._pinned = Pinned(Snapshot({}, run.run_start), {}, None)
@@ -179,6 +179,7 @@ class Execution(Generic[W]):
 
         Changed rows still go through the quarantine: a row may count in no metric, or may have stopped counting.
         """
+        # A dry run would read the changed rows for nothing.
         if not self._mode.dry_run and not changed.locations.isEmpty():
             self._read(None, changed, staging)
         self._recorder.succeed_without_window(self._pinned)

@@ -30,14 +30,16 @@ def source_of_row() -> Column:
 def rejected_rows(findings: DataFrame, run: Run) -> DataFrame:
     """One row per rejected source row and reason, in the columns of the quarantine.
 
-    A row is identified by its key or, where it has none, by its hash. Several with the same, such as the copies of a
-    row, are distinguished by `occurrence`, so that the count stays correct.
+    A row is identified by its key or, where it has none, by its hash; a superseded copy of a row by both. Several that
+    are alike are distinguished by `occurrence`, so that the count stays correct.
     """
     rejected = findings.where(F.col("reason").isNotNull()).withColumn("row_hash", F.sha2("row_json", 256))
-    of_row = F.coalesce("row_key", "row_hash")
-    same = Window.partitionBy("source", "reason", of_row).orderBy("row_hash")
-    has_key = F.when(F.col("row_key").isNotNull(), "key").otherwise("hash")
-    identity = F.concat_ws("|", "source_table", has_key, of_row, "reason", F.col("occurrence").cast("string"))
+    # Of the rows with one key all but the newest are superseded copies: only these need more than the key.
+    is_copy = F.col("reason") == "duplicate_key"
+    of_row = F.when(F.col("row_key").isNotNull() & ~is_copy, F.lit("")).otherwise(F.col("row_hash"))
+    same = Window.partitionBy("source", "reason", "row_key", of_row).orderBy("row_json")
+    key = F.coalesce("row_key", F.lit(""))
+    identity = F.concat_ws("|", "source_table", key, "reason", of_row, F.col("occurrence").cast("string"))
     return (
         rejected.withColumn("source_table", F.concat(F.lit(f"{CATALOG}."), F.col("source")))
         .withColumn("occurrence", F.row_number().over(same))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -69,6 +70,8 @@ def as_texts(rows: DataFrame, columns: list[str]) -> list[list[str | None]]:
 
 def _rounded(number: str) -> str:
     """The number with at most three decimals; a very small or large one with three significant digits."""
-    value = float(number)
+    value = float(number) + 0.0  # which makes -0.0 a plain 0
+    if not isfinite(value):
+        return number
     is_plain = value == 0 or 0.001 <= abs(value) < 1e15
     return f"{value:.3f}".rstrip("0").rstrip(".") if is_plain else f"{value:.3g}"

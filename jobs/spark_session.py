@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +15,11 @@ from pyspark.errors import PySparkValueError
 from pyspark.sql import SparkSession
 
 from jobs.errors import UsageError
+from jobs.network import answers
 
 MINIMUM_JAVA = 17
 CONNECT_PORT = 15002
 """The port of a Spark Connect server whose address names none."""
-SECONDS_TO_ANSWER = 10
-"""Within which a Spark Connect server must accept a connection."""
 _PROPERTIES = "spark.properties"
 
 
@@ -62,23 +60,24 @@ def _check_java() -> None:
 def check_spark_home() -> None:
     """Raises `UsageError` if `SPARK_HOME` names no Spark, or another release than the package's."""
     home = os.environ.get("SPARK_HOME")
-    if home and not Path(home, "bin", "spark-submit").is_file():
+    if not home:
+        return
+    if not Path(home, "bin", "spark-submit").is_file():
         raise UsageError(f"SPARK_HOME names no Spark: {home}. Unset it: the package brings its own.")
-    if home and not list(Path(home, "jars").glob(f"spark-core_*-{pyspark.__version__}.jar")):
-        raise UsageError(
-            f"SPARK_HOME is not Spark {pyspark.__version__}: {home}. Unset it: the package brings its own."
-        )
+    release = ".".join(pyspark.__version__.split(".")[:3])  # a vendor's build may add to it
+    if not list(Path(home, "jars").glob(f"spark-core_*-{release}*.jar")):
+        raise UsageError(f"SPARK_HOME is not Spark {release}: {home}. Unset it: the package brings its own.")
 
 
 def _check_server() -> None:
-    """Raises `UsageError` if nothing answers at the address in `SPARK_REMOTE`: Spark's client would try for minutes."""
-    address = urlsplit(os.environ["SPARK_REMOTE"])
-    if address.scheme != "sc" or address.hostname is None:
-        return  # the client says what is wrong, or starts a server itself
+    """Raises `UsageError` if nobody answers at the address in `SPARK_REMOTE`: Spark's client would try for minutes."""
     try:
-        socket.create_connection((address.hostname, address.port or CONNECT_PORT), SECONDS_TO_ANSWER).close()
-    except (OSError, ValueError) as error:
-        raise UsageError("No Spark Connect server answers at the address in SPARK_REMOTE.") from error
+        address = urlsplit(os.environ["SPARK_REMOTE"])
+        host, port = address.hostname, address.port or CONNECT_PORT
+    except ValueError:
+        return  # the client says what is wrong with it
+    if address.scheme == "sc" and host is not None and not answers(host, port):
+        raise UsageError("No Spark Connect server answers at the address in SPARK_REMOTE.")
 
 
 def is_started_by_spark() -> bool:

@@ -80,12 +80,13 @@ def reject(
     run_id: str,
     run_start: datetime,
     texts: Sequence[str] | None = None,
+    reasons: Sequence[str] | None = None,
 ) -> None:
     """Has the quarantine know that of this source these rows alone are rejected; `texts` stand for their content."""
     schema = "source string, row_key string, reason string, row_json string, violations array<string>"
-    rows = [
-        (source, key, "missing_time", text, None) for key, text in zip(keys, texts or ["{}"] * len(keys), strict=True)
-    ]
+    number = len(keys)
+    of_rows = zip(keys, reasons or ["missing_time"] * number, texts or ["{}"] * number, strict=True)
+    rows = [(source, *of_row, None) for of_row in of_rows]
     found = lake.spark.createDataFrame(rows, schema)
     lake.create_missing(contract_of(quarantine.TABLE))
     quarantine.record(lake, Run(run_id, "any job", run_start), found, [source])

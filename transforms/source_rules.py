@@ -31,7 +31,7 @@ class SourceRules:
     `metric_columns`: what metrics read from a usable row. `placed_by`: the time without which the row belongs nowhere.
     `listed_by`: for a source without such a time, the one that identifies rows to the reader of a list.
     `in_session`: whether the row needs a usable session. `personal`: the personal columns that a metric needs; no other
-    personal column is ever read, and of these only what `_cleaned` derives goes any further.
+    personal column is ever read, and of these only what `clean_values` derives goes any further.
     `is_read_whole`: whether all rows are needed whatever the window, because they place others or are a stock.
     """
 

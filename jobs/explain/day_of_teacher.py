@@ -27,9 +27,7 @@ from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
 from transforms.trend import TREND_DAYS
-from transforms.windows import (
-    DateWindow,
-)
+from transforms.windows import DateWindow
 
 
 @dataclass(frozen=True)

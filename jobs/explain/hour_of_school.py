@@ -30,9 +30,7 @@ from transforms.evidence.hours import evidence_of_hour
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.source_rules import RULES
-from transforms.windows import (
-    HourWindow,
-)
+from transforms.windows import HourWindow
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ from transforms.evidence.prompts import evidence_of_period
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
-from transforms.windows import (
-    PeriodWindow,
-)
+from transforms.windows import PeriodWindow
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,10 @@ def recomputed_row(subject: Subject, inputs: RollupInputs) -> Values | None:
 
 
 def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]:
-    """What the quarantine holds near the row: as it is now, and as it was when the run started."""
+    """What the quarantine holds near the row: as it is now, and what was resolved since the run started.
+
+    Of a row that changed and is still rejected it holds only what the row is now.
+    """
     if not lake.exists(quarantine.TABLE):
         return ()
     sources = list(subject.rollup.sources)

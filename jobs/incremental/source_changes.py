@@ -77,9 +77,12 @@ def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     return rows.where(any_of(is_young))
 
 
-def _without_rewritten(feed: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """The feed without the rows that a commit removed and added as they were, as an overwrite of a table does."""
-    alike = Window.partitionBy("id", COMMIT_VERSION, "values_hash")
+def _without_rewritten(feed: DataFrame, columns: Sequence[str], *, by_commit: bool) -> DataFrame:
+    """The feed without the rows that were removed and added again as they were, as an overwrite of a table does.
+
+    `by_commit`: only those that one commit removed and added, because states in between count, too.
+    """
+    alike = Window.partitionBy("id", "values_hash", *([COMMIT_VERSION] if by_commit else []))
     added = F.when(F.col(CHANGE_TYPE).isin(*ADDED), 1).otherwise(-1)
     return (
         feed.withColumn("values_hash", values_hash(columns))
@@ -94,7 +97,7 @@ def _as(change: str, rows: DataFrame) -> DataFrame:
 
 
 def _changes_of(
-    lake: Lake, source: str, watermark: Snapshot, version: int, look_back_hours: int
+    lake: Lake, source: str, baseline: Baseline, version: int, look_back_hours: int
 ) -> tuple[DataFrame, bool] | None:
     """What was added to a source and removed, and whether that is all; None if the version is the same.
 
@@ -102,6 +105,7 @@ def _changes_of(
     version that was followed; if that is gone, by a look-back over the rows' own timestamps. All rows of a source that
     is new.
     """
+    watermark = baseline.watermark
     before = watermark.versions.get(source)
     if version == before:
         return None
@@ -114,7 +118,9 @@ def _changes_of(
     if (found := lake.changes(source, before + 1, version)) is not None:
         feed, has_removed = found
         changes = feed.select(*columns, CHANGE_TYPE, COMMIT_VERSION)
-        return _without_rewritten(changes, columns) if has_removed else changes, True
+        if has_removed:
+            changes = _without_rewritten(changes, columns, by_commit=bool(baseline.published_since))
+        return changes, True
     if (then := lake.readable(source, before, columns)) is not None:
         log.warning("no change data feed: comparing with the version followed before", source=source, version=before)
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
@@ -203,7 +209,7 @@ def read_source_changes(
     changes = {
         source: found
         for source, version in versions.items()
-        if (found := _changes_of(lake, source, watermark, version, look_back_hours)) is not None
+        if (found := _changes_of(lake, source, baseline, version, look_back_hours)) is not None
     }
     rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in changes.items()}
     locations = [

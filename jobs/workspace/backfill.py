@@ -24,9 +24,6 @@ from jobs.workspace.runs import chunks_done, state_of
 BACKFILL = "backfill"
 """The key of the backfill job in the bundle."""
 
-FOLLOW_RETRY_SECONDS = 300
-"""For how long a run is followed that the workspace does not report on: the network may fail for a while."""
-
 _LONGEST_BACKFILL = timedelta(days=7)
 
 

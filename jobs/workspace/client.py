@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from configparser import Error as NoConfigurationError
 from contextlib import contextmanager
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
@@ -14,15 +14,16 @@ from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from jobs.errors import JobError, UsageError
+from jobs.network import answers
 
-RETRY_SECONDS = 30
-"""For how long a request is repeated that the workspace does not answer; Databricks' own client repeats for minutes."""
+FIRST_CONTACT_SECONDS = 30
+"""For how long the workspace is asked about itself: Databricks' own client would ask for minutes."""
 
 
 @contextmanager
-def connected(profile: str | None, retry_seconds: int = RETRY_SECONDS) -> Iterator[WorkspaceClient]:
+def connected(profile: str | None) -> Iterator[WorkspaceClient]:
     """A client of the workspace; errors of the workspace become a `JobError` with one sentence."""
-    client = _client(profile, retry_seconds)
+    client = _client(profile)
     try:
         _log_in(client)
         yield client
@@ -38,23 +39,25 @@ def connected(profile: str | None, retry_seconds: int = RETRY_SECONDS) -> Iterat
         raise JobError(f"The workspace {client.config.host} does not answer: try again.") from error
 
 
-def _client(profile: str | None, retry_seconds: int) -> WorkspaceClient:
+def _client(profile: str | None) -> WorkspaceClient:
     try:
-        config = Config(
-            profile=profile,
-            retry_timeout_seconds=retry_seconds,
-            product="classwaves",
-            product_version=version("classwaves-analytics"),
-        )
-        if not re.fullmatch(r"https?://[^\s/]+/?", config.host or ""):
-            raise UsageError(f"The workspace's address is wrong: {config.host}.")
-        return WorkspaceClient(config=config)
+        _check_answers(Config(profile=profile, retry_timeout_seconds=FIRST_CONTACT_SECONDS).host or "")
+        return WorkspaceClient(profile=profile, product="classwaves", product_version=version("classwaves-analytics"))
     except NoConfigurationError as error:  # not quoted: it contains the line, which may contain a token
         raise UsageError("The client's configuration file (~/.databrickscfg) cannot be read.") from error
     except ValueError as error:
         hint = "set DATABRICKS_HOST and log in with `databricks auth login`, or name a profile with --profile"
         reason = str(error).split(" Config: ")[0].rstrip(".")
         raise UsageError(f"Cannot log in to a workspace ({reason}): {hint}.") from error
+
+
+def _check_answers(host: str) -> None:
+    """Raises `UsageError` for what is no address, and `JobError` if nobody answers there."""
+    address = urlsplit(host)
+    if not address.hostname or any(map(str.isspace, host)):
+        raise UsageError(f"The workspace's address is wrong: {host}.")
+    if not answers(address.hostname, address.port or (80 if address.scheme == "http" else 443)):
+        raise JobError(f"The workspace {host} does not answer: try again.")
 
 
 def _log_in(client: WorkspaceClient) -> None:

@@ -192,7 +192,7 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk_length
-    from jobs.workspace.backfill import BACKFILL, FOLLOW_RETRY_SECONDS, call_over, follow, job_parameters
+    from jobs.workspace.backfill import BACKFILL, call_over, follow, job_parameters
     from jobs.workspace.bundle import read_bundle
     from jobs.workspace.client import connected
     from jobs.workspace.deployed_jobs import check_parameters, find_jobs
@@ -211,7 +211,6 @@ def backfill(
         if deployed is None or deployed.job_id is None:
             raise JobError(f"The workspace has no job {name}: deploy the bundle, or see --target.")
         check_parameters(name, deployed, parameters)
-    with connected(profile, FOLLOW_RETRY_SECONDS) as client:
         run = follow(client, deployed.job_id, parameters, len(calls), f"backfill {job}")
         url = run.run_page_url or ""
         if not ended_well(run):

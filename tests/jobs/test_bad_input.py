@@ -31,6 +31,7 @@ from jobs.failures import OutsideError, explained
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.logs import set_up_logs
+from jobs.network import answers
 from jobs.settings import load_settings
 from jobs.spark_session import check_spark_home
 from jobs.storage import LocalFolder
@@ -182,6 +183,13 @@ def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, s
     command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
     ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
+
+
+def test_what_is_behind_a_proxy_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    assert answers("127.0.0.1", 1)
 
 
 def test_a_spark_of_another_release_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,10 +65,12 @@ def test_numbers_are_shown_rounded_and_texts_as_they_are(table: Table) -> None:
         version string | cost double | minutes double | score decimal(5,2)
         3.10           | 0.00041239  | 1234.56789     | 17.00
         0.0004         | 0.0         | 1.0E300        | null
+        NaN            | NaN         | -0.0           | 1.25
     """)
     assert as_texts(rows, ["version", "cost", "minutes", "score"]) == [
         ["3.10", "0.000412", "1234.568", "17"],
         ["0.0004", "0", "1e+300", None],
+        ["NaN", "NaN", "0", "1.25"],
     ]
 
 

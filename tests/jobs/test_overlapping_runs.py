@@ -144,15 +144,19 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
 def test_a_row_that_changes_and_stays_rejected_keeps_the_run_that_met_it_first(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """So do copies of a row, whichever of them changes; without a key, it is another row once it has changed."""
-    lake = Lake(spark, LocalFolder(tmp_path))
-    reject(lake, SOURCE, ["one", "copied", "copied", None], "first", EARLY, ["1", "1", "2", "1"])
-    reject(lake, SOURCE, ["one", "copied", "copied", None], "last", LATE, ["2", "1", "3", "2"])
+    """A superseded copy is another one once it has changed, as is a row without a key; others may come and go."""
+    lake, copy = Lake(spark, LocalFolder(tmp_path)), "duplicate_key"
+    reasons = ["missing_time", copy, copy, "missing_key"]
+    reject(lake, SOURCE, ["one", "copied", "copied", None], "first", EARLY, ["1", "1", "2", "1"], reasons)
+    reasons = ["missing_time", copy, copy, copy, "missing_key"]
+    reject(lake, SOURCE, ["one", *["copied"] * 3, None], "last", LATE, ["2", "0", "1", "3", "2"], reasons)
     names = ("row_key", "row_json", "first_run_id", "last_run_id", "resolved_run_id")
     assert {tuple(row[name] for name in names) for row in rows_of(tmp_path, quarantine.TABLE)} == {
         ("one", "2", "first", "last", None),
+        ("copied", "0", "last", "last", None),
         ("copied", "1", "first", "last", None),
-        ("copied", "3", "first", "last", None),
+        ("copied", "2", "first", "first", "last"),
+        ("copied", "3", "last", "last", None),
         (None, "1", "first", "first", "last"),
         (None, "2", "last", "last", None),
     }

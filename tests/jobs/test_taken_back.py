@@ -79,13 +79,17 @@ def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, 
 def test_tables_overwritten_with_the_rows_they_had_rewrite_no_published_history(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """One prompt is purged by a deletion, another by an overwrite that leaves it out, which the feed tells alike."""
+    """One prompt is purged by a deletion, another by an overwrite that leaves it out, which the feed tells alike.
+
+    Sessions are emptied and filled again, in two commits.
+    """
     prompts = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pqr"]
     given = sources(**{GUIDANCE: prompts})
     write_lake(tmp_path, given, with_feed=True)
     run_by_day(spark, tmp_path, 0)
     execute(spark, tmp_path, f"DELETE FROM {GUIDANCE} WHERE id = 'q'")
-    write_table(tmp_path, SESSIONS, given[SESSIONS])
+    execute(spark, tmp_path, f"DELETE FROM {SESSIONS}")
+    write_table(tmp_path, SESSIONS, given[SESSIONS], mode="append")
     write_table(tmp_path, GUIDANCE, prompts[:1])
     run_by_day(spark, tmp_path, 1)
     assert days(tmp_path) == [(1, 3)]
