@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from jobs.publish import SupersededError
 from jobs.run import Phase
 from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
-from tests.delta_io import Tables, write_lake, write_table
+from tests.delta_io import Tables, load_schemas, write_lake, write_table
 from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
 from transforms.catalog import SESSIONS, TEACHERS
 
@@ -96,10 +96,9 @@ def test_tables_overwritten_with_the_rows_they_had_rewrite_no_published_history(
 
 
 def test_a_target_is_not_emptied_unnoticed_because_its_twin_is_lost(spark: SparkSession, tmp_path: Path) -> None:
-    write_lake(tmp_path, sources(**{SESSIONS: [HELD]}))
-    run(spark, tmp_path, teacher_analytics_summary.JOB, run_start=NOW)
-    shutil.rmtree(tmp_path.joinpath(*DAILY.split(".")))
-    write_table(tmp_path, SESSIONS, [])
+    write_lake(tmp_path, sources())
+    of_twin = [{"id": "row", "teacher_id": "t", "summary_date": date(2025, 9, 1)}]
+    write_table(tmp_path, DAILY_OF_USERS, of_twin, load_schemas())
     with pytest.raises(GateRefusedError, match=r"--allow-empty\.$"):
         run(spark, tmp_path, teacher_analytics_summary.JOB, "2025-09-01", "2025-09-02", run_start=NOW)
     assert [row["teacher_id"] for row in rows_of(tmp_path, DAILY_OF_USERS)] == ["t"]
