@@ -317,8 +317,7 @@ def report(
     catalog: CatalogOption = None,
     school: Annotated[str | None, typer.Option(metavar="ID", help="Only this school's hours and teachers.")] = None,
     first: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DATE", help="First date; by default a year before the last."),
+        str | None, typer.Option("--from", metavar="DATE", help="First date; by default a year before the last.")
     ] = None,
     last: Annotated[
         str | None,

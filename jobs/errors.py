@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 EXIT_STATUSES: Mapping[int, str] = {
-    2: "the call or the configuration is wrong",
-    3: "the gate refused the rows; nothing was written",
-    4: "a table breaks its contract; nothing was written",
+    2: "The call or the configuration is wrong.",
+    3: "The gate refused the rows; nothing was written.",
+    4: "A table breaks its contract; nothing was written.",
 }
 """What each exit status means; 0 is success, 1 all else."""
 

@@ -11,39 +11,9 @@ from pathlib import Path
 import duckdb
 from deltalake import DeltaTable
 
-from transforms.catalog import (
-    ANALYSIS_RESULTS,
-    API_METRICS,
-    GROUPS,
-    INTERVENTIONS,
-    PARTICIPANTS,
-    PROMPTS,
-    RECORDINGS,
-    SESSION_ANALYTICS,
-    SESSION_EVENTS,
-    SESSIONS,
-    SYSTEM_EVENTS,
-    TEACHERS,
-    TRANSCRIPTIONS,
-)
+from transforms.source_rules import RULES
 
 TEXTS = Path(__file__).parent / "duckdb"
-SOURCES = (
-    SESSIONS,
-    GROUPS,
-    PARTICIPANTS,
-    TRANSCRIPTIONS,
-    SESSION_EVENTS,
-    SESSION_ANALYTICS,
-    PROMPTS,
-    INTERVENTIONS,
-    ANALYSIS_RESULTS,
-    RECORDINGS,
-    API_METRICS,
-    SYSTEM_EVENTS,
-    TEACHERS,
-)
-"""Named here, because to import the jobs takes longer than to compute a small lakehouse's rows."""
 
 
 def files_of(lakehouse: Path, table: str) -> list[str]:
@@ -52,7 +22,7 @@ def files_of(lakehouse: Path, table: str) -> list[str]:
     return files
 
 
-def connected(lakehouse: Path, tables: tuple[str, ...] = SOURCES) -> duckdb.DuckDBPyConnection:
+def connected(lakehouse: Path, tables: tuple[str, ...] = tuple(RULES)) -> duckdb.DuckDBPyConnection:
     """A connection in which the tables have their two-part names."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")

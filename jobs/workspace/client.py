@@ -36,7 +36,7 @@ def connected(profile: str | None) -> Iterator[WorkspaceClient]:
     except DatabricksError as error:
         raise JobError(f"The workspace refused: {first_line_of(error)}") from error
     except OSError as error:  # the client's network errors and timeouts
-        raise JobError(f"The workspace {client.config.host} does not answer: try again.") from error
+        raise _silent(client.config.host) from error
 
 
 def _client(profile: str | None) -> WorkspaceClient:
@@ -51,13 +51,17 @@ def _client(profile: str | None) -> WorkspaceClient:
         raise UsageError(f"Cannot log in to a workspace ({reason}): {hint}.") from error
 
 
+def _silent(host: str) -> JobError:
+    return JobError(f"The workspace {host} does not answer: try again.")
+
+
 def _check_answers(host: str) -> None:
     """Raises `UsageError` for what is no address, and `JobError` if nobody answers there."""
     address = urlsplit(host)
     if not address.hostname or any(map(str.isspace, host)):
         raise UsageError(f"The workspace's address is wrong: {host}.")
     if not answers(address.hostname, address.port or (80 if address.scheme == "http" else 443)):
-        raise JobError(f"The workspace {host} does not answer: try again.")
+        raise _silent(host)
 
 
 def _log_in(client: WorkspaceClient) -> None:

@@ -123,8 +123,7 @@ def _sentence(client: WorkspaceClient, run_id: int) -> str:
     error = (output.error or "").strip()
     status = _EXIT.search(error)
     if status:
-        meaning = EXIT_STATUSES.get(int(status[1]), f"the task ended with status {status[1]}")
-        return f"{meaning[:1].upper()}{meaning[1:]}."
+        return EXIT_STATUSES.get(int(status[1]), f"The task ended with status {status[1]}.")
     return error.splitlines()[0] if error else ""
 
 
