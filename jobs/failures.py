@@ -77,8 +77,16 @@ def says_gone(error: Exception) -> bool:
 
     False if permission is denied, a machine was lost, storage does not answer, or anything else that can be fixed.
     """
-    text = "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))  # no stack trace
-    return re.search(_GONE, text) is not None and re.search(_MENDABLE, text) is None
+    return re.search(_GONE, _without_stack_trace(error)) is not None and not is_mendable(error)
+
+
+def is_mendable(error: Exception) -> bool:
+    """Whether permission is denied or storage does not answer: nothing is wrong with what was asked for."""
+    return re.search(_MENDABLE, _without_stack_trace(error)) is not None
+
+
+def _without_stack_trace(error: Exception) -> str:
+    return "\n".join(line for line in str(error).splitlines() if not line.lstrip().startswith("at "))
 
 
 def _table_in(text: str) -> str | None:

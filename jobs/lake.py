@@ -21,7 +21,7 @@ from expectations.contract import Contract
 from jobs.collect import collect_utc
 from jobs.commits import Commit, standing_commits
 from jobs.errors import BrokenContractError, JobError, UsageError
-from jobs.failures import reason_of, says_gone
+from jobs.failures import is_mendable, reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.storage import RECENT_COMMITS, Storage, create_schema, location_clause
@@ -31,9 +31,9 @@ CHANGE_TYPE = "_change_type"
 COMMIT_VERSION = "_commit_version"
 """The feed's column with the version that made the change."""
 MAX_COMMITS = 1000
-"""How many commits back a search goes: there may be commits besides ours."""
-LOG_RETENTION_HOURS = 720
-"""How long Delta keeps a table's log by default."""
+"""How many commits back a search goes at first: there may be commits besides ours."""
+LOG_RETENTION_HOURS = 400 * 24
+"""How long our tables keep their log: how far the sources were followed is in it, and schools close for months."""
 WRITE_ATTEMPTS = 10
 """How often a write is tried if others write the same table."""
 
@@ -58,11 +58,14 @@ def _conflicts_named(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _unreadable_log_named(table: str) -> Iterator[None]:
+def _unreadable_named(what: str) -> Iterator[None]:
+    """Raises `BrokenContractError` for what cannot be read, unless that can be mended from outside."""
     try:
         yield
     except Exception as error:
-        raise BrokenContractError(f"The Delta log of {table} cannot be read: {reason_of(error)}") from error
+        if is_mendable(error):
+            raise
+        raise BrokenContractError(f"{what} cannot be read: {reason_of(error)}") from error
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
@@ -97,10 +100,8 @@ class Lake:
     def register(self, tables: Iterable[str]) -> None:
         """Makes the tables known by name; raises `BrokenContractError` for one that cannot be read."""
         for table in tables:
-            try:
+            with _unreadable_named(f"The table {table}"):
                 self.storage.register(self.spark, [table])
-            except Exception as error:
-                raise BrokenContractError(f"The table {table} cannot be read: {reason_of(error)}") from error
 
     def exists(self, table: str) -> bool:
         """Whether the table exists."""
@@ -108,7 +109,7 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` if its log cannot be read."""
-        with _unreadable_log_named(table):
+        with _unreadable_named(f"The Delta log of {table}"):
             return self.storage.latest_version(table)
 
     def commit_ids(self, versions: Versions) -> dict[str, str]:
@@ -117,7 +118,7 @@ class Lake:
         return {table: commit for table, commit in found.items() if commit}
 
     def _commit_id(self, table: str, version: int) -> str | None:
-        with _unreadable_log_named(table):
+        with _unreadable_named(f"The Delta log of {table}"):
             return self.storage.commit_id(table, version)
 
     def refresh_commits(self, tables: Iterable[str]) -> None:
@@ -146,10 +147,10 @@ class Lake:
             known[table, version] = self.storage.bytes_of(table)
         return known[table, version]
 
-    def commits(self, table: str, most: int = MAX_COMMITS) -> list[Commit]:
-        """The `standing_commits` among the table's latest ones."""
+    def commits(self, table: str, most: int | None = MAX_COMMITS) -> list[Commit]:
+        """The `standing_commits` among the table's latest ones, or among all that its log still has."""
         self.register([table])  # another run may have created it since this one began
-        history = self.spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most}")
+        history = self.spark.sql(f"DESCRIBE HISTORY {table}" + ("" if most is None else f" LIMIT {most}"))
         restored = F.col("operationParameters")["version"].alias("restored")
         return standing_commits(
             collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
@@ -204,10 +205,8 @@ class Lake:
 
         `exactly` also refuses columns that are not in the contract: for tables that we write.
         """
-        try:
+        with _unreadable_named(f"The table {contract.table}"):
             found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
-        except Exception as error:
-            raise BrokenContractError(f"The table {contract.table} cannot be read: {reason_of(error)}") from error
         absent = [f"column {name} is absent" for name in contract.column_names if name not in found]
         broken = [
             f"column {field.name} is {found[field.name].simpleString()} instead of {field.dataType.simpleString()}"
@@ -286,9 +285,10 @@ class Lake:
         """
         # Delta silently skips a transaction number it has already seen. Numbering by the last row-changing commit makes
         # it skip this write if another publication came first, whatever else was committed in between. The check below
-        # detects the skip.
+        # detects the skip. The table's own id, because a deep clone takes over the numbers that its source has seen.
         changed_by = next((commit.version for commit in on_top_of if not commit.keeps_rows), on_top_of[-1].version)
-        fence = {"txnAppId": f"classwaves:{table}", "txnVersion": str(changed_by + 1)}
+        table_id = self._detail(table, "id")["id"]
+        fence = {"txnAppId": f"classwaves:{table_id}", "txnVersion": str(changed_by + 1)}
         writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
         with _conflicts_named(table):
             writer.overwrite(F.expr(condition))
@@ -312,8 +312,11 @@ class Lake:
 
     def size(self, table: str) -> tuple[int, int]:
         """The number of files of the table's latest version, and their size in bytes."""
-        row = self.spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles", "sizeInBytes").collect()[0]
+        row = self._detail(table, "numFiles", "sizeInBytes")
         return row["numFiles"], row["sizeInBytes"]
+
+    def _detail(self, table: str, *columns: str) -> Row:
+        return self.spark.sql(f"DESCRIBE DETAIL {table}").select(*columns).collect()[0]
 
     def delete(self, table: str, condition: str) -> None:
         """Deletes the rows of one of our tables that satisfy the condition."""
@@ -324,7 +327,10 @@ class Lake:
         self.retry_on_conflict(table, lambda: self._sql(f"OPTIMIZE {table}"))
 
     def keep_versions(self, table: str, hours: int) -> None:
-        """Keeps every version of one of our tables readable for this many hours; by default Delta keeps a week."""
+        """Keeps every version of one of our tables readable for this many hours, and its log for a year at least.
+
+        By default Delta keeps a week and 30 days.
+        """
         # Databricks refuses to read older versions, whether their files are there or not. And files older than the log
         # are known to nobody.
         wanted = {

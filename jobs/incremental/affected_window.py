@@ -2,7 +2,8 @@
 
 A changed row can count elsewhere than before, and move others with it: a late `ended` event closes its session, a
 session that arrives places all facts that waited for it. So the unit is the session: those to which a new or changed
-row belongs now, belonged at the watermark, or at versions from which rows were published since. The rollup's own
+row belongs now, belonged at the watermark, or at versions from which rows were published since. A session's own row has
+changed if a column has that metrics read. The rollup's own
 transform, over the rows of these sessions alone, gives where they counted then and where they count now.
 """
 
@@ -17,7 +18,7 @@ from pyspark.sql import functions as F
 from jobs import sources
 from jobs.collect import collect_utc
 from jobs.incremental.source_changes import SourceChanges, before_and_after, session_of
-from jobs.incremental.source_subset import rows_for_changes
+from jobs.incremental.source_subset import rows_for_changes, without_unread_changes
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance
@@ -88,10 +89,11 @@ def affected_window(
     keys: set[Any] = set()
     if changed.rows:
         with Staging(lake, run, "affected") as staging:
-            affected, sessions = rows_for_changes(lake, staging, versions, changed)
-            changes = _without_purges(changed, sessions)
+            followed = without_unread_changes(lake, staging, versions, changed)
+            affected, sessions = rows_for_changes(lake, staging, versions, followed)
+            changes = _without_purges(followed, sessions)
             rows = {
-                source: before_and_after(found, changes.get(source), changed.versions_of(source))
+                source: before_and_after(found, changes.get(source), followed.versions_of(source))
                 for source, found in affected.rows.items()
             }
             sources.tune_to_read(lake, versions)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
 
 from expectations.contract import contract_of
 from jobs.incremental.watermark import Baseline
@@ -71,10 +71,10 @@ class SourceChanges:
 
 
 def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
-    """Rows whose own timestamps are at or after `since`."""
-    names = ("created_at", "updated_at", RULES[source].placed_by)
-    is_young = [F.coalesce(F.col(n) >= instant(since), F.lit(False)) for n in rows.columns if n in names]
-    return rows.where(any_of(is_young))
+    """Rows that were created or updated at or after `since`, or have such a time in a column that metrics read."""
+    names = {"created_at", "updated_at", *RULES[source].metric_columns}
+    moments = [field.name for field in rows.schema if field.name in names and field.dataType == TimestampType()]
+    return rows.where(any_of(F.coalesce(F.col(name) >= instant(since), F.lit(False)) for name in moments))
 
 
 def _without_rewritten(feed: DataFrame, columns: Sequence[str], *, by_commit: bool) -> DataFrame:
@@ -126,7 +126,10 @@ def _changes_of(
         return _as("insert", rows.exceptAll(then)).unionByName(_as("delete", then.exceptAll(rows))), True
     since = watermark.run_start - timedelta(hours=look_back_hours)
     log.warning("no change data feed: looking back by the rows' timestamps", source=source, since=since.isoformat())
-    log.warning("rows that moved stay counted where they were until a run with an explicit window", source=source)
+    log.warning(
+        "rows that moved, or changed without a new time, count as before until a run with an explicit window",
+        source=source,
+    )
     return _as("insert", _modified_since(rows, source, since)), False
 
 

@@ -8,7 +8,7 @@ wherever it is, and if a source's files are ordered by the time its rows were ma
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -146,18 +146,36 @@ def _known_sessions(
     return union_all(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
 
 
-def changed_teachers(lake: Lake, versions: Mapping[str, int], changed: SourceChanges) -> DataFrame:
-    """The `teacher_id`s of new and changed teachers whose columns read by metrics have changed.
+def changed_in_metrics(lake: Lake, versions: Mapping[str, int], changed: SourceChanges, source: str) -> DataFrame:
+    """The `id`s of new and changed sessions or teachers in which a column has changed that metrics read.
 
-    Each login changes a teacher's row, but no column that is read; without this, it would recompute all their dates.
+    Each login changes a teacher's row, and each new title or status a session's: without this, a login would recompute
+    all dates of the teacher, and archiving a session whose facts are purged what was published of it.
     """
-    published_versions = changed.versions_of(TEACHERS)
-    rows = before_and_after(raw_rows(lake, TEACHERS, versions), changed.rows[TEACHERS], published_versions)
-    in_all = without_state_prefix(usable(TEACHERS, classified_rows(TEACHERS, rows, None)))
+    published_versions = changed.versions_of(source)
+    ids = changed.ids.where(F.col("source") == source).select("id")
+    current = raw_rows(lake, source, versions).join(ids, "id", how="left_semi")
+    rows = before_and_after(current, changed.rows[source].join(ids, "id", how="left_semi"), published_versions)
+    in_all = without_state_prefix(usable(source, classified_rows(source, rows, None)))
     counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("states"))
-    differing = counted.where(F.col("states") < len(published_versions) + 2).select("id").distinct()
-    ids = changed.ids.where(F.col("source") == TEACHERS).select("id")
-    return differing.join(ids, "id", how="left_semi").select(F.col("id").alias("teacher_id"))
+    return counted.where(F.col("states") < len(published_versions) + 2).select("id").distinct()
+
+
+def without_unread_changes(
+    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges
+) -> SourceChanges:
+    """The changes without those of sessions in which no column has changed that metrics read."""
+    if SESSIONS not in changed.rows:
+        return changed
+    ids = changed.ids.where(F.col("source") == SESSIONS).select("id")
+    read = changed_in_metrics(lake, versions, changed, SESSIONS)
+    unread = staging.write("unread", ids.join(read, "id", how="left_anti"))
+    of_sessions = unread.withColumn("source", F.lit(SESSIONS))
+    return replace(
+        changed,
+        rows={**changed.rows, SESSIONS: changed.rows[SESSIONS].join(unread, "id", how="left_anti")},
+        locations=changed.locations.join(of_sessions, ["source", "id"], how="left_anti"),
+    )
 
 
 def rows_for_changes(
@@ -170,7 +188,8 @@ def rows_for_changes(
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     if TEACHERS in changed.rows:
-        teachers = staging.write("teachers", changed_teachers(lake, versions, changed))
+        ids = changed_in_metrics(lake, versions, changed, TEACHERS)
+        teachers = staging.write("teachers", ids.select(F.col("id").alias("teacher_id")))
         for source in (source for source in OF_TEACHERS if source in versions):
             rows = lake.read(source, versions[source]).join(teachers, "teacher_id", how="left_semi")
             found.append(rows.select(session_of(source).alias("session_id")))

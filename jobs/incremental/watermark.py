@@ -45,8 +45,16 @@ def read_records(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) ->
     """
     if not all(map(lake.exists, rollup.targets)):
         return None
-    commits = {table: lake.commits(table) for table in rollup.targets}
+    commits = {table: _commits_since_followed(lake, table, rollup.job_name) for table in rollup.targets}
     return Records(commits, run_log.last_incremental(lake, rollup.job_name) if also_by_runs else None)
+
+
+def _commits_since_followed(lake: Lake, table: str, job_name: str) -> list[Commit]:
+    """The table's commits, at least back to the job's last incremental one, if its log has any."""
+    latest = lake.commits(table)
+    if latest[-1].version == 0 or any(own.is_incremental for commit in latest if (own := commit.made_by(job_name))):
+        return latest
+    return lake.commits(table, most=None)
 
 
 def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Baseline | None:

@@ -190,7 +190,10 @@ def test_each_period_length_has_its_own_watermark(
 def purged(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Outcome, list[Row], list[Row], Outcome]:
-    """Sessions of five months, each with a prompt without a key, too; then the first is purged, the last grows."""
+    """Sessions of five months, each with a prompt without a key, too.
+
+    Then the first is purged, the second archived and its prompts purged, and the last grows.
+    """
     lakehouse = tmp_path_factory.mktemp("purged")
     first_days = [datetime(2025, month, 1, 9, tzinfo=timezone.utc) for month in (1, 3, 5, 7, 9)]
     sessions = [{"id": f"s{n}", "school_id": "school-a"} for n in range(5)]
@@ -206,7 +209,8 @@ def purged(
     first = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     before = rows_of(lakehouse, PROMPTS)
     for statement in (
-        f"DELETE FROM {GUIDANCE} WHERE session_id = 's0'",
+        f"DELETE FROM {GUIDANCE} WHERE session_id = 's0' OR id = 'p1'",
+        "UPDATE sessions.classroom_sessions SET status = 'archived', updated_at = '2025-12-01' WHERE id = 's1'",
         "DELETE FROM sessions.classroom_sessions WHERE id = 's0' OR id = 's3' AND created_at IS NOT NULL",
     ):
         spark.sql(statement)

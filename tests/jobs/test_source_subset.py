@@ -8,7 +8,11 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.incremental.source_changes import read_source_changes
-from jobs.incremental.source_subset import changed_teachers, rows_for_changes
+from jobs.incremental.source_subset import (
+    changed_in_metrics,
+    rows_for_changes,
+    without_unread_changes,
+)
 from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
@@ -45,8 +49,33 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
         changed = read_source_changes(
             lake, staging, Baseline(Snapshot({TEACHERS: before}, NOW)), now, look_back_hours=1
         )
-        found = {row["teacher_id"] for row in changed_teachers(lake, now, changed).collect()}
+        found = {row["id"] for row in changed_in_metrics(lake, now, changed, TEACHERS).collect()}
     assert found == {"moves", "changes-school", "new"}
+
+
+def test_a_new_title_is_no_change_of_a_session(spark: SparkSession, tmp_path: Path) -> None:
+    names = ("archived", "rated", "copied", "gone", "stays")
+    sessions = {name: {"id": name, "school_id": "a", "title": "A", "created_at": NOW} for name in names}
+    write_table(tmp_path, SESSIONS, [*sessions.values(), {"id": None}], with_feed=True)
+    lake, before = Lake(spark, LocalFolder(tmp_path)), version_of(tmp_path, SESSIONS)
+    lake.register([SESSIONS])
+    spark.sql(
+        f"UPDATE {SESSIONS} SET title = 'B', status = 'archived', updated_at = '2026-02-01' WHERE id = 'archived'"
+    )
+    spark.sql(f"UPDATE {SESSIONS} SET title = 'B', engagement_score = 5 WHERE id = 'rated' OR id IS NULL")
+    spark.sql(f"DELETE FROM {SESSIONS} WHERE id = 'gone'")
+    newer = {**sessions["copied"], "school_id": "b", "created_at": NOW + timedelta(days=1)}
+    write_table(tmp_path, SESSIONS, [newer], mode="append")
+    now = {SESSIONS: version_of(tmp_path, SESSIONS)}
+    with Staging(lake, Run("test", "job", NOW)) as staging:
+        changed = read_source_changes(
+            lake, staging, Baseline(Snapshot({SESSIONS: before}, NOW)), now, look_back_hours=1
+        )
+        followed = without_unread_changes(lake, staging, now, changed)
+        assert {row["id"] for row in followed.ids.collect()} == {"rated", "copied"}
+        located = {row["id"] for row in followed.locations.collect()}
+        assert located == {"rated", "copied", "gone", None}
+        assert {row["id"] for row in followed.rows[SESSIONS].collect()} == {"rated", "copied", "gone"}
 
 
 def test_when_a_row_was_made_is_told_by_its_contract_not_by_an_additional_column(
