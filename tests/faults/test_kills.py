@@ -1,7 +1,7 @@
 """Runs that are killed: the target is as before or as after, never between, and the next run makes all good.
 
 `make test-long` kills more than thirty runs, at every phase of the three jobs and at random moments; the short form
-kills one between the commits of its two tables.
+kills one before it publishes.
 """
 
 from __future__ import annotations

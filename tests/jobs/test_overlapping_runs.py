@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -99,29 +102,54 @@ def test_a_table_that_is_dropped_under_a_run_is_not_written(spark: SparkSession,
     assert rows_of(tmp_path, PROMPTS) == []
 
 
+def overwrite_week(lake: Lake, name: str, on_top_of: list[Commit]) -> None:
+    """Overwrites a week of prompts with one row of this `id`, as a run of this name."""
+    week = datetime(2025, 9, 1, tzinfo=timezone.utc)
+    replacement = week_of_prompts(lake.spark, week, id=name)
+    columns = contract_of(PROMPTS).column_names
+    stamped = {name: instant(EARLY) for name in columns if name in AUDIT_COLUMNS}
+    rows = replacement.rows.withColumns(stamped).select(*columns)
+    made_from = Provenance(name, "job", EARLY, (week.isoformat(), week.isoformat()), {})
+    lake.overwrite(PROMPTS, rows, replacement.covered, made_from, on_top_of)
+
+
 def test_of_two_runs_that_compared_with_the_same_rows_only_one_commits(spark: SparkSession, tmp_path: Path) -> None:
     """Also where their versions differ, because a commit came between that changed no row."""
-    lake, week = Lake(spark, LocalFolder(tmp_path)), datetime(2025, 9, 1, tzinfo=timezone.utc)
+    lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(PROMPTS))
-
-    def overwrite(name: str, on_top_of: list[Commit]) -> None:
-        replacement = week_of_prompts(spark, week, id=name)
-        columns = contract_of(PROMPTS).column_names
-        stamped = {name: instant(EARLY) for name in columns if name in AUDIT_COLUMNS}
-        rows = replacement.rows.withColumns(stamped).select(*columns)
-        made_from = Provenance(name, "job", EARLY, (week.isoformat(), week.isoformat()), {})
-        lake.overwrite(PROMPTS, rows, replacement.covered, made_from, on_top_of)
-
-    overwrite("before", lake.commits(PROMPTS))
+    overwrite_week(lake, "before", lake.commits(PROMPTS))
     one = lake.commits(PROMPTS)
     spark.sql(f"ALTER TABLE {PROMPTS} SET TBLPROPERTIES ('delta.logRetentionDuration' = 'interval 40 days')")
     other = lake.commits(PROMPTS)
-    overwrite("one", one)
+    overwrite_week(lake, "one", one)
     with pytest.raises(ConflictError):
-        overwrite("other", other)
+        overwrite_week(lake, "other", other)
     assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["one"]
-    overwrite("other", lake.commits(PROMPTS))
+    overwrite_week(lake, "other", lake.commits(PROMPTS))
     assert [row["id"] for row in rows_of(tmp_path, PROMPTS)] == ["other"]
+
+
+def test_a_deep_clone_that_took_over_transaction_numbers_can_be_written(spark: SparkSession, tmp_path: Path) -> None:
+    """As Databricks makes one: version 0 of a table of another id, with the numbers that its source has seen."""
+    (tmp_path / "original").mkdir()
+    lake = Lake(spark, LocalFolder(tmp_path / "original"))
+    lake.create_missing(contract_of(PROMPTS))
+    for name in ("one", "two", "three"):
+        overwrite_week(lake, name, lake.commits(PROMPTS))
+    copied = Path(shutil.copytree(tmp_path / "original", tmp_path / "cloned")).joinpath(*PROMPTS.split("."))
+    log = sorted((copied / "_delta_log").glob("*.json"))
+    actions = [json.loads(line) for file in log for line in file.read_text().splitlines()]
+    last = {kind: action for action in actions for kind in action}
+    last["metaData"]["metaData"]["id"] = str(uuid.uuid4())
+    kept = [last[kind] for kind in ("protocol", "metaData", "txn", "add")]
+    shutil.rmtree(copied / "_delta_log")
+    (copied / "_delta_log").mkdir()
+    log[0].write_text("".join(json.dumps(action) + "\n" for action in kept))
+
+    clone = Lake(spark, LocalFolder(tmp_path / "cloned"))
+    assert [row["id"] for row in rows_of(tmp_path / "cloned", PROMPTS)] == ["three"]
+    overwrite_week(clone, "four", clone.commits(PROMPTS))
+    assert [row["id"] for row in rows_of(tmp_path / "cloned", PROMPTS)] == ["four"]
 
 
 def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from expectations.gate import Verdict
 from jobs import sources, teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
 from jobs.errors import GateRefusedError, UsageError
-from jobs.failures import OutsideError, says_gone
+from jobs.failures import OutsideError, explained, says_gone
 from jobs.job import Call
 from jobs.job_run import run_with_retries
 from jobs.lake import Lake
@@ -324,6 +324,29 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
     log_folder.symlink_to(log_folder)
     with pytest.raises(OSError, match="symbolic links"):
         LocalFolder(tmp_path).exists("analytics.session_events")
+
+
+class Denied(LocalFolder):
+    """A place that answers as Unity Catalog does to those who may not read the table."""
+
+    def latest_version(self, table: str) -> int:
+        raise PermissionError("[INSUFFICIENT_PERMISSIONS] Table '`sessions`.`transcriptions`'")
+
+    def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
+        self.latest_version("")
+
+
+def test_a_table_that_may_not_be_read_is_not_broken(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, Denied(tmp_path))
+    looks: list[Callable[[], Any]] = [
+        lambda: lake.version("sessions.transcriptions"),
+        lambda: lake.register(["sessions.transcriptions"]),
+    ]
+    for look in looks:
+        with pytest.raises(PermissionError) as told:
+            look()
+        sentence = str(explained(told.value))
+        assert sentence == "Permission was denied for sessions.transcriptions: grant it and run again."
 
 
 @pytest.mark.parametrize(

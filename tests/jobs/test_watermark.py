@@ -93,6 +93,17 @@ def test_runs_over_windows_since_the_watermark_are_known(spark: SparkSession, la
     assert (watermark_of(lake, one), published_since(lake, one)) == (watermark(5), [])
 
 
+def test_runs_over_windows_are_known_however_many_there_were(
+    spark: SparkSession, lakehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(lakehouse, tmp_path / "lake"))
+    for number in (3, 4, 5):
+        commit(spark, folder, "analytics.one", provenance(number, follows=False, hands_on=2))
+    monkeypatch.setattr(Lake.commits, "__defaults__", (2,))  # the commits that are looked at first
+    lake, one = Lake(spark, LocalFolder(folder)), replace(ROLLUP, targets=("analytics.one",))
+    assert (watermark_of(lake, one), published_since(lake, one)) == (watermark(2), ["run-5", "run-4", "run-3"])
+
+
 def test_commits_from_sources_that_were_made_anew_since_do_not_count(spark: SparkSession, tmp_path: Path) -> None:
     """By the numbers of their versions they would be later for ever."""
     one, lake = replace(ROLLUP, targets=("analytics.one",)), Lake(spark, LocalFolder(tmp_path))
