@@ -7,8 +7,8 @@ from typing import ClassVar
 
 EXIT_STATUSES: Mapping[int, str] = {
     2: "The call or the configuration is wrong.",
-    3: "The gate refused the rows; nothing was written.",
-    4: "A table breaks its contract; nothing was written.",
+    3: "The gate refused the rows; no rollup was changed.",
+    4: "A table breaks its contract; no rollup was changed.",
 }
 """What each exit status means; 0 is success, 1 all else."""
 
@@ -26,7 +26,7 @@ class UsageError(JobError):
 
 
 class GateRefusedError(JobError):
-    """The gate refused the staged rows; nothing was written: exit status 3."""
+    """The gate refused the staged rows; no rollup was changed: exit status 3."""
 
     exit_status = 3
 

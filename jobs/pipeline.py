@@ -44,7 +44,7 @@ def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
     more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
     is_emptied = any(check.kind == "emptiness" for check in verdict.failures)
     hint = " To empty the window on purpose give --allow-empty." if is_emptied else ""
-    return GateRefusedError(f"The gate refused the rows for {table}: {failed}{more}; nothing was written.{hint}")
+    return GateRefusedError(f"The gate refused the rows for {table}: {failed}{more}; no rollup was changed.{hint}")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_runs_of_all_jobs_are_shown_newest_first_with_their_verdicts(workspace: 
     rows = [row for row in answer.rows if row[1]]
     assert [row[:2] + row[4:] for row in rows] == [
         ["classwaves hourly", "4", "running", ""],
-        ["classwaves hourly", "3", "failed", "A table breaks its contract; nothing was written."],
+        ["classwaves hourly", "3", "failed", "A table breaks its contract; no rollup was changed."],
         ["classwaves backfill", "2", "failed", f"2 of 5 chunks failed. {REFUSED}"],
         ["classwaves hourly", "1", "success", "analytics.dashboard_metrics_hourly: nothing changed."],
     ]
@@ -99,7 +99,7 @@ SENTENCES = {
         {"logs": f"{REFUSED}\nTraceback (most recent call last):\n  File x\nSystemExit: 3\n", "error": "SystemExit: 3"},
         REFUSED,
     ),
-    "what its status means": ({"error": "SystemExit: 3"}, "The gate refused the rows; nothing was written."),
+    "what its status means": ({"error": "SystemExit: 3"}, "The gate refused the rows; no rollup was changed."),
     "an unknown status": ({"error": "SystemExit: 9"}, "The task ended with status 9."),
     "the error's first line": ({"error": "Library installation failed.\nMore."}, "Library installation failed."),
     "the platform's message, without any": ({}, "Workload failed."),
