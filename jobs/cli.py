@@ -155,7 +155,7 @@ def backfill(
 
 def _show_chunks(chunks: list[Chunk], table: str, *, dry_run: bool, as_json: bool) -> None:
     """Prints each chunk of a backfill, and what it changed in the table."""
-    from jobs.publish import Changes
+    from jobs.run import Changes
 
     names = list(Changes().counts)
     counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]

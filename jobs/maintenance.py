@@ -16,6 +16,7 @@ from jobs.errors import BrokenContractError, JobError
 from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
+from jobs.run import is_run_of
 from jobs.settings import Settings
 from jobs.staging import drop_left_behind
 
@@ -101,5 +102,5 @@ def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
     oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()
     for pages in folder.glob("*/*"):
         # The user chooses the folder, and it may hold anything else.
-        if run_log.is_run_of(pages.parent.name, pages.name) and pages.is_dir() and pages.stat().st_mtime < oldest:
+        if is_run_of(pages.parent.name, pages.name) and pages.is_dir() and pages.stat().st_mtime < oldest:
             shutil.rmtree(pages, ignore_errors=True)

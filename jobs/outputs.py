@@ -15,8 +15,8 @@ from jobs import quarantine, run_log, verdicts
 from jobs.incremental.source_subset import SourceSubset
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Changes, Replacement, preview, publish
-from jobs.run import Phase, Run
+from jobs.publish import Replacement, preview, publish
+from jobs.run import Changes, Phase, Run
 from jobs.settings import Settings
 from jobs.staging import drop_left_behind
 

@@ -24,10 +24,10 @@ from jobs.logs import log
 from jobs.outputs import DryOutputs, Outputs, WrittenOutputs
 from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Changes, Replacement
+from jobs.publish import Replacement
 from jobs.recording import NoRecorder, Recorder, RunRecorder
 from jobs.rollup import Rollup, W, identified
-from jobs.run import Mode, Outcome, Phase, Run
+from jobs.run import Changes, Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.staging import Staging
 from jobs.tuning import settings_restored, tune

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
@@ -15,37 +15,12 @@ from jobs.errors import JobError
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, is_newer
+from jobs.run import Changes
 from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 
 class SupersededError(JobError):
     """The table was written since this run began, from other sources or manually: the whole run has to start again."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How many rows of a window publishing changes, and in how many of the changed rows each column differs."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    gone: int = 0
-    columns: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return self.new + self.changed + self.gone == 0
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The number of rows of each kind, by the kind's name."""
-        return {"new": self.new, "changed": self.changed, "gone": self.gone, "unchanged": self.unchanged}
-
-    @property
-    def rows(self) -> int:
-        """How many rows the window holds afterwards."""
-        return self.new + self.changed + self.unchanged
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.logs import log
 from jobs.pinned import Pinned
-from jobs.publish import Changes, SupersededError
+from jobs.publish import SupersededError
 from jobs.rollup import Rollup, RunWindow, span_of
-from jobs.run import Mode, Phase, Run
+from jobs.run import Changes, Mode, Phase, Run
 from jobs.staging import begun_and_alive
 
 

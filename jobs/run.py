@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from expectations.gate import Verdict
-from jobs import run_log
-from jobs.publish import Changes
 from jobs.rollup import RunWindow
 
 Phase = Callable[[str], None]
 """Is told the name of each phase of a run as it begins."""
+
+
+def new_run_id(job_name: str, run_start: datetime) -> str:
+    """A unique name for a run of the job."""
+    return f"{job_name}-{run_start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+
+
+def is_run_of(job_name: str, run_id: str) -> bool:
+    """Whether `run_id` has the form of a name of a run of the job."""
+    return re.fullmatch(rf"{re.escape(job_name)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", run_id) is not None
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Run:
     def begin(cls, job_name: str, run_start: datetime | None = None) -> Run:
         """A run that starts now, or at the given instant."""
         start = run_start or datetime.now(timezone.utc)
-        return cls(run_log.new_run_id(job_name, start), job_name, start)
+        return cls(new_run_id(job_name, start), job_name, start)
 
     def again(self) -> Run:
         """Another attempt at the same run: the same start, a new name."""
@@ -49,6 +59,32 @@ class Mode:
     dry_run: bool = False
     is_retry: bool = False
     may_retry: bool = False
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many rows of a window publishing changes, and in how many of the changed rows each column differs."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    gone: int = 0
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return self.new + self.changed + self.gone == 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of rows of each kind, by the kind's name."""
+        return {"new": self.new, "changed": self.changed, "gone": self.gone, "unchanged": self.unchanged}
+
+    @property
+    def rows(self) -> int:
+        """How many rows the window holds afterwards."""
+        return self.new + self.changed + self.unchanged
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,7 +17,7 @@ from jobs.collect import collect_utc
 from jobs.commits import Commit
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.publish import Changes
+from jobs.run import Changes
 from transforms.columns import any_of
 
 TABLE = "quality.runs"
@@ -31,16 +29,6 @@ _IS_WATERMARK = "status = 'succeeded' AND is_incremental AND target_versions IS 
 
 OF_SOURCES = ("source_versions", "source_commits")
 """The columns that hold, with `run_start`, the sources as a run read them."""
-
-
-def new_run_id(job_name: str, run_start: datetime) -> str:
-    """A unique name for a run of the job."""
-    return f"{job_name}-{run_start:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-
-
-def is_run_of(job_name: str, run_id: str) -> bool:
-    """Whether `run_id` has the form of a name of a run of the job."""
-    return re.fullmatch(rf"{re.escape(job_name)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", run_id) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,10 @@ from jobs.job import Call, Job
 from jobs.lake import Lake
 from jobs.pipeline import Execution
 from jobs.provenance import Snapshot
-from jobs.publish import Changes, Replacement
+from jobs.publish import Replacement
 from jobs.registry import JOBS, job_named
 from jobs.rollup import Rollup
-from jobs.run import Mode, Outcome, Phase, Run
+from jobs.run import Changes, Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from jobs.tuning import settings_restored

@@ -21,9 +21,8 @@ from jobs import cli
 from jobs.backfill import Chunk
 from jobs.errors import JobError
 from jobs.job_run import sentence_on
-from jobs.publish import Changes
 from jobs.quarantine import TABLE as QUARANTINE
-from jobs.run import Outcome, Run
+from jobs.run import Changes, Outcome, Run
 from jobs.show import as_texts
 from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table

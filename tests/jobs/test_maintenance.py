@@ -19,8 +19,8 @@ from jobs.lake import Lake
 from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
 from jobs.provenance import Provenance
-from jobs.publish import Changes, publish
-from jobs.run import Run
+from jobs.publish import publish
+from jobs.run import Changes, Run, new_run_id
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, log_success, reject, rows_of, version_of, week_of_prompts
@@ -119,7 +119,7 @@ def test_a_table_that_cannot_be_read_stops_none_of_the_others(spark: SparkSessio
 
 def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
-    old, young = docs / "job" / "job-20250101T000000Z-0a1b2c3d", docs / "job" / run_log.new_run_id("job", NOW)
+    old, young = docs / "job" / "job-20250101T000000Z-0a1b2c3d", docs / "job" / new_run_id("job", NOW)
     foreign = docs / "photos" / "2025"
     for pages in (old, young, foreign):
         pages.mkdir(parents=True)

@@ -17,8 +17,8 @@ from jobs.commits import Commit
 from jobs.lake import ConflictError, Lake
 from jobs.ledger import Entry, Ledger
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Changes, SupersededError, publish
-from jobs.run import Run
+from jobs.publish import SupersededError, publish
+from jobs.run import Changes, Run
 from jobs.staging import Staging, begun_and_alive
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts

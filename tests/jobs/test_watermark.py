@@ -17,8 +17,8 @@ from jobs.incremental.watermark import Baseline
 from jobs.lake import Lake
 from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Changes
 from jobs.rollup import Rollup
+from jobs.run import Changes
 from jobs.storage import LocalFolder
 from tests.lakehouses import log_success, read_baseline
 from transforms.windows import HourWindow
