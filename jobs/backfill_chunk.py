@@ -6,16 +6,14 @@ The backfill job's parameters are common to all of its tasks; the loop adds the 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from jobs.errors import UsageError
-from jobs.exit_status import exit_with
+from jobs.exit_status import run_main
 from jobs.job import Call, Job
 from jobs.job_options import Parser, read_call
 from jobs.job_run import run_job
-from jobs.logs import set_up_logs
 from jobs.registry import JOBS, job_named
 
 
@@ -48,9 +46,7 @@ def _windows(chunks: str) -> list[tuple[str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the chunk and ends as the job itself does: returns, or exits with its status."""
-    set_up_logs()
-    given = sys.argv[1:] if arguments is None else arguments
-    exit_with(lambda: run_job(*read_chunk_call(given)))
+    run_main(lambda given: run_job(*read_chunk_call(given)), arguments)
 
 
 if __name__ == "__main__":

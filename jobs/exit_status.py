@@ -8,11 +8,7 @@ from collections.abc import Callable, Sequence
 
 from jobs.errors import JobError
 from jobs.failures import explained
-from jobs.job import Job
-from jobs.job_options import read_call
-from jobs.job_run import run_job
 from jobs.logs import log, say, set_up_logs
-from jobs.rollup import W
 
 
 def _answer_on(error: Exception) -> tuple[str, int]:
@@ -53,15 +49,8 @@ def exit_with(work: Callable[[], str | None]) -> None:
         raise SystemExit(status)
 
 
-def main_of(job: Job[W]) -> Callable[..., None]:
-    """The `main` of a job's script and of its entry point in the wheel.
-
-    It returns if the run succeeded, as a Databricks task requires, and exits with the status otherwise.
-    """
-
-    def main(arguments: Sequence[str] | None = None) -> None:
-        set_up_logs()
-        given = sys.argv[1:] if arguments is None else arguments
-        exit_with(lambda: run_job(job, read_call(job, given)))
-
-    return main
+def run_main(work: Callable[[Sequence[str]], str | None], arguments: Sequence[str] | None) -> None:
+    """Does an entry point's work with its arguments, by default the process's own, and ends as `exit_with`."""
+    set_up_logs()
+    given = sys.argv[1:] if arguments is None else arguments
+    exit_with(lambda: work(given))

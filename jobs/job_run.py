@@ -1,11 +1,14 @@
-"""Runs a job as a call asks for it, again if another run published first, and sums it up in one sentence."""
+"""Runs a job as a call or a script asks for it, again if another run published first; sums it up in one sentence."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jobs.exit_status import run_main
 from jobs.job import Call, Job
+from jobs.job_options import read_call
 from jobs.logs import log
 from jobs.open_lake import open_lake
 from jobs.rollup import W
@@ -91,3 +94,15 @@ def sentence_on(outcome: Outcome, *, dry_run: bool = False) -> str:
         return f"{table}: nothing {'would change' if dry_run else 'changed'}."
     counts = f"{changes.new} rows new, {changes.changed} changed, {changes.gone} gone, {changes.unchanged} unchanged"
     return f"{table}: {counts}{'; this is a dry run, nothing was written' if dry_run else ''}."
+
+
+def main_of(job: Job[W]) -> Callable[..., None]:
+    """The `main` of a job's script and of its entry point in the wheel.
+
+    It returns if the run succeeded, as a Databricks task requires, and exits with the status otherwise.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> None:
+        run_main(lambda given: run_job(job, read_call(job, given)), arguments)
+
+    return main

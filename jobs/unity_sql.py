@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from expectations.contract import contract_names, contract_of, own_contracts, source_contracts
-from jobs.exit_status import exit_with
+from jobs.exit_status import run_main
 from jobs.job_options import Parser
-from jobs.logs import set_up_logs
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
 
 OWN_SCHEMA = "quality"
@@ -167,9 +166,7 @@ def asked_for(arguments: Sequence[str]) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the statements that the arguments ask for to stdout."""
-    set_up_logs()
-    given = sys.argv[1:] if arguments is None else arguments
-    exit_with(lambda: sys.stdout.writelines(f"{statement};\n" for statement in asked_for(given)))
+    run_main(lambda given: sys.stdout.writelines(f"{statement};\n" for statement in asked_for(given)), arguments)
 
 
 if __name__ == "__main__":
