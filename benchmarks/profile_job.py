@@ -15,12 +15,12 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
+from jobs.execution.job_run import run_job
+from jobs.execution.staging import Staging
 from jobs.exit_status import exit_status_of
 from jobs.job_options import read_call
-from jobs.job_run import run_job
 from jobs.logs import set_up_logs
 from jobs.registry import job_named
-from jobs.staging import Staging
 
 
 class Phases:

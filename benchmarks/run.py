@@ -28,7 +28,7 @@ from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
 from benchmarks.processes import ROOT, Taken, module, run, spark_submit
 from benchmarks.references import spark_reference
-from jobs import ledger
+from jobs.execution import ledger
 from jobs.registry import JOBS, job_named
 
 SIZES = (1_000, 10_000, 100_000)

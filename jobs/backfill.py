@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from jobs import run_log, sources
 from jobs.errors import JobError, UsageError
+from jobs.execution import run_log, sources
+from jobs.execution.job_run import run_with_retries
+from jobs.execution.run import Outcome, Phase, Run
 from jobs.job import Call, Job
-from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W, span_of
-from jobs.run import Outcome, Phase, Run
 from jobs.settings import Settings
 
 LONGEST_CHUNK = timedelta(weeks=520)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.errors import UsageError
+from jobs.execution.job_run import run_job
 from jobs.exit_status import run_main
 from jobs.job import Call, Job
 from jobs.job_options import Parser, read_call
-from jobs.job_run import run_job
 from jobs.registry import JOBS, job_named
 
 

@@ -13,10 +13,10 @@ from rich.markup import escape
 from jobs.command_options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
 from jobs.console import phases, print_json, print_table, progress
 from jobs.errors import UsageError
+from jobs.execution.job_run import run_job
 from jobs.exit_status import exit_with
 from jobs.job import Job
 from jobs.job_options import lakehouse_folder, read_call
-from jobs.job_run import run_job
 from jobs.logs import set_up_logs
 from jobs.open_lake import ONE_PLACE, open_lake
 from jobs.registry import contract_named, job_named
@@ -155,7 +155,7 @@ def backfill(
 
 def _show_chunks(chunks: list[Chunk], table: str, *, dry_run: bool, as_json: bool) -> None:
     """Prints each chunk of a backfill, and what it changed in the table."""
-    from jobs.run import Changes
+    from jobs.execution.run import Changes
 
     names = list(Changes().counts)
     counts = [chunk.outcome.changes[table].counts if chunk.outcome else None for chunk in chunks]
@@ -245,7 +245,7 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
     """
     from pyspark.sql import functions as F
 
-    from jobs.quarantine import TABLE, counts
+    from jobs.execution.quarantine import TABLE, counts
     from jobs.show import as_objects, as_texts
 
     lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)

@@ -15,7 +15,7 @@ from rich.text import Text
 from jobs.logs import log
 
 if TYPE_CHECKING:
-    from jobs.run import Phase
+    from jobs.execution.run import Phase
 
 
 @contextmanager

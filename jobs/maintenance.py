@@ -11,14 +11,14 @@ from pathlib import Path
 
 from expectations.contract import own_contracts
 from expectations.literals import sql_datetime, sql_text
-from jobs import quarantine, run_log, verdicts
 from jobs.errors import BrokenContractError, JobError
+from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution.run import is_run_of
+from jobs.execution.staging import drop_left_behind
 from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.run import is_run_of
 from jobs.settings import Settings
-from jobs.staging import drop_left_behind
 
 AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
 """The tables that only grow, and the column by whose age their rows are deleted; rows in which it is null stay."""

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from expectations.reconciliation.teacher_analytics_summary import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
+from jobs.execution.job_run import main_of
 from jobs.job import Job
-from jobs.job_run import main_of
 from jobs.rollup import Rollup
 from jobs.windows import date_window
 from transforms.catalog import GROUPS, INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS

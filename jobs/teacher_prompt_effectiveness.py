@@ -9,8 +9,8 @@ from pyspark.sql import Column
 
 from expectations.reconciliation.teacher_prompt_effectiveness import STAGED_TOTALS, source_totals
 from expectations.suites import AtMost
+from jobs.execution.job_run import main_of
 from jobs.job import Job
-from jobs.job_run import main_of
 from jobs.rollup import Rollup
 from jobs.windows import period_length, period_window
 from transforms.catalog import PROMPTS, SESSIONS

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from expectations.contract import contract_of
+from jobs.execution.job_run import run_with_retries, sentence_on
+from jobs.execution.run import Run
 from jobs.job import Call
-from jobs.job_run import run_with_retries, sentence_on
 from jobs.lake import Lake
-from jobs.run import Run
 from jobs.sample.lakehouse import sample_tables
 from jobs.settings import Settings
 from jobs.spark_session import open_session

@@ -16,17 +16,17 @@ from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime
-from jobs import quarantine, run_log, sources
-from jobs.incremental import source_subset
-from jobs.incremental.watermark import Baseline, baseline_of, read_records
+from jobs.execution import quarantine, run_log, sources
+from jobs.execution.incremental import source_subset
+from jobs.execution.incremental.watermark import Baseline, baseline_of, read_records
+from jobs.execution.pipeline import Execution
+from jobs.execution.publish import Replacement
+from jobs.execution.run import Changes, Mode, Outcome, Phase, Run
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.pipeline import Execution
 from jobs.provenance import Snapshot
-from jobs.publish import Replacement
 from jobs.registry import JOBS, job_named
 from jobs.rollup import Rollup
-from jobs.run import Changes, Mode, Outcome, Phase, Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from jobs.tuning import settings_restored

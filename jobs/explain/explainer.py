@@ -8,13 +8,13 @@ from datetime import datetime
 
 from expectations.contract import contract_of
 from jobs.errors import BrokenContractError
+from jobs.execution.run import Phase
 from jobs.explain.explanation import Explanation, Recomputed
 from jobs.explain.history import GoneError, history, row_at
 from jobs.explain.keys import no_row
 from jobs.explain.recomputation import recomputed_as_published
 from jobs.explain.subject import Subject
 from jobs.lake import Lake
-from jobs.run import Phase
 from jobs.settings import Settings
 
 

@@ -13,8 +13,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import quarantine
 from jobs.collect import collect_utc
+from jobs.execution import quarantine
+from jobs.execution.sources import classified_rows, raw_rows
 from jobs.explain.explanation import Change, Listed, Recomputed, Rejected, Values
 from jobs.explain.keys import has_key
 from jobs.explain.subject import Subject
@@ -22,7 +23,6 @@ from jobs.failures import says_gone
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import identified
-from jobs.sources import classified_rows, raw_rows
 from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from expectations import contract
 from expectations.contract import SUM, contract_of
-from jobs import quarantine
+from jobs.execution import quarantine
 from jobs.report.contents import EVERYONE, MOST_TEACHERS, TRENDS, Grain
 from transforms.columns import percentage, weighted_mean
 from transforms.student_t import student_t_95

@@ -8,9 +8,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import quarantine, run_log, verdicts
 from jobs.collect import collect_utc
 from jobs.errors import UsageError
+from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution.run import Phase
 from jobs.lake import Lake
 from jobs.registry import JOBS
 from jobs.report.contents import Report, Rows, Span
@@ -33,7 +34,6 @@ from jobs.report.figures import (
     teachers,
     weeks,
 )
-from jobs.run import Phase
 from jobs.suggestions import nearest
 from transforms.columns import instant
 from transforms.combine import union_all

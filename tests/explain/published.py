@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
+from jobs.execution.sources import classified_rows, raw_rows
 from jobs.explain.day_of_teacher import DayOfTeacher
 from jobs.explain.explainer import explain
 from jobs.explain.explanation import Explanation, Listed
@@ -23,7 +24,6 @@ from jobs.explain.subject import Subject
 from jobs.explain.subjects import TARGETS_OF
 from jobs.lake import Lake
 from jobs.settings import Settings
-from jobs.sources import classified_rows, raw_rows
 from jobs.storage import LocalFolder
 from tests.lakehouses import rows_of
 from tests.oracle import common, daily, hourly, prompts

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from jobs import spark_session
+from jobs.execution.job_run import run_job
 from jobs.exit_status import exit_status_of
 from jobs.job_options import read_call
-from jobs.job_run import run_job
 from jobs.logs import set_up_logs
 from jobs.registry import job_named
 from tests.conftest import ROOT, combined_properties

@@ -17,15 +17,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import BrokenContractFileError
-from jobs import (
-    cli,
-    dashboard_metrics_hourly,
-    quarantine,
-    spark_session,
-    teacher_analytics_summary,
-    teacher_prompt_effectiveness,
-)
+from jobs import cli, dashboard_metrics_hourly, spark_session, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.errors import UsageError
+from jobs.execution import quarantine
 from jobs.exit_status import exit_status_of
 from jobs.failures import OutsideError, explained
 from jobs.job import Call

@@ -20,9 +20,9 @@ from expectations.contract import contract_names, contract_of
 from jobs import cli
 from jobs.backfill import Chunk
 from jobs.errors import JobError
-from jobs.job_run import sentence_on
-from jobs.quarantine import TABLE as QUARANTINE
-from jobs.run import Changes, Outcome, Run
+from jobs.execution.job_run import sentence_on
+from jobs.execution.quarantine import TABLE as QUARANTINE
+from jobs.execution.run import Changes, Outcome, Run
 from jobs.show import as_texts
 from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table

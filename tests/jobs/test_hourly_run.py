@@ -18,10 +18,10 @@ from jobs import cli
 from jobs import dashboard_metrics_hourly as job
 from jobs.commits import Commit
 from jobs.errors import GateRefusedError
+from jobs.execution.publish import Replacement, publish
+from jobs.execution.run import Outcome
 from jobs.lake import MAX_COMMITS, ConflictError, Lake
 from jobs.provenance import Provenance
-from jobs.publish import Replacement, publish
-from jobs.run import Outcome
 from jobs.storage import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.example import expected_rejections, expected_rows

@@ -12,16 +12,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import (
-    dashboard_metrics_hourly,
-    pipeline,
-    teacher_analytics_summary,
-    teacher_prompt_effectiveness,
-)
-from jobs.incremental import source_subset
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.execution import pipeline
+from jobs.execution.incremental import source_subset
+from jobs.execution.run import Outcome
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.run import Outcome
 from jobs.storage import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import (

@@ -18,12 +18,12 @@ from expectations.contract import contract_names, contract_of
 from expectations.gate import Check, Verdict
 from jobs import logs, teacher_prompt_effectiveness
 from jobs.errors import GateRefusedError
+from jobs.execution.job_run import run_with_retries
+from jobs.execution.lineage import lineage_events, run_uuid, source_columns_of
+from jobs.execution.pipeline import Progress
+from jobs.execution.run import Run
 from jobs.job import Call
-from jobs.job_run import run_with_retries
 from jobs.lake import Lake
-from jobs.lineage import lineage_events, run_uuid, source_columns_of
-from jobs.pipeline import Progress
-from jobs.run import Run
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.delta_io import write_lake

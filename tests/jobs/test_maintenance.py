@@ -13,14 +13,14 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from expectations.gate import Check
-from jobs import quarantine, run_log, verdicts
 from jobs.errors import BrokenContractError, JobError
+from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution.ledger import Entry, Ledger
+from jobs.execution.publish import publish
+from jobs.execution.run import Changes, Run, new_run_id
 from jobs.lake import Lake
-from jobs.ledger import Entry, Ledger
 from jobs.maintenance import maintain
 from jobs.provenance import Provenance
-from jobs.publish import publish
-from jobs.run import Changes, Run, new_run_id
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, log_success, reject, rows_of, version_of, week_of_prompts

@@ -13,11 +13,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.execution import sources
+from jobs.execution.run import Run
+from jobs.execution.staging import Staging
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.run import Run
-from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import Tables, write_table
 from tests.lakehouses import differences, tuned_like_a_run

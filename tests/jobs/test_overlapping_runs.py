@@ -12,14 +12,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from jobs import quarantine
 from jobs.commits import Commit
+from jobs.execution import quarantine
+from jobs.execution.ledger import Entry, Ledger
+from jobs.execution.publish import SupersededError, publish
+from jobs.execution.run import Changes, Run
+from jobs.execution.staging import Staging, begun_and_alive
 from jobs.lake import ConflictError, Lake
-from jobs.ledger import Entry, Ledger
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import SupersededError, publish
-from jobs.run import Changes, Run
-from jobs.staging import Staging, begun_and_alive
 from jobs.storage import LocalFolder
 from tests.lakehouses import PROMPTS, reject, rows_of, week_of_prompts
 from transforms.columns import instant

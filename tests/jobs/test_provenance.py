@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs.incremental.affected_window import starts_covered
+from jobs.execution.incremental.affected_window import starts_covered
 from jobs.provenance import Provenance
 from transforms.windows import DateWindow, HourWindow
 

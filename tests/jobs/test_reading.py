@@ -14,14 +14,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import sources
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.incremental import source_subset
-from jobs.incremental.source_changes import read_source_changes
-from jobs.incremental.watermark import Baseline
+from jobs.execution import sources
+from jobs.execution.incremental import source_subset
+from jobs.execution.incremental.source_changes import read_source_changes
+from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.run import Run
+from jobs.execution.staging import Staging
 from jobs.lake import Lake
-from jobs.run import Run
-from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.lakehouses import copy_of_example, long_sources, tuned_like_a_run
 from transforms.catalog import SESSION_EVENTS, SESSIONS

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.incremental.source_changes import read_source_changes
-from jobs.incremental.source_subset import (
+from jobs.execution.incremental.source_changes import read_source_changes
+from jobs.execution.incremental.source_subset import (
     changed_in_metrics,
     rows_for_changes,
     without_unread_changes,
 )
-from jobs.incremental.watermark import Baseline
+from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.run import Run
+from jobs.execution.staging import Staging
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.run import Run
-from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.lakehouses import version_of

@@ -13,19 +13,20 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.gate import Verdict
-from jobs import sources, teacher_prompt_effectiveness
+from jobs import teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
 from jobs.errors import GateRefusedError, UsageError
+from jobs.execution import sources
+from jobs.execution.job_run import run_with_retries
+from jobs.execution.run import Run
+from jobs.execution.staging import Staging, drop_left_behind
+from jobs.execution.verdicts import data_docs
 from jobs.failures import OutsideError, explained, says_gone
 from jobs.job import Call
-from jobs.job_run import run_with_retries
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.run import Run
 from jobs.settings import Settings
-from jobs.staging import Staging, drop_left_behind
 from jobs.storage import LocalFolder
-from jobs.verdicts import data_docs
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import PROMPTS, differences, rows_of, run, value_columns, version_of
 from tests.messy_lakehouse import messy_tables

@@ -11,14 +11,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs import sources as pinning
 from jobs.backfill import backfill
 from jobs.errors import GateRefusedError
+from jobs.execution import sources as pinning
+from jobs.execution.publish import SupersededError
+from jobs.execution.run import Phase
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.publish import SupersededError
-from jobs.run import Phase
 from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, load_schemas, write_lake, write_table

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs import teacher_analytics_summary, teacher_prompt_effectiveness
-from jobs.run import Outcome
+from jobs.execution.run import Outcome
 from tests.conftest import Table
 from tests.delta_io import write_lake
 from tests.example import expected_rows

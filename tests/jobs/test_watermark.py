@@ -11,14 +11,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from jobs import run_log
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.incremental.watermark import Baseline
+from jobs.execution import run_log
+from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.pinned import Pinned
+from jobs.execution.run import Changes
 from jobs.lake import Lake
-from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
 from jobs.rollup import Rollup
-from jobs.run import Changes
 from jobs.storage import LocalFolder
 from tests.lakehouses import log_success, read_baseline
 from transforms.windows import HourWindow

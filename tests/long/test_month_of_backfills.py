@@ -12,17 +12,18 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from jobs import dashboard_metrics_hourly, sources, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.execution import sources
+from jobs.execution.pipeline import own_columns
+from jobs.execution.publish import Replacement
+from jobs.execution.publish import publish as publish_rows
+from jobs.execution.run import Run
+from jobs.execution.sources import Sources
+from jobs.execution.staging import Staging
 from jobs.job import Call, Job
 from jobs.lake import Lake
-from jobs.pipeline import own_columns
 from jobs.provenance import Provenance
-from jobs.publish import Replacement
-from jobs.publish import publish as publish_rows
 from jobs.rollup import Rollup, identified
-from jobs.run import Run
-from jobs.sources import Sources
-from jobs.staging import Staging
 from jobs.storage import LocalFolder
 from tests.delta_io import write_lake
 from tests.lakehouses import (

@@ -12,8 +12,9 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from expectations.contract import contract_of
-from jobs import cli, quarantine, run_log, verdicts
+from jobs import cli
 from jobs.errors import BrokenContractError, UsageError
+from jobs.execution import quarantine, run_log, verdicts
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.report.contents import EVERYONE, Rows

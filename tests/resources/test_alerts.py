@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
-from jobs import run_log
+from jobs.execution import run_log
 from tests.resources.bundle import Bundle
 
 JOBS = (

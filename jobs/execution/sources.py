@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame
 
 from expectations.contract import Contract, contract_of
 from jobs.errors import BrokenContractError
+from jobs.execution.staging import Staging
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.staging import Staging
 from jobs.tuning import tune
 from transforms.catalog import SESSION_EVENTS, SESSIONS
 from transforms.clean_values import Dimension, Measure

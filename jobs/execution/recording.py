@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from expectations.gate import Verdict
-from jobs import run_log
 from jobs.errors import GateRefusedError, JobError
+from jobs.execution import run_log
+from jobs.execution.ledger import Entry, Ledger
+from jobs.execution.pinned import Pinned
+from jobs.execution.publish import SupersededError
+from jobs.execution.run import Changes, Mode, Phase, Run
+from jobs.execution.staging import begun_and_alive
 from jobs.failures import explained
 from jobs.lake import Lake
-from jobs.ledger import Entry, Ledger
 from jobs.logs import log
-from jobs.pinned import Pinned
-from jobs.publish import SupersededError
 from jobs.rollup import Rollup, RunWindow, span_of
-from jobs.run import Changes, Mode, Phase, Run
-from jobs.staging import begun_and_alive
 
 
 class Recorder(Protocol):

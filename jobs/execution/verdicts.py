@@ -15,12 +15,12 @@ from expectations.gate import Check, Verdict, judge, relative_differences, write
 from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.reconciliation.totals import totals_of
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
+from jobs.execution.run import Run
+from jobs.execution.sources import Sources
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, W
-from jobs.run import Run
 from jobs.settings import Settings
-from jobs.sources import Sources
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 

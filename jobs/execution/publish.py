@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 from expectations.contract import Contract
 from jobs.commits import Commit
 from jobs.errors import JobError
+from jobs.execution.run import Changes
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, is_newer
-from jobs.run import Changes
 from transforms.table_diff import CHANGED, GONE, NEW, UNCHANGED, changed_columns, compared, content_after
 
 

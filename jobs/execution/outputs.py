@@ -11,14 +11,14 @@ from pyspark.sql import DataFrame
 
 from expectations.contract import contract_of
 from expectations.gate import Verdict
-from jobs import quarantine, run_log, verdicts
-from jobs.incremental.source_subset import SourceSubset
+from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution.incremental.source_subset import SourceSubset
+from jobs.execution.publish import Replacement, preview, publish
+from jobs.execution.run import Changes, Phase, Run
+from jobs.execution.staging import drop_left_behind
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Replacement, preview, publish
-from jobs.run import Changes, Phase, Run
 from jobs.settings import Settings
-from jobs.staging import drop_left_behind
 
 OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
 

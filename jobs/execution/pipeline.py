@@ -13,23 +13,23 @@ from pyspark.sql import functions as F
 
 from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict, preload
-from jobs import sources, verdicts
 from jobs.errors import GateRefusedError
-from jobs.incremental.affected_window import affected_window
-from jobs.incremental.source_changes import SourceChanges, read_source_changes
-from jobs.incremental.source_subset import SourceSubset, rows_for_window
-from jobs.incremental.watermark import baseline_of, read_records
+from jobs.execution import sources, verdicts
+from jobs.execution.incremental.affected_window import affected_window
+from jobs.execution.incremental.source_changes import SourceChanges, read_source_changes
+from jobs.execution.incremental.source_subset import SourceSubset, rows_for_window
+from jobs.execution.incremental.watermark import baseline_of, read_records
+from jobs.execution.outputs import DryOutputs, Outputs, WrittenOutputs
+from jobs.execution.pinned import Pinned
+from jobs.execution.publish import Replacement
+from jobs.execution.recording import NoRecorder, Recorder, RunRecorder
+from jobs.execution.run import Changes, Mode, Outcome, Phase, Run
+from jobs.execution.staging import Staging
 from jobs.lake import Lake
 from jobs.logs import log
-from jobs.outputs import DryOutputs, Outputs, WrittenOutputs
-from jobs.pinned import Pinned
 from jobs.provenance import Provenance, Snapshot
-from jobs.publish import Replacement
-from jobs.recording import NoRecorder, Recorder, RunRecorder
 from jobs.rollup import Rollup, W, identified
-from jobs.run import Changes, Mode, Outcome, Phase, Run
 from jobs.settings import Settings
-from jobs.staging import Staging
 from jobs.tuning import settings_restored, tune
 from transforms.table_diff import AUDIT_COLUMNS
 

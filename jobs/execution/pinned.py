@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.incremental.watermark import Baseline
+from jobs.execution.incremental.watermark import Baseline
 from jobs.provenance import Snapshot
 
 

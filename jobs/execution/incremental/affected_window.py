@@ -15,17 +15,17 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs import sources
 from jobs.collect import collect_utc
-from jobs.incremental.source_changes import SourceChanges, before_and_after, session_of
-from jobs.incremental.source_subset import rows_for_changes, without_unread_changes
+from jobs.execution import sources
+from jobs.execution.incremental.source_changes import SourceChanges, before_and_after, session_of
+from jobs.execution.incremental.source_subset import rows_for_changes, without_unread_changes
+from jobs.execution.run import Run
+from jobs.execution.staging import Staging
 from jobs.lake import CHANGE_TYPE, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance
 from jobs.rollup import Rollup, RunWindow, W
-from jobs.run import Run
 from jobs.settings import Settings
-from jobs.staging import Staging
 from transforms.catalog import TEACHERS
 from transforms.windows import starts_between
 

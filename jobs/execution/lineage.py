@@ -15,17 +15,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.contract import Contract, contract_of, own_contracts
-from jobs import run_log
 from jobs.errors import JobError
+from jobs.execution import run_log
+from jobs.execution.publish import SupersededError
 from jobs.logs import log
-from jobs.publish import SupersededError
 from jobs.rollup import span_of
 from jobs.settings import Settings
 from transforms.catalog import CATALOG
 
 if TYPE_CHECKING:
     from expectations.gate import Check
-    from jobs.pipeline import Progress
+    from jobs.execution.pipeline import Progress
 
 PRODUCER = "urn:classwaves:analytics"
 TIMEOUT = 5.0

@@ -16,8 +16,8 @@ from jobs.rollup import W
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from jobs.execution.run import Outcome, Phase, Run
     from jobs.lake import Lake
-    from jobs.run import Outcome, Phase, Run
     from jobs.settings import Settings
 
 RUN_ATTEMPTS = 5
@@ -37,10 +37,10 @@ def run_with_retries(
     """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-    from jobs.lineage import lineage_events
-    from jobs.pipeline import Execution
-    from jobs.publish import SupersededError
-    from jobs.run import Mode
+    from jobs.execution.lineage import lineage_events
+    from jobs.execution.pipeline import Execution
+    from jobs.execution.publish import SupersededError
+    from jobs.execution.run import Mode
 
     rollup, window = job.rollup_of(call), job.window_of(call, run.run_start)
     mode = Mode(is_incremental=not call.names_a_window, allow_empty=call.allow_empty, dry_run=call.dry_run)
@@ -66,7 +66,7 @@ def run_with_retries(
 
 def run_job(job: Job[W], call: Call, phase: Phase = lambda name: None) -> str:
     """Carries out a call and returns what it did in one sentence; raises a `JobError` with a sentence of its own."""
-    from jobs.run import Run
+    from jobs.execution.run import Run
     from jobs.settings import load_settings
 
     settings = load_settings()

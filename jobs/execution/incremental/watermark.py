@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 
-from jobs import run_log
 from jobs.commits import Commit
+from jobs.execution import run_log
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot, is_newer
 from jobs.rollup import Rollup, W

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
 from expectations.contract import contract_of
-from jobs.incremental.source_changes import (
+from jobs.execution.incremental.source_changes import (
     REMOVED,
     SourceChanges,
     before_and_after,
@@ -23,9 +23,9 @@ from jobs.incremental.source_changes import (
     session_of,
     without_state_prefix,
 )
+from jobs.execution.sources import are_large, classified_rows, is_large, raw_rows, sizes_of
+from jobs.execution.staging import Staging
 from jobs.lake import CHANGE_TYPE, Lake
-from jobs.sources import are_large, classified_rows, is_large, raw_rows, sizes_of
-from jobs.staging import Staging
 from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all

@@ -9,11 +9,11 @@ from types import TracebackType
 
 from pyspark.sql import DataFrame
 
+from jobs.execution.run import Run
 from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.processes import this_process
-from jobs.run import Run
 
 SCHEMA = "quality"
 PREFIX = "staging_"

@@ -15,9 +15,9 @@ from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
 from jobs.collect import collect_utc
 from jobs.commits import Commit
+from jobs.execution.run import Changes
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from jobs.run import Changes
 from transforms.columns import any_of
 
 TABLE = "quality.runs"

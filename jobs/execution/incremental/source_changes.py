@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
 
 from expectations.contract import contract_of
-from jobs.incremental.watermark import Baseline
+from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.staging import Staging
 from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
-from jobs.staging import Staging
 from transforms.catalog import SESSIONS
 from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime, sql_text
-from jobs.incremental.source_subset import SourceSubset
+from jobs.execution.incremental.source_subset import SourceSubset
+from jobs.execution.run import Run
 from jobs.lake import Lake
-from jobs.run import Run
 from transforms.catalog import CATALOG, full_name
 from transforms.columns import instant
 from transforms.copies import key_hash
