@@ -11,6 +11,6 @@ def main() -> None:
     if find_spec("pyspark") is None:
         sys.stderr.write("Spark is not installed: install the package with its extra, classwaves-analytics[local].\n")
         raise SystemExit(2)
-    from jobs.cli import main as command_line
+    from jobs.commands.cli import main as command_line
 
     command_line()

@@ -17,7 +17,7 @@ import typer
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs import cli
+from jobs.commands import cli
 from jobs.job_options import job_parser
 from jobs.registry import JOBS, job_named
 from tests.conftest import ROOT

@@ -27,7 +27,8 @@ COPIED = ("conf", "docs", "expectations", "jobs", "tests", "transforms", "pyproj
 CARRY_OUT = """
 import shlex, subprocess, sys
 import pytest
-from jobs import cli, spark_session
+from jobs import spark_session
+from jobs.commands import cli
 
 for line in sys.stdin.read().splitlines():
     words = shlex.split(line)

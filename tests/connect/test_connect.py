@@ -50,10 +50,10 @@ def test_one_folder_after_another_is_opened_in_one_server(server: tuple[int, Pat
     for name in "ab":
         write_table(tmp_path / name, table, [{"id": name}], load_schemas())
     for name in "aba":
-        shown = client(port, "-m", "jobs.cli", "show", table, "--json", "--lakehouse", str(tmp_path / name))
+        shown = client(port, "-m", "jobs.commands.cli", "show", table, "--json", "--lakehouse", str(tmp_path / name))
         assert [row["id"] for row in json.loads(shown.stdout)] == [name], shown.stderr[-3000:]
     write_table(tmp_path / "a", managed, [{"id": "a"}], load_schemas())
-    shown = client(port, "-m", "jobs.cli", "show", managed, "--json", "--lakehouse", str(tmp_path / "a"))
+    shown = client(port, "-m", "jobs.commands.cli", "show", managed, "--json", "--lakehouse", str(tmp_path / "a"))
     assert (shown.returncode, shown.stderr.strip().splitlines()[-1]) == (
         4,
         f"The table {managed} cannot be read: the session's catalog has another table of that name.",

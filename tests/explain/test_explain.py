@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import cli, dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.commands import cli
 from jobs.explain.explanation import Explanation, Listed, same
 from tests.delta_io import write_lake, write_table
 from tests.explain.published import DAYS, HOURS, PERIODS, RUN_START, Oracle, Published, spark_row, value_of

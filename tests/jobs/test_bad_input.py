@@ -17,7 +17,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contract import BrokenContractFileError
-from jobs import cli, dashboard_metrics_hourly, spark_session, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs import dashboard_metrics_hourly, spark_session, teacher_analytics_summary, teacher_prompt_effectiveness
+from jobs.commands import cli
 from jobs.errors import UsageError
 from jobs.execution import quarantine
 from jobs.exit_status import exit_status_of
@@ -174,7 +175,7 @@ def test_a_file_is_no_lakehouse(tmp_path: Path, capsys: Captured) -> None:
 )
 def test_an_environment_that_names_no_spark_ends_with_2(name: str, value: str, sentence: str, tmp_path: Path) -> None:
     environment = {key: text for key, text in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
-    command = [sys.executable, "-m", "jobs.cli", "quarantine", "--lakehouse", str(tmp_path)]
+    command = [sys.executable, "-m", "jobs.commands.cli", "quarantine", "--lakehouse", str(tmp_path)]
     ended = subprocess.run(command, env={**environment, name: value}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.strip().splitlines()) == (2, [sentence])
 

@@ -17,13 +17,13 @@ import typer
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_names, contract_of
-from jobs import cli
 from jobs.backfill import Chunk
+from jobs.commands import cli
+from jobs.commands.show import as_texts
 from jobs.errors import JobError
 from jobs.execution.job_run import sentence_on
 from jobs.execution.quarantine import TABLE as QUARANTINE
 from jobs.execution.run import Changes, Outcome, Run
-from jobs.show import as_texts
 from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import PROMPTS
@@ -203,7 +203,7 @@ def test_the_help_of_every_command_has_an_example_with_options_that_it_has(name:
 )
 def test_a_shell_completes_the_names_of_jobs_and_tables(words: str, offered: list[str]) -> None:
     ask = {"_CLASSWAVES_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-    code = "import sys; sys.argv = ['classwaves']; from jobs.cli import main; main()"
+    code = "import sys; sys.argv = ['classwaves']; from jobs.commands.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **ask}, capture_output=True, text=True, check=False
     )

@@ -12,8 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations import contract
-from jobs import cli, doctor, spark_session
-from jobs.doctor import Finding, examined
+from jobs import spark_session
+from jobs.commands import cli, doctor
+from jobs.commands.doctor import Finding, examined
 from jobs.lake import Lake
 from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, write_lake, write_table

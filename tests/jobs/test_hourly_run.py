@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs import cli
 from jobs import dashboard_metrics_hourly as job
+from jobs.commands import cli
 from jobs.commits import Commit
 from jobs.errors import GateRefusedError
 from jobs.execution.publish import Replacement, publish

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from expectations.contract import contract_of
-from jobs import cli
+from jobs.commands import cli
 from jobs.errors import BrokenContractError, UsageError
 from jobs.execution import quarantine, run_log, verdicts
 from jobs.lake import Lake

@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from expectations.contract import contract_names
-from jobs import cli
 from jobs.backfill_chunk import read_chunk_call
+from jobs.commands import cli
 from jobs.errors import UsageError
 from jobs.job_options import read_call
 from jobs.registry import job_named

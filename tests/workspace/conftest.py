@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from expectations.contract import Contract, own_contracts, source_contracts
-from jobs import cli
+from jobs.commands import cli
 from tests.conftest import ROOT
 from tests.workspace.server import Workspace, serving
 

@@ -6,7 +6,7 @@ import pytest
 from databricks.sdk.service.catalog import TableInfo
 
 from expectations.contract import contract_of, own_contracts, read_contract
-from jobs.workspace.tables import differences, statements
+from jobs.commands.workspace.tables import differences, statements
 from tests.workspace.conftest import Call, table_of
 from tests.workspace.server import Workspace
 

@@ -304,7 +304,7 @@ def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(workspace: Workspace) 
     starting(workspace, SUCCESS)
     workspace.after_each_look = lambda run: None  # it stays pending
     arguments = ["workspace", "backfill", "dashboard_metrics_hourly", *WINDOW, "--bundle", str(BUNDLE)]
-    command = [sys.executable, "-c", "from jobs.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from jobs.commands.cli import main; main()", *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while "/api/2.2/jobs/runs/get" not in workspace.paths("GET") and time.monotonic() < deadline:

@@ -10,8 +10,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.command_options import CatalogOption, JobArgument, JsonOption, LakehouseOption, RollupArgument, TableArgument
-from jobs.console import phases, print_json, print_table, progress
+from jobs.commands.command_options import (
+    CatalogOption,
+    JobArgument,
+    JsonOption,
+    LakehouseOption,
+    RollupArgument,
+    TableArgument,
+)
+from jobs.commands.console import phases, print_json, print_table, progress
+from jobs.commands.workspace.commands import app as workspace
 from jobs.errors import UsageError
 from jobs.execution.job_run import run_job
 from jobs.exit_status import exit_with
@@ -20,7 +28,6 @@ from jobs.job_options import lakehouse_folder, read_call
 from jobs.logs import set_up_logs
 from jobs.open_lake import ONE_PLACE, open_lake
 from jobs.registry import contract_named, job_named
-from jobs.workspace.commands import app as workspace
 
 if TYPE_CHECKING:
     from jobs.backfill import Chunk
@@ -224,7 +231,7 @@ def show(
 
     Example: classwaves show analytics.dashboard_metrics_hourly --lakehouse demo-lakehouse --rows 5
     """
-    from jobs.show import as_objects, as_texts, chosen_columns, newest_rows
+    from jobs.commands.show import as_objects, as_texts, chosen_columns, newest_rows
 
     contract = contract_named(table)
     chosen = chosen_columns(contract, columns, all_by_default=as_json)
@@ -245,8 +252,8 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
     """
     from pyspark.sql import functions as F
 
+    from jobs.commands.show import as_objects, as_texts
     from jobs.execution.quarantine import TABLE, counts
-    from jobs.show import as_objects, as_texts
 
     lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
     lake.require(contract_named(TABLE))
@@ -289,7 +296,7 @@ def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_
 
     Example: classwaves doctor --lakehouse demo-lakehouse
     """
-    from jobs.doctor import examined, exit_error
+    from jobs.commands.doctor import examined, exit_error
 
     if lakehouse is not None and catalog is not None:
         raise UsageError(ONE_PLACE)

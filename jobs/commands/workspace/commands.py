@@ -12,14 +12,14 @@ from typing import Annotated
 
 import typer
 
-from jobs.command_options import JobArgument, JsonOption
-from jobs.console import phases, print_json, print_table, progress
+from jobs.commands.command_options import JobArgument, JsonOption
+from jobs.commands.console import phases, print_json, print_table, progress
+from jobs.commands.workspace.difference import Difference
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.job import DEFAULT_CATALOG
 from jobs.logs import log
 from jobs.registry import job_named
 from jobs.suggestions import unknown_name_error
-from jobs.workspace.difference import Difference
 
 app = typer.Typer(
     help="A Databricks workspace: check it against contracts and bundle, look at runs, start a backfill there.",
@@ -55,11 +55,11 @@ def check(
     Example: classwaves workspace check --catalog classwaves --target prod
     """
     from expectations.contract import own_contracts, source_contracts
-    from jobs.workspace.bundle import read_bundle
-    from jobs.workspace.catalog import deployed_tables
-    from jobs.workspace.client import connected
-    from jobs.workspace.deployed_jobs import find_jobs, is_paused, job_differences
-    from jobs.workspace.tables import differences
+    from jobs.commands.workspace.bundle import read_bundle
+    from jobs.commands.workspace.catalog import deployed_tables
+    from jobs.commands.workspace.client import connected
+    from jobs.commands.workspace.deployed_jobs import find_jobs, is_paused, job_differences
+    from jobs.commands.workspace.tables import differences
 
     declared = read_bundle(bundle).values()
     contracts = [*own_contracts(), *source_contracts()]
@@ -107,9 +107,9 @@ def apply(
     Example: classwaves workspace apply --catalog classwaves --warehouse 1234567890abcdef --yes
     """
     from expectations.contract import own_contracts
-    from jobs.workspace.catalog import deployed_tables, run_statement
-    from jobs.workspace.client import connected
-    from jobs.workspace.tables import statements
+    from jobs.commands.workspace.catalog import deployed_tables, run_statement
+    from jobs.commands.workspace.client import connected
+    from jobs.commands.workspace.tables import statements
 
     if yes and not warehouse:
         raise UsageError("Give --warehouse: with --yes the statements need a SQL warehouse to run on.")
@@ -147,10 +147,10 @@ def runs(
 
     Example: classwaves workspace runs --job hourly --last 24
     """
-    from jobs.workspace.bundle import read_bundle
-    from jobs.workspace.client import connected
-    from jobs.workspace.deployed_jobs import find_jobs
-    from jobs.workspace.runs import last_runs
+    from jobs.commands.workspace.bundle import read_bundle
+    from jobs.commands.workspace.client import connected
+    from jobs.commands.workspace.deployed_jobs import find_jobs
+    from jobs.commands.workspace.runs import last_runs
 
     declared = read_bundle(bundle)
     if job is not None and job not in declared:
@@ -192,11 +192,11 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk_length
-    from jobs.workspace.backfill import BACKFILL, call_over, follow, job_parameters
-    from jobs.workspace.bundle import read_bundle
-    from jobs.workspace.client import connected
-    from jobs.workspace.deployed_jobs import check_parameters, find_jobs
-    from jobs.workspace.runs import closing_message, ended_well
+    from jobs.commands.workspace.backfill import BACKFILL, call_over, follow, job_parameters
+    from jobs.commands.workspace.bundle import read_bundle
+    from jobs.commands.workspace.client import connected
+    from jobs.commands.workspace.deployed_jobs import check_parameters, find_jobs
+    from jobs.commands.workspace.runs import closing_message, ended_well
 
     declared = job_named(job)
     call = call_over(declared, start, end, period)

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from pydantic.fields import FieldInfo
 
-from jobs.cli import app
+from jobs.commands.cli import app
 from jobs.errors import EXIT_STATUSES
 from jobs.job_options import job_parser
 from jobs.registry import JOBS, job_named

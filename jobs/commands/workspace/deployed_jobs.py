@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from jobs.commands.workspace.bundle import Declared
+from jobs.commands.workspace.difference import Difference
 from jobs.errors import JobError, UsageError
-from jobs.workspace.bundle import Declared
-from jobs.workspace.difference import Difference
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -13,13 +13,13 @@ from databricks.sdk.errors import OperationFailed
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.jobs import Run
 
-from jobs.console import progress
+from jobs.commands.console import progress
+from jobs.commands.workspace.client import first_line_of
+from jobs.commands.workspace.runs import chunks_done, state_of
 from jobs.errors import JobError, UsageError
 from jobs.job import Call, Job
 from jobs.logs import log
 from jobs.rollup import W
-from jobs.workspace.client import first_line_of
-from jobs.workspace.runs import chunks_done, state_of
 
 BACKFILL = "backfill"
 """The key of the backfill job in the bundle."""

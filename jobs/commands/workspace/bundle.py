@@ -18,7 +18,7 @@ def read_bundle(given: Path | None) -> dict[str, Declared]:
 
     The folder is the given one, else `resources` of this checkout.
     """
-    folder = given or Path(__file__).resolve().parents[2] / "resources"
+    folder = given or Path(__file__).resolve().parents[3] / "resources"
     if not folder.is_dir():
         raise UsageError(f"The bundle's folder {folder} does not exist: name it with --bundle.")
     jobs: dict[str, Declared] = {}

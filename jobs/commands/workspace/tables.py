@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from expectations.contract import Contract
+from jobs.commands.workspace.difference import Difference
 from jobs.statements import column_comment, column_tags, one_line, quoted_name, table_comment, table_tag
-from jobs.workspace.difference import Difference
 
 if TYPE_CHECKING:
     from databricks.sdk.service.catalog import TableInfo
