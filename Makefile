@@ -76,7 +76,7 @@ bench: setup ## Measure the jobs beside their references: SIZES="1000 10000" JOB
 
 dictionary: setup ## Write the generated pages anew: data dictionary and commands
 	$(BIN)/python -m expectations.data_dictionary > docs/data-dictionary.md
-	$(BIN)/python -m jobs.commands.commands_page > docs/commands.md
+	$(BIN)/python -m jobs.commands.page > docs/commands.md
 
 docs: setup ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

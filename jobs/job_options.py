@@ -1,6 +1,6 @@
 """Declares and reads the options of a job's own script, and of the commands that pass theirs on to a job.
 
-Those of the other commands of `classwaves` are in `jobs.commands.command_options`.
+Those of the other commands of `classwaves` are in `jobs.commands.options`.
 """
 
 from __future__ import annotations

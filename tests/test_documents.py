@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs.commands.commands_page import commands_page
+from jobs.commands.page import commands_page
 from jobs.registry import JOBS
 from tests.conftest import ROOT
 from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
@@ -119,7 +119,7 @@ def test_the_site_refers_to_every_module_that_others_use() -> None:
         for file in (ROOT / package).rglob("*.py")
         if file.name != "__init__.py"
     }
-    called = {f"jobs.{name}" for name in (*JOBS, "commands.cli", "commands.commands_page")}
+    called = {f"jobs.{name}" for name in (*JOBS, "commands.cli", "commands.page")}
     assert {name for name in there - named - called if not name.startswith("jobs.sample.")} == set()
 
 

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.commands.command_options import (
+from jobs.commands.console import phases, print_json, print_table, progress
+from jobs.commands.options import (
     CatalogOption,
     JobArgument,
     JsonOption,
@@ -18,7 +19,6 @@ from jobs.commands.command_options import (
     RollupArgument,
     TableArgument,
 )
-from jobs.commands.console import phases, print_json, print_table, progress
 from jobs.commands.workspace.commands import app as workspace
 from jobs.errors import UsageError
 from jobs.execution.job_run import run_job

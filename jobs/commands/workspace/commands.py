@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands.command_options import JobArgument, JsonOption
 from jobs.commands.console import phases, print_json, print_table, progress
+from jobs.commands.options import JobArgument, JsonOption
 from jobs.commands.workspace.difference import Difference
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.job import DEFAULT_CATALOG
