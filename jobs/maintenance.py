@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from expectations.contract import own_contracts
 from expectations.literals import sql_datetime, sql_text
 from jobs.errors import BrokenContractError, JobError
-from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution import quarantine, run_log, validation_results
 from jobs.execution.run import is_run_of
 from jobs.execution.staging import drop_left_behind
 from jobs.failures import reason_of
@@ -20,7 +19,7 @@ from jobs.lake import Lake
 from jobs.logs import log
 from jobs.settings import Settings
 
-AGES = {verdicts.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
+AGES = {validation_results.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
 """The tables that only grow, and the column by whose age their rows are deleted; rows in which it is null stay."""
 
 
@@ -96,7 +95,7 @@ def _maintain(lake: Lake, table: str, operations: dict[str, Callable[[], None]])
 
 
 def _delete_old_pages(lake: Lake, settings: Settings, now: datetime) -> None:
-    folder: Path | None = settings.data_docs_dir or lake.storage.docs_folder()
+    folder = validation_results.docs_folder(lake, settings)
     if folder is None:
         return
     oldest = (now - timedelta(days=settings.keep_checks_days)).timestamp()

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 from expectations.contract import contract_of
 from expectations.gate import Verdict
-from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution import quarantine, run_log, validation_results
 from jobs.execution.incremental.source_subset import SourceSubset
 from jobs.execution.publish import Replacement, preview, publish
 from jobs.execution.run import Changes, Phase, Run
@@ -20,7 +20,7 @@ from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.settings import Settings
 
-OWN_TABLES = (quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
+OWN_TABLES = (quarantine.TABLE, validation_results.TABLE, run_log.TABLE)
 
 
 class Outputs(Protocol):
@@ -70,9 +70,9 @@ class WrittenOutputs:
 
     def verdict(self, table: str, verdict: Verdict, findings: DataFrame) -> Path | None:
         """See `Outputs`."""
-        checks = (*verdict.checks, *verdicts.checks_of_findings(findings))
-        verdicts.record(self.lake, self.run, table, checks)
-        return verdicts.data_docs(self.lake, self.settings, self.run, verdict)
+        checks = (*verdict.checks, *validation_results.checks_of_findings(findings))
+        validation_results.record(self.lake, self.run, table, checks)
+        return validation_results.data_docs(self.lake, self.settings, self.run, verdict)
 
     def publish(
         self,

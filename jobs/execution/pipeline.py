@@ -31,6 +31,7 @@ from jobs.provenance import Provenance, Snapshot
 from jobs.rollup import Rollup, W, identified
 from jobs.settings import Settings
 from jobs.tuning import settings_restored, tune
+from transforms.inputs import RollupInputs
 from transforms.table_diff import AUDIT_COLUMNS
 
 
@@ -214,11 +215,12 @@ class Execution(Generic[W]):
         Thread(target=preload, daemon=True).start()
         read = self._read(window, changed, staging)
         self._phase("transform")
-        rows = rollup.rows(read.inputs(run.run_start, self._settings.metrics), window)
+        inputs = read.inputs(run.run_start, self._settings.metrics)
+        rows = rollup.rows(inputs, window)
         staged = staging.write("rows", identified(rows, rollup))
         self._phase("gate")
         targets = {contract: own_columns(staged, contract) for contract in map(contract_of, rollup.targets)}
-        docs = self._pass_gate(window, read, staged, targets)
+        docs = self._pass_gate(window, inputs, read.findings, staged, targets)
         covered = rollup.covered(window).sql
         replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
         watermark = self._pinned.watermark if self._mode.is_incremental else None
@@ -226,23 +228,27 @@ class Execution(Generic[W]):
         return Outcome(run, window, changes, self._verdict, docs)
 
     def _pass_gate(
-        self, window: W, read: sources.Sources, staged: DataFrame, targets: Mapping[Contract, DataFrame]
+        self,
+        window: W,
+        inputs: RollupInputs,
+        findings: DataFrame,
+        staged: DataFrame,
+        targets: Mapping[Contract, DataFrame],
     ) -> Path | None:
         """Records the gate's verdict and returns the pages that show it; raises `GateRefusedError` if it refuses."""
         rollup, canonical = self._rollup, self._rollup.targets[0]
         verdict = verdicts.verdict_on(
             rollup,
             window,
-            self._run.run_start,
+            inputs,
             staged,
             targets,
-            read,
             self._lake,
-            self._settings,
             allow_empty=self._mode.allow_empty,
+            drift_tolerance=self._settings.drift_tolerance,
         )
         self._verdict = verdict
-        docs = self._outputs.verdict(canonical, verdict, read.findings)
+        docs = self._outputs.verdict(canonical, verdict, findings)
         for warning in verdict.warnings:
             log.warning("check failed", check=warning.name, subject=warning.subject, expected=warning.expected)
         if verdict.refused:

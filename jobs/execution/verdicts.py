@@ -1,30 +1,22 @@
-"""What the gate checks in a rollup's staged rows, and where its results are kept."""
+"""What the gate checks in a rollup's staged rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime, timezone
-from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.contract import Contract, contract_of
-from expectations.gate import Check, Verdict, judge, relative_differences, write_data_docs
+from expectations.contract import Contract
+from expectations.gate import Verdict, judge, relative_differences
 from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.reconciliation.totals import totals_of
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
-from jobs.execution.run import Run
-from jobs.execution.sources import Sources
 from jobs.lake import Lake
-from jobs.logs import log
 from jobs.rollup import Rollup, W
-from jobs.settings import Settings
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 
-TABLE = "quality.validation_results"
 BASELINE_WINDOWS = 4
 """How many preceding windows define the usual number of rows."""
 
@@ -61,16 +53,18 @@ def _totals(
 def verdict_on(
     rollup: Rollup[W],
     window: W,
-    run_start: datetime,
+    inputs: RollupInputs,
     staged: DataFrame,
     targets: Mapping[Contract, DataFrame],
-    read: Sources,
     lake: Lake,
-    settings: Settings,
     *,
     allow_empty: bool,
+    drift_tolerance: float,
 ) -> Verdict:
-    """The gate's verdict on staged rows. `targets` maps each table's contract, the canonical first, to its rows."""
+    """The gate's verdict on rows staged from these inputs.
+
+    `targets` maps each table's contract, the canonical first, to its rows.
+    """
     suite = rollup_suite(
         list(targets),
         staged.columns,
@@ -78,10 +72,10 @@ def verdict_on(
         rollup.ordered,
         _volume(lake, rollup, window),
         allow_empty=allow_empty,
-        drift_tolerance=settings.drift_tolerance,
+        drift_tolerance=drift_tolerance,
     )
     canonical, *twins = targets
-    of_staged, of_sources = _totals(rollup, window, staged, read.inputs(run_start, settings.metrics))
+    of_staged, of_sources = _totals(rollup, window, staged, inputs)
     unlike = {
         f"rows_unlike_{twin.table}": float(count_mismatched_rows(targets[canonical], targets[twin], canonical.key))
         for twin in twins
@@ -89,49 +83,3 @@ def verdict_on(
     differences = {**relative_differences(of_staged, of_sources), **unlike}
     rows = prepared(staged, canonical.key, rollup.ordered)
     return judge(rows, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
-
-
-def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
-    """Counts of rejected rows by source and reason, and of nulled values by source and column."""
-    by_reason = (
-        found.where(F.col("reason").isNotNull())
-        .groupBy("source", F.col("reason").alias("what"), F.lit(True).alias("is_rejected"))
-        .count()
-    )
-    by_column = (
-        found.select("source", F.explode("violations").alias("what"), F.lit(False).alias("is_rejected"))
-        .groupBy("source", "what", "is_rejected")
-        .count()
-    )
-    return tuple(
-        Check(
-            kind="quarantine" if row["is_rejected"] else "source_measure",
-            name=row["what"] if row["is_rejected"] else "out_of_range",
-            subject=row["source"] if row["is_rejected"] else f"{row['source']}.{row['what']}",
-            severity="info",
-            success=False,
-            observed=float(row["count"]),
-        )
-        for row in sorted(by_reason.unionByName(by_column).collect())
-    )
-
-
-def record(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
-    """Appends the checks of a run to the validation results."""
-    now = datetime.now(timezone.utc)
-    of_run = {"run_id": run.run_id, "job_name": run.job_name, "target_table": table, "checked_at": now}
-    rows = [of_run | {**asdict(check), "check_kind": check.kind, "check_name": check.name} for check in checks]
-    lake.append(TABLE, lake.rows_of(contract_of(TABLE), rows))
-
-
-def data_docs(lake: Lake, settings: Settings, run: Run, verdict: Verdict) -> Path | None:
-    """Writes the pages that show the verdict if there is a folder for them, and returns the first.
-
-    If they cannot be written, a warning says so; the verdict holds all the same.
-    """
-    folder = settings.data_docs_dir or lake.storage.docs_folder()
-    try:
-        return write_data_docs(verdict, folder / run.job_name / run.run_id) if folder else None
-    except OSError as error:
-        log.warning("the pages of the checks could not be written", path=str(folder), reason=error.strerror)
-        return None

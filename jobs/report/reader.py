@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs.collect import collect_utc
 from jobs.errors import UsageError
-from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution import quarantine, run_log, validation_results
 from jobs.execution.run import Phase
 from jobs.lake import Lake
 from jobs.registry import JOBS
@@ -40,7 +40,14 @@ from transforms.combine import union_all
 from transforms.source_rules import RULES
 from transforms.windows import PeriodLength
 
-TABLES = (DASHBOARD_METRICS, TEACHER_SUMMARY, PROMPT_EFFECTIVENESS, quarantine.TABLE, verdicts.TABLE, run_log.TABLE)
+TABLES = (
+    DASHBOARD_METRICS,
+    TEACHER_SUMMARY,
+    PROMPT_EFFECTIVENESS,
+    quarantine.TABLE,
+    validation_results.TABLE,
+    run_log.TABLE,
+)
 DEFAULT_DAYS = 365
 
 
@@ -155,7 +162,7 @@ class Reader:
             prompt_periods=over_time,
             freshness=self.freshness(),
             quarantined=_collected(quarantined(self.rows(quarantine.TABLE)), "source", "reason"),
-            verdicts=_collected(latest_verdicts(self.rows(verdicts.TABLE)), "job", "kind"),
+            verdicts=_collected(latest_verdicts(self.rows(validation_results.TABLE)), "job", "kind"),
             runs=_collected(latest_runs(self.rows(run_log.TABLE)), "run_start"),
         )
 

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from expectations.gate import Check
 from jobs.errors import BrokenContractError, JobError
-from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution import quarantine, run_log, validation_results
 from jobs.execution.ledger import Entry, Ledger
 from jobs.execution.publish import publish
 from jobs.execution.run import Changes, Run, new_run_id
@@ -45,10 +45,10 @@ def shortened_run(lake: Lake, number: int) -> None:
     created_at = ledger.begin(entry) or begun
     made_from = Provenance(uuid.uuid4().hex, "shortened", begun, (week.isoformat(), week.isoformat()), {})
     publish(lake, week_of_prompts(lake.spark, week, **values), begun, made_from, lake.version(PROMPTS))
-    for table in (verdicts.TABLE, run_log.TABLE):
+    for table in (validation_results.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
-    verdicts.record(lake, Run(name, "shortened", begun), PROMPTS, (check,))
+    validation_results.record(lake, Run(name, "shortened", begun), PROMPTS, (check,))
     log_success(lake, name, "shortened", begun, Changes(new=1))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
@@ -73,7 +73,7 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
     lake = Lake(spark, LocalFolder(tmp_path))
     for number in range(RUNS):
         shortened_run(lake, number)
-    ours = (PROMPTS, verdicts.TABLE, run_log.TABLE, LEDGER)
+    ours = (PROMPTS, validation_results.TABLE, run_log.TABLE, LEDGER)
     for table in ours:
         commits = version_of(tmp_path, table)
         assert RUNS <= commits <= 2 * RUNS + 1, f"{table}: {commits} commits"
@@ -132,16 +132,18 @@ def test_old_pages_of_runs_go_and_nothing_else_does(spark: SparkSession, tmp_pat
 
 def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
-    lake.create_missing(contract_of(verdicts.TABLE))
-    verdicts.record(lake, Run("run", "job", NOW), PROMPTS, (Check("expectation", "a", "b", "critical", success=True),))
+    lake.create_missing(contract_of(validation_results.TABLE))
+    validation_results.record(
+        lake, Run("run", "job", NOW), PROMPTS, (Check("expectation", "a", "b", "critical", success=True),)
+    )
     now = datetime.now(timezone.utc)
     list(maintain(lake, Settings(), now + timedelta(days=89)))
-    assert len(rows_of(tmp_path, verdicts.TABLE)) == 1
+    assert len(rows_of(tmp_path, validation_results.TABLE)) == 1
     list(maintain(lake, Settings(), now + timedelta(days=91)))
-    assert rows_of(tmp_path, verdicts.TABLE) == []
-    kept = spark.sql(f"SHOW TBLPROPERTIES {verdicts.TABLE} ('delta.deletedFileRetentionDuration')").collect()
+    assert rows_of(tmp_path, validation_results.TABLE) == []
+    kept = spark.sql(f"SHOW TBLPROPERTIES {validation_results.TABLE} ('delta.deletedFileRetentionDuration')").collect()
     assert [row["value"] for row in kept] == ["interval 720 hours"]
-    operations = [commit.operation for commit in lake.commits(verdicts.TABLE)]
+    operations = [commit.operation for commit in lake.commits(validation_results.TABLE)]
     assert operations.count("SET TBLPROPERTIES") == 1
 
 

@@ -20,7 +20,7 @@ from jobs.execution import sources
 from jobs.execution.job_run import run_with_retries
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging, drop_left_behind
-from jobs.execution.verdicts import data_docs
+from jobs.execution.validation_results import data_docs
 from jobs.failures import OutsideError, explained, says_gone
 from jobs.job import Call
 from jobs.lake import Lake

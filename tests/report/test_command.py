@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from expectations.contract import contract_of
 from jobs.commands import cli
 from jobs.errors import BrokenContractError, UsageError
-from jobs.execution import quarantine, run_log, verdicts
+from jobs.execution import quarantine, run_log, validation_results
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.report.contents import EVERYONE, Rows
@@ -51,7 +51,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for length in (timedelta(7), timedelta(1))
     ],
     quarantine.TABLE: [{"source_table": f"classwaves.{EVENTS}", "reason": "missing_key", "last_seen_at": NOW}],
-    verdicts.TABLE: [
+    validation_results.TABLE: [
         {
             "run_id": "r", "job_name": "j", "checked_at": NOW, "check_kind": "drift", "severity": "warning",
             "success": True,
