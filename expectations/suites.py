@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from expectations.contract import Column, Contract
 from expectations.literals import sql_datetime
+from transforms.table_diff import TOLERANCE
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -145,7 +146,7 @@ def reconciliation_suite(table: str, totals: Iterable[str]) -> ExpectationSuite:
     from great_expectations.core import ExpectationSuite
 
     expectations = [
-        gxe.ExpectColumnValuesToBeBetween(column=total, min_value=-1e-9, max_value=1e-9) for total in totals
+        gxe.ExpectColumnValuesToBeBetween(column=total, min_value=-TOLERANCE, max_value=TOLERANCE) for total in totals
     ]
     not_null = [gxe.ExpectColumnValuesToNotBeNull(column=total) for total in totals]
     return ExpectationSuite(name=f"{table}.reconciliation", expectations=[*not_null, *expectations])

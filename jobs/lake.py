@@ -147,10 +147,10 @@ class Lake:
             known[table, version] = self.storage.bytes_of(table)
         return known[table, version]
 
-    def commits(self, table: str, most: int | None = MAX_COMMITS) -> list[Commit]:
+    def commits(self, table: str, limit: int | None = MAX_COMMITS) -> list[Commit]:
         """The `standing_commits` among the table's latest ones, or among all that its log still has."""
         self.register([table])  # another run may have created it since this one began
-        history = self.spark.sql(f"DESCRIBE HISTORY {table}" + ("" if most is None else f" LIMIT {most}"))
+        history = self.spark.sql(f"DESCRIBE HISTORY {table}" + ("" if limit is None else f" LIMIT {limit}"))
         restored = F.col("operationParameters")["version"].alias("restored")
         return standing_commits(
             collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))

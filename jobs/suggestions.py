@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from jobs.errors import UsageError
 
 
-def nearest(name: str, names: Sequence[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+def nearest(name: str, names: Sequence[str], *, limit: int = 1, cutoff: float = 0.6) -> str:
     """At most `most` of the names that are similar to the name, as `a or b`; empty if none is.
 
     `cutoff`, from 0 to 1, is how similar they must be.
     """
-    return " or ".join(difflib.get_close_matches(name, names, n=most, cutoff=cutoff))
+    return " or ".join(difflib.get_close_matches(name, names, n=limit, cutoff=cutoff))
 
 
 def unknown_name_error(name: str, names: Sequence[str], what: str) -> UsageError:

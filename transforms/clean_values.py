@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -65,7 +65,7 @@ def violations_of(
 
 
 def clean_values(
-    source: str, rows: DataFrame, measures: Iterable[Measure], dimensions: Iterable[Dimension]
+    source: str, rows: DataFrame, violations: Mapping[str, Column], dimensions: Iterable[Dimension]
 ) -> dict[str, Column]:
     """The columns of a usable row that differ from the source's own: what counts as null is null.
 
@@ -76,9 +76,8 @@ def clean_values(
     clean = {name: blank_to_null(F.col(name)) for name in rows.columns if name.endswith("_id")}
     moments = [field.name for field in rows.schema if isinstance(field.dataType, TimestampType)]
     clean |= {name: in_calendar(F.col(name)) for name in moments}
-    is_outside = {m.name: _is_out_of_range(m, rows.schema[m.name].dataType) for m in measures}
-    clean |= {name: F.when(~is_broken, F.col(name)) for name, is_broken in is_outside.items()}
-    clean |= {d.name: F.when(~_is_foreign(d), normalised(blank_to_null(F.col(d.name)))) for d in dimensions}
+    of_dimensions = {d.name: normalised(blank_to_null(F.col(d.name))) for d in dimensions}
+    clean |= {name: F.when(~broken, of_dimensions.get(name, F.col(name))) for name, broken in violations.items()}
     if "payload" in RULES[source].personal:
         clean |= {"group_id": group_id(F.col("payload_object")), "latency_ms": latency_ms(F.col("payload_object"))}
     if RULES[source].has_duration:

@@ -16,8 +16,8 @@ def key_hash(source: Column, key: Column) -> Column:
     return F.xxhash64(source, blank_to_null(key))
 
 
-def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
-    """One row per source and hash of an `id` that occurs in it more than once; at most `most` rows of each source.
+def duplicate_keys(sources: Mapping[str, DataFrame], limit: int) -> DataFrame:
+    """One row per source and hash of an `id` that occurs in it more than once; at most `limit` rows of each source.
 
     Reads nothing but the `id`s. Two keys may share a hash: a hash says where to look, not what is a copy.
     """
@@ -37,7 +37,7 @@ def duplicate_keys(sources: Mapping[str, DataFrame], most: int) -> DataFrame:
     of_source = F.row_number().over(Window.partitionBy("source_number").orderBy("key_hash"))
     name = F.element_at(F.array(*map(F.lit, sources)), F.col("source_number") + 1)
     return (
-        copied.withColumn("number", of_source).where(F.col("number") <= most).select(name.alias("source"), "key_hash")
+        copied.withColumn("number", of_source).where(F.col("number") <= limit).select(name.alias("source"), "key_hash")
     )
 
 

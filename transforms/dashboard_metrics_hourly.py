@@ -80,7 +80,7 @@ def sessions_by_hour(spans: DataFrame, groups: DataFrame, window: HourWindow) ->
         .groupBy(*KEY)
         .agg(
             F.count(of_active(F.lit(1))).alias("sessions_active"),
-            F.count(F.when(F.col("completed_hour") == F.col("metric_hour"), 1)).alias("sessions_completed"),
+            F.count_if(F.col("completed_hour") == F.col("metric_hour")).alias("sessions_completed"),
             F.size(F.collect_set(of_active(F.col("teacher_id")))).alias("teachers_active"),
             F.sum(of_active(F.col("groups"))).alias("total_groups"),
             F.sum(of_active(F.when(F.col("ready_ats").isNotNull(), ready))).alias("ready_groups"),
@@ -202,8 +202,8 @@ def prompts_by_hour(prompts: DataFrame, spans: DataFrame, window: HourWindow) ->
         .where(window.contains(F.col("metric_hour")))
         .groupBy(*KEY)
         .agg(
-            F.count(F.when(generated_hour == F.col("metric_hour"), 1)).alias("total_prompts_generated"),
-            F.count(F.when(used_hour == F.col("metric_hour"), 1)).alias("total_prompts_used"),
+            F.count_if(generated_hour == F.col("metric_hour")).alias("total_prompts_generated"),
+            F.count_if(used_hour == F.col("metric_hour")).alias("total_prompts_used"),
             F.count("*").alias("facts"),
         )
     )
@@ -232,8 +232,8 @@ def system_events_by_hour(system_events: DataFrame, spans: DataFrame, window: Ho
         at_hour(placed, "created_at", window)
         .groupBy(*KEY)
         .agg(
-            F.count(F.when(severity.isin(*ERRORS), 1)).alias("total_errors"),
-            F.count(F.when(severity.isin(*ALERTS), 1)).alias("total_alerts"),
+            F.count_if(severity.isin(*ERRORS)).alias("total_errors"),
+            F.count_if(severity.isin(*ALERTS)).alias("total_alerts"),
             F.count("*").alias("facts"),
         )
     )
@@ -241,7 +241,7 @@ def system_events_by_hour(system_events: DataFrame, spans: DataFrame, window: Ho
 
 def api_requests_by_hour(api_metrics: DataFrame, window: HourWindow) -> DataFrame:
     """API requests of the hour: response time, and the share of server errors among those with a status code."""
-    failed = F.count(F.when(F.col("status_code") >= 500, 1))
+    failed = F.count_if(F.col("status_code") >= 500)
     return (
         at_hour(api_metrics.where(F.col("school_id").isNotNull()), "timestamp", window)
         .groupBy(*KEY)
@@ -280,7 +280,7 @@ def session_analyses_by_hour(analyses: DataFrame, spans: DataFrame, window: Hour
         at_hour(in_schools(analyses.withColumn("ended_at", analysis_end()), spans), "ended_at", window)
         .groupBy(*KEY)
         .agg(
-            percentage(F.count(F.when(status == "completed", 1)), F.count("*")).alias("ai_analysis_success_rate"),
+            percentage(F.count_if(status == "completed"), F.count("*")).alias("ai_analysis_success_rate"),
             F.count("*").alias("facts"),
         )
     )

@@ -9,12 +9,20 @@ from transforms.columns import clamped, hours, mean_of, normalised
 from transforms.metric_settings import MetricSettings
 
 
-def _first_of_type(event_type: str) -> Column:
-    return F.min(F.when(normalised(F.col("event_type")) == event_type, F.col("event_time")))
+def _of_type(event_type: str) -> Column:
+    return normalised(F.col("event_type")) == event_type
 
 
-def _last_of_type(event_type: str) -> Column:
-    return F.max(F.when(normalised(F.col("event_type")) == event_type, F.col("event_time")))
+def landmarks(value: Column) -> dict[str, Column]:
+    """By event type, the aggregate of a session's events that places it: the value of its earliest or latest one.
+
+    `value` is the event's time, or a struct that begins with it.
+    """
+    return {
+        "configured": F.min(F.when(_of_type("configured"), value)),
+        "started": F.min(F.when(_of_type("started"), value)),
+        "ended": F.max(F.when(_of_type("ended"), value)),
+    }
 
 
 def session_landmarks(events: DataFrame) -> DataFrame:
@@ -23,12 +31,15 @@ def session_landmarks(events: DataFrame) -> DataFrame:
     `session_events` counts them all, `leader_ready_events` those of that type.
     """
     return events.groupBy("session_id").agg(
-        _first_of_type("configured").alias("configured_at"),
-        _first_of_type("started").alias("started_at"),
-        _last_of_type("ended").alias("ended_at"),
+        *[moment.alias(f"{name}_at") for name, moment in landmarks(F.col("event_time")).items()],
         F.count("*").alias("session_events"),
-        F.count_if(normalised(F.col("event_type")) == "leader_ready").alias("leader_ready_events"),
+        F.count_if(_of_type("leader_ready")).alias("leader_ready_events"),
     )
+
+
+def session_keys(sessions: DataFrame) -> DataFrame:
+    """One row per usable session: `session_id`, `school_id` and `teacher_id`."""
+    return sessions.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
 
 
 def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettings) -> DataFrame:
@@ -67,19 +78,22 @@ def session_spans(sessions: DataFrame, events: DataFrame, settings: MetricSettin
     )
 
 
-def ready_times(events: DataFrame) -> DataFrame:
-    """One row per session and group that a `leader_ready` event of the session names: its earliest `ready_at`."""
+def earliest_ready(events: DataFrame, value: Column) -> DataFrame:
+    """One row per session and group that a `leader_ready` event of the session names: its earliest one's `ready`.
+
+    `value` is the event's time, or a struct that begins with it.
+    """
     return (
-        events.where(normalised(F.col("event_type")) == "leader_ready")
-        .where(F.col("group_id").isNotNull())
+        events.where(_of_type("leader_ready") & F.col("group_id").isNotNull())
         .groupBy("session_id", "group_id")
-        .agg(F.min("event_time").alias("ready_at"))
+        .agg(F.min(value).alias("ready"))
     )
 
 
 def group_readiness(groups: DataFrame, events: DataFrame) -> DataFrame:
     """The usable groups (their id as `group_id`) with `ready_at`, null for a group that no leader reported ready."""
-    return groups.withColumnRenamed("id", "group_id").join(ready_times(events), ["session_id", "group_id"], how="left")
+    ready = earliest_ready(events, F.col("event_time")).withColumnRenamed("ready", "ready_at")
+    return groups.withColumnRenamed("id", "group_id").join(ready, ["session_id", "group_id"], how="left")
 
 
 def _sum_and_count(value: Column, name: str) -> list[Column]:

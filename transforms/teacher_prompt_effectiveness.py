@@ -14,6 +14,8 @@ from transforms.student_t import student_t_95
 from transforms.windows import PeriodWindow
 
 DIMENSIONS = ("prompt_category", "subject_area", "session_phase", "priority_level")
+UNKNOWN = "unknown"
+"""The value of a dimension that a prompt does not have."""
 PERIOD = ("calculation_period_start", "calculation_period_end")
 MIN_DATA_POINTS = 5
 """With fewer scores there is no interval: its width would say nothing."""
@@ -22,12 +24,12 @@ _COUNTS = ("total_generated", "total_acknowledged", "total_used", "total_dismiss
 
 
 def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
-    """One row per combination of dimensions and period: counts and means of its prompts. Null is `unknown`."""
+    """One row per combination of dimensions and period: counts and means of its prompts. Null is `UNKNOWN`."""
     start = window.period_start(F.col("generated_at"))
     score = F.col("effectiveness_score").cast("double")
     return (
         prompts.where(window.contains(F.col("generated_at")))
-        .withColumns({name: F.coalesce(name, F.lit("unknown")) for name in DIMENSIONS})
+        .withColumns({name: F.coalesce(name, F.lit(UNKNOWN)) for name in DIMENSIONS})
         .withColumn("calculation_period_start", start)
         .withColumn("calculation_period_end", window.next_period_start(F.col("calculation_period_start")))
         .groupBy(*DIMENSIONS, *PERIOD)

@@ -86,7 +86,7 @@ def classified(
     is_violated = any_of(violations.values())
     # Names are collected only for the few rows that need them.
     names = F.array_compact(F.array(*[F.when(is_broken, name) for name, is_broken in violations.items()]))
-    clean = clean_values(source, rows, measures, dimensions)
+    clean = clean_values(source, rows, violations, dimensions)
     return rows.select(
         F.lit(source).alias("source"),
         F.col("rejected_because").alias("reason"),

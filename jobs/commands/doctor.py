@@ -87,15 +87,15 @@ def java() -> Finding:
         spark_session.check_spark_home()
     except UsageError as error:
         return Finding("java", "fail", str(error), "Unset SPARK_HOME, then run this command again.", True)
-    version = spark_session.java_major_version()
+    version, needed = spark_session.java_major_version(), f"Java {spark_session.MINIMUM_JAVA}"
     if version is None:
-        return Finding("java", "fail", "no Java", "Install Java 17, or set JAVA_HOME to it.", True)
+        return Finding("java", "fail", "no Java", f"Install {needed}, or set JAVA_HOME to it.", True)
     if version < spark_session.MINIMUM_JAVA:
-        return Finding(
-            "java", "fail", f"Java {version}", "Spark needs Java 17: install it, or set JAVA_HOME to it.", True
-        )
+        mend = f"Spark needs {needed}: install it, or set JAVA_HOME to it."
+        return Finding("java", "fail", f"Java {version}", mend, True)
     if version not in TRIED_JAVAS:
-        return Finding("java", "warn", f"Java {version}", "We test with Java 17 and 21: prefer one of them.")
+        tried = " and ".join(map(str, TRIED_JAVAS))
+        return Finding("java", "warn", f"Java {version}", f"We test with Java {tried}: prefer one of them.")
     return Finding("java", "ok", f"Java {version}")
 
 

@@ -21,7 +21,7 @@ from transforms.combine import union_all
 from transforms.copies import duplicate_keys
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
-from transforms.sessions import session_spans
+from transforms.sessions import session_keys, session_spans
 from transforms.source_rules import RULES, columns_read
 from transforms.usable_rows import classified, deduplicated, findings, usable, with_rejection_reasons
 
@@ -220,7 +220,7 @@ def read(
     rows_of_sessions = _rows(lake, SESSIONS, versions, subset_rows)
     of_sessions = staging.write("classified_sessions", classified_rows(SESSIONS, rows_of_sessions, None))
     clean = usable(SESSIONS, of_sessions)
-    sessions = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
+    sessions = session_keys(clean)
     others = [source for source in sources if source != SESSIONS]
     of_others = _staged_rows(lake, staging, others, versions, sessions, subset_rows)
     rows = _Classified({SESSIONS: (of_sessions,), **of_others})

@@ -21,7 +21,7 @@ from transforms.columns import blank_to_null, normalised
 from transforms.evidence.prompts import evidence_of_period
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
-from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN
 from transforms.windows import PeriodWindow
 
 
@@ -61,7 +61,7 @@ class PeriodOfPrompts:
         """Whether a row's dimensions can be these: `unknown` stands for any missing or foreign value."""
         alike = F.lit(True)
         for name, value in self.dimensions.items():
-            if value != "unknown":
+            if value != UNKNOWN:
                 alike = alike & F.coalesce(normalised(blank_to_null(F.col(name))) == value, F.lit(False))
         return alike
 

@@ -28,7 +28,7 @@ from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
-from transforms.sessions import session_spans
+from transforms.sessions import session_keys, session_spans
 from transforms.source_rules import RULES, fact_columns
 from transforms.usable_rows import usable
 
@@ -89,10 +89,10 @@ def _read(
     of_others = collected_locally(union_all(others))
     rows = {source: usable(source, of_others, _also(source)) for source in sources if source != SESSIONS}
     rows[SESSIONS] = clean
-    spans = clean.withColumnRenamed("id", "session_id").select("session_id", "school_id", "teacher_id")
+    of_row = session_keys(clean)
     if SESSION_EVENTS in sources:
-        spans = collected_locally(session_spans(clean, rows[SESSION_EVENTS], settings))
-    return _Read(touched, RollupInputs(spans, rows, run_start, settings))
+        of_row = collected_locally(session_spans(clean, rows[SESSION_EVENTS], settings))
+    return _Read(touched, RollupInputs(of_row, rows, run_start, settings))
 
 
 def recomputed_at(

@@ -13,7 +13,7 @@ from jobs.explain.period_of_prompts import PeriodOfPrompts
 from jobs.explain.subject import Subject
 from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
-from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN
 from transforms.windows import (
     PERIOD_LENGTHS,
     PeriodLength,
@@ -61,7 +61,7 @@ def _prompts(given: Mapping[str, str]) -> Subject:
     for length in lengths:
         window = PeriodWindow.of([start], length)
         if floor_period(start, length) == start and end in (None, window.end):
-            dimensions = {name: "unknown" if given[name] in MISSING else given[name] for name in DIMENSIONS}
+            dimensions = {name: UNKNOWN if given[name] in MISSING else given[name] for name in DIMENSIONS}
             return PeriodOfPrompts(dimensions, window)
     raise UsageError(
         f"From {given['calculation_period_start']} to {given['calculation_period_end']} is no day, week or month: "

@@ -109,11 +109,11 @@ def teachers(days: DataFrame) -> DataFrame:
     return scoped(days).groupBy("scope").agg(F.count_distinct("teacher_id").alias("teachers"))
 
 
-def of_busiest(of_teachers: DataFrame, most: int = MOST_TEACHERS) -> DataFrame:
+def of_busiest(of_teachers: DataFrame, limit: int = MOST_TEACHERS) -> DataFrame:
     """The weeks of the `most` teachers with the most sessions; ties are broken by id."""
     own_weeks = F.collect_list(F.struct(*of_teachers.columns)).alias("weeks")
     busiest = of_teachers.groupBy("teacher").agg(F.sum("sessions").alias("sessions"), own_weeks)
-    return busiest.orderBy(F.col("sessions").desc(), "teacher").limit(most).select(F.inline("weeks"))
+    return busiest.orderBy(F.col("sessions").desc(), "teacher").limit(limit).select(F.inline("weeks"))
 
 
 def _weights_of_days() -> dict[str, str]:

@@ -106,7 +106,7 @@ class Reader:
         ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
         if school in ids:
             return
-        near = nearest(school, ids, most=3)
+        near = nearest(school, ids, limit=3)
         hint = f"did you mean {near}?" if near else f"none of the {len(ids)} schools has such an id."
         raise UsageError(f"There is no school {school}: {hint}")
 

@@ -62,11 +62,11 @@ class Catalog:
             known = self._read_history(table, max(known) - version + RECENT_COMMITS)
         return str(known[version]) if version in known else None
 
-    def _read_history(self, table: str, most: int) -> dict[int, int]:
+    def _read_history(self, table: str, limit: int) -> dict[int, int]:
         """The second of each of the latest commits, by its version; keeps it until the next look at the table."""
         # Delta tells a commit that is as old as the one before it a millisecond later, if it lists that one, too. On
         # some object stores all commits of a second are equally old.
-        history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {most + 1}")
+        history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {limit + 1}")
         rows = history.select("version", F.unix_seconds("timestamp").alias("second")).collect()
         self._seconds[table] = {row["version"]: row["second"] for row in rows}
         return self._seconds[table]

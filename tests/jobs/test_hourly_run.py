@@ -172,9 +172,9 @@ def test_a_commit_on_top_of_anothers_is_noticed(
 
         looks = 0
 
-        def commits(self, table: str, most: int | None = MAX_COMMITS) -> list[Commit]:
+        def commits(self, table: str, limit: int | None = MAX_COMMITS) -> list[Commit]:
             self.looks += 1
-            return [c for c in super().commits(table, most) if c.version < version or self.looks > 1]
+            return [c for c in super().commits(table, limit) if c.version < version or self.looks > 1]
 
         def retry_on_conflict(self, table: str, write: Callable[[], None]) -> None:
             write()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from tests.conftest import Table
 from tests.transforms.assertions import assert_rows, assert_values
 from tests.transforms.frames import events_of
 from transforms.metric_settings import MetricSettings
-from transforms.sessions import group_readiness, ready_times, session_quality, session_spans
+from transforms.sessions import earliest_ready, group_readiness, session_quality, session_spans
 
 
 def spans(sessions: DataFrame, events: DataFrame, settings: MetricSettings | None = None) -> DataFrame:
@@ -147,9 +148,9 @@ def test_a_group_is_ready_at_its_sessions_earliest_leader_ready_event_that_names
     """)
     )
     assert_rows(
-        ready_times(events),
+        earliest_ready(events, F.col("event_time")),
         table("""
-            session_id string | group_id string | ready_at timestamp
+            session_id string | group_id string | ready timestamp
             s1                | g1              | 2025-09-01 09:05:00
             s2                | g1              | 2025-09-01 09:00:00
         """),

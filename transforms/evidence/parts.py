@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.catalog import SESSION_EVENTS, SESSIONS, TEACHERS
-from transforms.columns import normalised
 from transforms.combine import union_all
+from transforms.sessions import earliest_ready, landmarks
 from transforms.source_rules import RULES
 
 COUNTS, PLACES = "counts", "places"
@@ -66,27 +66,19 @@ def part(
     ).where(F.size("columns") > 0)
 
 
-def _event_of(event_type: str) -> Column:
-    return F.when(normalised(F.col("event_type")) == event_type, F.struct(F.col("event_time").alias("at"), F.col("id")))
+def _event() -> Column:
+    return F.struct(F.col("event_time").alias("at"), F.col("id"))
 
 
 def landmark_events(events: DataFrame) -> DataFrame:
     """One row per session: its earliest `started` and `configured` event and its latest `ended` one, time and id."""
-    return events.groupBy("session_id").agg(
-        F.min(_event_of("started")).alias("started"),
-        F.max(_event_of("ended")).alias("ended"),
-        F.min(_event_of("configured")).alias("configured"),
-    )
+    found = [event.alias(name) for name, event in landmarks(_event()).items()]
+    return events.groupBy("session_id").agg(*found)
 
 
 def ready_events(events: DataFrame) -> DataFrame:
     """One row per session and group (`id`): the earliest event that reported the group ready (`ready_event`)."""
-    return (
-        events.where((normalised(F.col("event_type")) == "leader_ready") & F.col("group_id").isNotNull())
-        .groupBy("session_id", "group_id")
-        .agg(F.min(F.struct(F.col("event_time").alias("at"), F.col("id"))).alias("ready_event"))
-        .withColumnRenamed("group_id", "id")
-    )
+    return earliest_ready(events, _event()).withColumnsRenamed({"group_id": "id", "ready": "ready_event"})
 
 
 def evidence_of(

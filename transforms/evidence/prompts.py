@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from transforms.catalog import PROMPTS
 from transforms.evidence.parts import Labels, columns_of, evidence_of, part
 from transforms.prompts import response_time
-from transforms.teacher_prompt_effectiveness import DIMENSIONS
+from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN
 from transforms.windows import PeriodWindow
 
 
@@ -20,7 +20,7 @@ def evidence_of_period(
     """The evidence for the row of these dimensions and the window's one period: see `evidence_of`."""
     prompts = usable[PROMPTS].where(window.contains(F.col("generated_at")))
     for name in DIMENSIONS:
-        prompts = prompts.where(F.coalesce(name, F.lit("unknown")) == dimensions[name])
+        prompts = prompts.where(F.coalesce(name, F.lit(UNKNOWN)) == dimensions[name])
     has_score = F.col("effectiveness_score").isNotNull()
     labels: Labels = {
         "total_generated": True,

@@ -54,7 +54,7 @@ def _commits_since_followed(lake: Lake, table: str, job_name: str) -> list[Commi
     latest = lake.commits(table)
     if latest[-1].version == 0 or any(own.is_incremental for commit in latest if (own := commit.made_by(job_name))):
         return latest
-    return lake.commits(table, most=None)
+    return lake.commits(table, limit=None)
 
 
 def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Baseline | None:
