@@ -16,14 +16,14 @@ DEFAULT_CATALOG = CATALOG
 DEFAULT_PERIOD: PeriodLength = "week"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """The options of a job, as they were given."""
 
-    lakehouse: Path | None
-    catalog: str | None
-    start: str | None
-    end: str | None
+    lakehouse: Path | None = None
+    catalog: str | None = None
+    start: str | None = None
+    end: str | None = None
     allow_empty: bool = False
     dry_run: bool = False
     period: PeriodLength | None = None
@@ -49,7 +49,7 @@ class Job(Generic[W]):
 
     def default_call(self) -> Call:
         """The call without any option: an incremental run in the default catalog, by the default length of period."""
-        return Call(None, None, None, None, period=DEFAULT_PERIOD if self.periods else None)
+        return Call(period=DEFAULT_PERIOD if self.periods else None)
 
     @property
     def default_rollup(self) -> Rollup[W]:

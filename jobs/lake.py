@@ -69,7 +69,7 @@ def _unreadable_named(what: str) -> Iterator[None]:
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
-    """What is read; None, with a log entry, if it is no longer there."""
+    """Returns what `read` returns; None, with a log entry, if that is no longer there."""
     try:
         return read()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Whether anybody answers at an address: clients that keep trying would say so only after minutes."""
+"""Whether a host accepts connections: clients that retry would report only after minutes that it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Spark plans and executes by while a run reads many rows or few, if the session's settings are ours to choose."""
+"""Spark's settings while a run reads many rows or few, where the session's settings are ours to choose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from jobs.lake import Lake
 
-_SETTINGS_AT_FIRST = "spark.classwaves.settings_at_first"
+_ORIGINAL_SETTINGS = "spark.classwaves.settings_original"
 _ADAPTIVE = "spark.sql.adaptive.enabled"
 _FOR_FEW_ROWS = {
     _ADAPTIVE: "false",
@@ -34,18 +34,18 @@ def tune(lake: Lake, are_many: Callable[[], bool], *, adaptive: bool = False) ->
     if not lake.storage.may_tune:
         return
     conf = lake.spark.conf
-    at_first = conf.get(_SETTINGS_AT_FIRST, None)
-    if at_first is None:
-        at_first = json.dumps({name: conf.get(name) for name in _FOR_FEW_ROWS})
-        conf.set(_SETTINGS_AT_FIRST, at_first)
-    for_many = {**json.loads(at_first), **_FOR_MANY_ROWS, **({_ADAPTIVE: "true"} if adaptive else {})}
+    original = conf.get(_ORIGINAL_SETTINGS, None)
+    if original is None:
+        original = json.dumps({name: conf.get(name) for name in _FOR_FEW_ROWS})
+        conf.set(_ORIGINAL_SETTINGS, original)
+    for_many = {**json.loads(original), **_FOR_MANY_ROWS, **({_ADAPTIVE: "true"} if adaptive else {})}
     for name, value in (for_many if are_many() else _FOR_FEW_ROWS).items():
         conf.set(name, value)
 
 
 @contextmanager
 def settings_restored(lake: Lake) -> Iterator[None]:
-    """Gives the session back what it had before it was tuned within: who goes on in it may have many rows."""
+    """Restores the session's settings at the end: what runs in it later may have many rows."""
     if not lake.storage.may_tune:
         yield
         return
@@ -54,8 +54,8 @@ def settings_restored(lake: Lake) -> Iterator[None]:
         yield
     finally:
         with suppress(Exception):  # of a session that is gone: it must not hide an earlier error
-            at_first = conf.get(_SETTINGS_AT_FIRST, None)
-            if at_first is not None:
-                for name, value in json.loads(at_first).items():
+            original = conf.get(_ORIGINAL_SETTINGS, None)
+            if original is not None:
+                for name, value in json.loads(original).items():
                     conf.set(name, value)
-                conf.unset(_SETTINGS_AT_FIRST)
+                conf.unset(_ORIGINAL_SETTINGS)

@@ -37,7 +37,7 @@ lake = Lake(spark, LocalFolder(LAKEHOUSE) if LAKEHOUSE else Catalog(spark, CATAL
 # Only those that this job reads. A catalog must be one of your own for this: the tables are written over.
 
 # %%
-call = Call(lakehouse=LAKEHOUSE, catalog=CATALOG, start=None, end=None, period="week")
+call = Call(lakehouse=LAKEHOUSE, catalog=CATALOG, period="week")
 rollup = JOB.rollup_of(call)
 sample = sample_tables(spark, sessions=60, days=14)
 for source in rollup.sources:

@@ -152,7 +152,7 @@ def run(
     phase: Phase = lambda name: None,
 ) -> Outcome:
     """One run of a job over a window, or over what is new, in the test's own session."""
-    call = Call(lakehouse, None, start, end, period=period)
+    call = Call(lakehouse=lakehouse, start=start, end=end, period=period)
     rollup = job.rollup_of(call)
     begun = Run.begin(rollup.job_name, run_start)
     lake = Lake(spark, LocalFolder(lakehouse))

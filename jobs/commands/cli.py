@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="classwaves",
-    help="The rollups of the ClassWaves lakehouse: make a sample, run a job, look at the results.",
+    help="The rollups of the ClassWaves lakehouse: generate a sample, run a job, look at the results.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,

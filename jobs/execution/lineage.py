@@ -86,7 +86,7 @@ class _Messenger:
             self._is_silent = True
             is_missing = isinstance(error, ModuleNotFoundError)
             reason = "install the extra lineage: openlineage-python" if is_missing else type(error).__name__
-            log.warning("lineage could not be sent, the run goes on", reason=reason)
+            log.warning("lineage could not be sent, the run continues", reason=reason)
 
 
 def _receivers(settings: Settings) -> list[Emit]:

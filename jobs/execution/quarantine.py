@@ -19,7 +19,7 @@ from transforms.copies import key_hash
 TABLE = "quality.quarantine"
 
 OF_LAST_RUN = ("row_hash", "row_json", "last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")
-"""The columns that tell the row as the last run met it: a rejected row may change and stay rejected."""
+"""The columns that describe a row as the last run found it: a rejected row may change and stay rejected."""
 
 
 def source_of_row() -> Column:

@@ -20,7 +20,7 @@ from jobs.rollup import Rollup, RunWindow, span_of
 
 
 class Recorder(Protocol):
-    """Records one run, from its begin to its end."""
+    """Records one run, from start to finish."""
 
     def repair(self) -> None:
         """Ends the ledger rows of earlier runs of the job that died."""

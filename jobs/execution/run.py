@@ -13,7 +13,7 @@ from expectations.gate import Verdict
 from jobs.rollup import RunWindow
 
 Phase = Callable[[str], None]
-"""Is told the name of each phase of a run as it begins."""
+"""A callback that receives the name of each phase of a run as it begins."""
 
 
 def new_run_id(job_name: str, run_start: datetime) -> str:

@@ -73,7 +73,7 @@ class Reader:
             jobs = sorted({*map(_job_of, missing)} & {*JOBS} or JOBS)
             be = "is" if len(missing) == 1 else "are"
             raise UsageError(
-                f"The report needs {' and '.join(missing)}, which {be} not there yet: run {', '.join(jobs)} first."
+                f"The report needs {' and '.join(missing)}, which {be} absent: run {', '.join(jobs)} first."
             )
         lake.register(TABLES)
         for table in TABLES:

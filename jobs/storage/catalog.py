@@ -64,8 +64,8 @@ class Catalog:
 
     def _read_history(self, table: str, limit: int) -> dict[int, int]:
         """The second of each of the latest commits, by its version; keeps it until the next look at the table."""
-        # Delta tells a commit that is as old as the one before it a millisecond later, if it lists that one, too. On
-        # some object stores all commits of a second are equally old.
+        # Of two commits with the same timestamp, DESCRIBE HISTORY shows the later one a millisecond later, but only if
+        # it lists both. On some object stores all commits of a second have the same timestamp.
         history = self._spark.sql(f"DESCRIBE HISTORY {table} LIMIT {limit + 1}")
         rows = history.select("version", F.unix_seconds("timestamp").alias("second")).collect()
         self._seconds[table] = {row["version"]: row["second"] for row in rows}

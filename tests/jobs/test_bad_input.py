@@ -107,7 +107,7 @@ def test_a_wrong_call_of_the_other_jobs_ends_with_2(tmp_path: Path, capsys: Capt
 def test_a_window_is_widened_to_whole_dates_and_periods(
     start: str | None, end: str | None, dates: tuple[str, str], weeks: tuple[str, str]
 ) -> None:
-    call = Call(None, None, start, end, period="week")
+    call = Call(start=start, end=end, period="week")
     now = datetime(2025, 8, 31, 12, tzinfo=timezone.utc)
     by_date = teacher_analytics_summary.JOB.window_of(call, now)
     by_week = teacher_prompt_effectiveness.JOB.window_of(call, now)
@@ -117,13 +117,13 @@ def test_a_window_is_widened_to_whole_dates_and_periods(
 
 def test_no_window_of_hours_goes_beyond_the_hour_of_the_runs_start() -> None:
     now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
-    window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2025-08-31", "2025-09-02"), now)
+    window = dashboard_metrics_hourly.JOB.window_of(Call(start="2025-08-31", end="2025-09-02"), now)
     assert (window.start.hour, window.end.hour, window.end.day) == (0, 13, 31)
 
 
 def test_hours_from_a_start_that_lies_ahead_are_one_hour_that_has_not_begun() -> None:
     now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
-    window = dashboard_metrics_hourly.JOB.window_of(Call(None, None, "2099-01-01T10:20", None), now)
+    window = dashboard_metrics_hourly.JOB.window_of(Call(start="2099-01-01T10:20"), now)
     assert (window.start.hour, window.end - window.start) == (10, timedelta(hours=1))
     assert window.until(now).start == window.until(now).end
 

@@ -137,7 +137,7 @@ def test_what_touches_nothing_is_quarantined_and_followed(
 ) -> None:
     """Else its source's versions must be kept until something changes a row: in holidays that may take long."""
     lakehouse, lake = incremental[0], Lake(spark, LocalFolder(incremental[0]))
-    rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse, None, None, None, period="day"))
+    rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse=lakehouse, period="day"))
     version, without_key = version_of(lakehouse, PROMPTS), {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)}
     write_table(lakehouse, GUIDANCE, [without_key], mode="append")
     outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")

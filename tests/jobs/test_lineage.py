@@ -98,7 +98,7 @@ def test_a_run_tells_of_its_start_and_its_end(
     file = tmp_path / "events.jsonl"
     settings = Settings(openlineage_url=receiver.url, openlineage_file=file)
     job = teacher_prompt_effectiveness.JOB
-    call = Call(lakehouse, None, None, None, period="week")
+    call = Call(lakehouse=lakehouse, period="week")
     this = Run.begin(job.rollup_of(call).job_name)
     outcome = run_with_retries(job, call, Lake(spark, LocalFolder(lakehouse)), this, settings)
     events = [event for _, event in receiver.requests]
@@ -183,7 +183,7 @@ def test_what_cannot_be_told_is_one_warning_and_the_run_goes_on(
     with lineage_events(stub, settings):
         warned.append("the run")
     assert len(warned) == 2
-    assert warned[0].startswith("lineage could not be sent, the run goes on")
+    assert warned[0].startswith("lineage could not be sent, the run continues")
     assert ("install the extra lineage" in warned[0]) == (trouble == "no package")
 
 

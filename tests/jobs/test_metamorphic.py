@@ -78,7 +78,7 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     """The rows that the job's transform makes of the sources over these windows; instants as microseconds."""
     job, lake = JOBS[name], Lake(spark, LocalFolder(lakehouse))
     now = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-    calls = [Call(lakehouse, None, str(start), str(end), period="week") for start, end in windows]
+    calls = [Call(lakehouse=lakehouse, start=str(start), end=str(end), period="week") for start, end in windows]
     rollup = job.rollup_of(calls[0])
     found: list[Row] = []
     with Staging(lake, Run(f"metamorphic_{len(windows)}", job.name, now)) as staging:
@@ -94,7 +94,7 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
 
 def keyed(rows: list[Row], name: str, by: timedelta) -> list[Row]:
     """The rows moved by so much, with their keys as `id`."""
-    key = contract_of(JOBS[name].rollup_of(Call(None, None, None, None, period="week")).targets[0]).key
+    key = contract_of(JOBS[name].rollup_of(Call(period="week")).targets[0]).key
     micros = by // timedelta(microseconds=1)
     back = [
         {column: value + micros if column in INSTANTS else moved(value, by) for column, value in row.items()}

@@ -20,17 +20,17 @@ SECOND = ["--start=2025-09-08", "--end=2025-09-15"]
 @pytest.mark.parametrize(
     ("job", "arguments", "call"),
     [
-        (HOURLY, ["--catalog=", "--start=", "--end="], Call(None, None, None, None)),
-        (HOURLY, ["--allow_empty=false", "--dry_run="], Call(None, None, None, None)),
+        (HOURLY, ["--catalog=", "--start=", "--end="], Call()),
+        (HOURLY, ["--allow_empty=false", "--dry_run="], Call()),
         (
             HOURLY,
             ["--allow_empty=true", "--dry_run=True"],
-            Call(None, None, None, None, allow_empty=True, dry_run=True),
+            Call(allow_empty=True, dry_run=True),
         ),
-        (HOURLY, ["--allow-empty", "--catalog=c"], Call(None, "c", None, None, allow_empty=True)),
-        (HOURLY, ["--catalog=a", "--catalog=a", "--end=2025-01-01"], Call(None, "a", None, "2025-01-01")),
-        (PROMPTS, ["--period="], Call(None, None, None, None, period="week")),
-        (PROMPTS, ["--period=day", "--start="], Call(None, None, None, None, period="day")),
+        (HOURLY, ["--allow-empty", "--catalog=c"], Call(catalog="c", allow_empty=True)),
+        (HOURLY, ["--catalog=a", "--catalog=a", "--end=2025-01-01"], Call(catalog="a", end="2025-01-01")),
+        (PROMPTS, ["--period="], Call(period="week")),
+        (PROMPTS, ["--period=day", "--start="], Call(period="day")),
     ],
 )
 def test_an_empty_parameter_is_not_given(job: Job[Any], arguments: list[str], call: Call) -> None:
@@ -55,7 +55,7 @@ def test_a_chunk_is_a_call_of_the_rollup_that_is_named() -> None:
     common = ["--catalog=c", "--period=", "--allow_empty=false", "--dry_run=false", CHUNKS]
     assert read_chunk_call(["--rollup=dashboard_metrics_hourly", *common, *SECOND]) == (
         HOURLY,
-        Call(None, "c", "2025-09-08", "2025-09-15"),
+        Call(catalog="c", start="2025-09-08", end="2025-09-15"),
     )
     assert read_chunk_call(["--rollup=teacher_prompt_effectiveness", *SECOND, "--period=month"])[1].period == "month"
 

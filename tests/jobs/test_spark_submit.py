@@ -57,7 +57,7 @@ def test_spark_submit_writes_what_delta_rs_reads(tmp_path: Path, job: str) -> No
     assert done.returncode == 0, last_line
     rows = rows_of(lakehouse, table)
     assert len(rows) >= 2
-    assert {str(row[column]) for row in rows} <= values
+    assert {str(row[column]) for row in rows} == values
     assert last_line == f"{table}: {len(rows)} rows new, 0 changed, 0 gone, 0 unchanged."
 
 

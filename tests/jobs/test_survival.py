@@ -41,6 +41,11 @@ Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
 
+def over_window(lakehouse: Path) -> Call:
+    """A call of the job over the window."""
+    return Call(lakehouse=lakehouse, start=WINDOW[0], end=WINDOW[1], period="week")
+
+
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
     """The two sources of prompt effectiveness, and nothing of ours."""
@@ -121,7 +126,7 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
 
 
 def test_the_last_chunk_may_end_where_dates_end() -> None:
-    call = Call(Path("lake"), None, "9998-01-01", "9999-12-01", period="month")
+    call = Call(lakehouse=Path("lake"), start="9998-01-01", end="9999-12-01", period="month")
     calls = chunks_of(JOB, call, read_chunk_length("520w"), NOW)
     assert [(part.start[:10], part.end[:10]) for part in calls if part.start and part.end] == [
         ("9998-01-01", "9999-01-01")
@@ -132,7 +137,7 @@ def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
-    call = Call(lakehouse, None, *WINDOW, period="week")
+    call = over_window(lakehouse)
     calls = chunks_of(JOB, call, read_chunk_length("7d"), NOW)
     assert (calls[0].start, calls[0].end) == ("2025-10-27T00:00:00+00:00", "2025-11-03T00:00:00+00:00")
     assert len(calls) == 2
@@ -148,7 +153,7 @@ def test_a_chunk_that_was_undone_is_done_again(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
-    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk_length("7d"), NOW)
+    calls = chunks_of(JOB, over_window(lakehouse), read_chunk_length("7d"), NOW)
     assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [False, False]
     lake.spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF 1")
     assert [chunk.outcome is None for chunk in backfill(JOB, calls[:1], lake, settings)] == [False]
@@ -160,7 +165,7 @@ def test_a_chunk_that_was_undone_is_done_again(
 @pytest.mark.long
 def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSession, lakehouse: Path) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
-    calls = chunks_of(JOB, Call(lakehouse, None, *WINDOW, period="week"), read_chunk_length("7d"), NOW)
+    calls = chunks_of(JOB, over_window(lakehouse), read_chunk_length("7d"), NOW)
     assert len(list(backfill(JOB, calls, lake, settings))) == 2
     kept = rows_of(lakehouse, PROMPTS)
     write_table(lakehouse, SOURCE, [])
@@ -183,11 +188,11 @@ def test_a_chunk_is_at_most_ten_years(text: str) -> None:
 
 
 def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None:
-    call = Call(None, None, "2025-01-15", "2025-04-10", period="month")
+    call = Call(start="2025-01-15", end="2025-04-10", period="month")
     ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk_length("7d"), NOW)]
     assert ends == ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"]
     with pytest.raises(UsageError, match="A backfill needs --start and --end"):
-        chunks_of(JOB, Call(None, None, "2025-01-15", None, period="month"), read_chunk_length("7d"), NOW)
+        chunks_of(JOB, Call(start="2025-01-15", period="month"), read_chunk_length("7d"), NOW)
 
 
 @pytest.mark.long
@@ -280,7 +285,7 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
         return pinned
 
     monkeypatch.setattr(sources, "pin", pin_and_be_superseded)
-    call = Call(lakehouse, None, *WINDOW, period="week")
+    call = over_window(lakehouse)
     begun = Run.begin(JOB.rollup_of(call).job_name)
     assert run_with_retries(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged
     assert wrong(lakehouse, pristine[1] | {SOURCE: changed}, *WINDOW) == []

@@ -346,7 +346,7 @@ def test_a_backfill_does_again_what_was_done_with_a_recreated_source(spark: Spar
     write_lake(tmp_path, sources(), with_feed=True)
     recreate(tmp_path, {"p": MORNING})
     lake, settings, job = Lake(spark, LocalFolder(tmp_path)), Settings(), teacher_prompt_effectiveness.JOB
-    calls = [Call(tmp_path, None, "2025-09-01", "2025-09-02", period="day")]
+    calls = [Call(lakehouse=tmp_path, start="2025-09-01", end="2025-09-02", period="day")]
 
     def is_done() -> list[bool]:
         return [chunk.outcome is None for chunk in backfill(job, calls, lake, settings)]

@@ -72,7 +72,7 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
         lakehouse = tmp_path / order
         write_lake(lakehouse, messy_tables(5, sessions=120))
         lake = Lake(spark, LocalFolder(lakehouse))
-        calls = [Call(lakehouse, None, str(start), str(end), period="day") for start, end in windows]
+        calls = [Call(lakehouse=lakehouse, start=str(start), end=str(end), period="day") for start, end in windows]
         rollup = job.rollup_of(calls[0])
         for table in rollup.targets:
             lake.create_missing(contract_of(table))

@@ -45,12 +45,12 @@ TABLE_CHANGES: dict[str, tuple[str, Callable[[Json], object], list[str]]] = {
     "a column is gone": (
         HOURLY,
         lambda table: table["columns"].remove(column(table, "error_rate")),
-        [f"{HOURLY}.error_rate", "column", "there", "not there"],
+        [f"{HOURLY}.error_rate", "column", "present", "absent"],
     ),
     "a column is foreign": (
         HOURLY,
         lambda table: table["columns"].append({"name": "note", "type_text": "string"}),
-        [f"{HOURLY}.note", "column", "not there", "there"],
+        [f"{HOURLY}.note", "column", "absent", "present"],
     ),
     "a column has another type": (
         HOURLY,
@@ -95,7 +95,7 @@ TABLE_CHANGES: dict[str, tuple[str, Callable[[Json], object], list[str]]] = {
     "a source lacks a column": (
         SESSIONS,
         lambda table: table["columns"].remove(column(table, "actual_start")),
-        [f"{SESSIONS}.actual_start", "column", "there", "not there"],
+        [f"{SESSIONS}.actual_start", "column", "present", "absent"],
     ),
 }
 
@@ -151,15 +151,15 @@ JOB_CHANGES: dict[str, tuple[Callable[[Json], object], list[str]]] = {
         lambda job: job["schedule"].update(quartz_cron_expression="0 0 * * * ?"),
         ["schedule.quartz_cron_expression", "0 5 * * * ?", "0 0 * * * ?"],
     ),
-    "no schedule": (lambda job: job.pop("schedule"), ["schedule.quartz_cron_expression", "0 5 * * * ?", "not there"]),
+    "no schedule": (lambda job: job.pop("schedule"), ["schedule.quartz_cron_expression", "0 5 * * * ?", "absent"]),
     "concurrency": (lambda job: job.update(max_concurrent_runs=2), ["max_concurrent_runs", "1", "2"]),
     "queue": (lambda job: job.update(queue={"enabled": False}), ["queue.enabled", "true", "false"]),
-    "timeout": (lambda job: job.pop("timeout_seconds"), ["timeout_seconds", "10800", "not there"]),
+    "timeout": (lambda job: job.pop("timeout_seconds"), ["timeout_seconds", "10800", "absent"]),
     "parameter": (lambda job: job["parameters"][1].update(default="x"), ["parameters.start.default", "", "x"]),
-    "lost parameter": (lambda job: job["parameters"].pop(), ["parameters.start", "there", "not there"]),
+    "lost parameter": (lambda job: job["parameters"].pop(), ["parameters.start", "present", "absent"]),
     "foreign task": (
         lambda job: job["tasks"].append({"task_key": "extra"}),
-        ["tasks.extra", "not there", "there"],
+        ["tasks.extra", "absent", "present"],
     ),
     "entry point": (
         lambda job: job["tasks"][0]["python_wheel_task"].update(entry_point="old"),
@@ -191,7 +191,7 @@ def test_a_loop_is_compared_to_its_inner_task_and_a_foreign_schedule_is_told(wor
     settings["schedule"] = {"quartz_cron_expression": "0 0 * * * ?", "timezone_id": "UTC", "pause_status": "PAUSED"}
     output = [row[1:] for row in call("check").rows]
     assert ["tasks.chunks.for_each_task.task.python_wheel_task.entry_point", "backfill_chunk", "old"] in output
-    assert ["schedule", "not there", "there"] in output
+    assert ["schedule", "absent", "present"] in output
 
 
 def test_a_paused_schedule_is_listed_and_is_no_difference(workspace: Workspace, call: Call) -> None:
@@ -206,12 +206,12 @@ def test_differences_are_told_to_programs(workspace: Workspace, call: Call) -> N
     del workspace.tables[name]
     output = json.loads(call("check", "--json").out)
     place = name.removeprefix("classwaves.")
-    assert output == [{"place": place, "what": "table", "declared": "there", "found": "not there"}]
+    assert output == [{"place": place, "what": "table", "declared": "present", "found": "absent"}]
 
 
 def test_a_job_that_is_not_there_is_told(workspace: Workspace, call: Call) -> None:
     del workspace.jobs[102]
-    assert call("check").rows == [["classwaves hourly", "job", "there", "not there"]]
+    assert call("check").rows == [["classwaves hourly", "job", "present", "absent"]]
 
 
 def test_a_developers_own_jobs_are_found_behind_other_jobs(workspace: Workspace, call: Call) -> None:

@@ -84,14 +84,14 @@ def job_differences(declared: Declared, job: BaseJob | None) -> list[Difference]
     """
     name = declared["name"]
     if job is None:
-        return [Difference(name, "job", "there", "not there")]
+        return [Difference(name, "job", "present", "absent")]
     settings = job.settings.as_dict() if job.settings else {}
     found: list[Difference] = []
     for field in COMPARED:
         if field in declared:
             found += _compared(name, field, declared[field], settings.get(field))
         elif field in _FOREIGN and settings.get(field):
-            found.append(Difference(name, field, "not there", "there"))
+            found.append(Difference(name, field, "absent", "present"))
     return found
 
 
@@ -114,15 +114,15 @@ def _compared_by_key(job: str, path: str, declared: list[Any], found: list[Any])
         if name in there:
             yield from _compared(job, f"{path}.{name}", element, there[name])
         else:
-            yield Difference(job, f"{path}.{name}", "there", "not there")
+            yield Difference(job, f"{path}.{name}", "present", "absent")
     for name in there:
         if name not in here:
-            yield Difference(job, f"{path}.{name}", "not there", "there")
+            yield Difference(job, f"{path}.{name}", "absent", "present")
 
 
 def _told(value: Any) -> str:
     if value is None:
-        return "not there"
+        return "absent"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -27,7 +27,7 @@ def differences(contract: Contract, table: TableInfo | None) -> list[Difference]
     """
     if table is None:
         is_missed = contract.kind != "source" or contract.required
-        return [Difference(contract.table, "table", "there", "not there")] if is_missed else []
+        return [Difference(contract.table, "table", "present", "absent")] if is_missed else []
     found = list(_columns(contract, table))
     if contract.kind != "source":
         found += _of_our_own(contract, table)
@@ -40,7 +40,7 @@ def _columns(contract: Contract, table: TableInfo) -> Iterator[Difference]:
         place = f"{contract.table}.{column.name}"
         there = deployed.get(column.name)
         if there is None:
-            yield Difference(place, "column", "there", "not there")
+            yield Difference(place, "column", "present", "absent")
             continue
         declared, found = _type(column.type), _type(there.type_text or "")
         if declared != found:
@@ -56,7 +56,7 @@ def _columns(contract: Contract, table: TableInfo) -> Iterator[Difference]:
 def _of_our_own(contract: Contract, table: TableInfo) -> Iterator[Difference]:
     for column in table.columns or []:
         if (column.name or "").lower() not in contract.column_names:
-            yield Difference(f"{contract.table}.{column.name}", "column", "not there", "there")
+            yield Difference(f"{contract.table}.{column.name}", "column", "absent", "present")
     if one_line(contract.description) != one_line(table.comment):
         yield Difference(contract.table, "comment", one_line(contract.description), one_line(table.comment))
     properties = table.properties or {}
