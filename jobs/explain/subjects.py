@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary
@@ -25,30 +26,16 @@ from transforms.windows import (
 MISSING = ("-", "null")
 """How a missing part of a key is written."""
 
-TARGETS_OF: Mapping[str, tuple[str, ...]] = {
-    rollup.name: rollup.targets
-    for rollup in (dashboard_metrics_hourly.ROLLUP, teacher_analytics_summary.ROLLUP, rollup_by("week"))
-}
-"""The tables of each rollup by the rollup's name, the canonical one first."""
+
+def _hour(given: Mapping[str, str]) -> Subject:
+    return HourOfSchool(given["school_id"], floor_hour(read_instant(given["metric_hour"], "metric_hour")))
 
 
-def subject_of(name: str, parts: Sequence[str]) -> Subject:
-    """The row of that rollup with this key; raises `UsageError` for parts that do not make a key."""
-    key = contract_of(TARGETS_OF[name][0]).key
-    if len(parts) != len(key):
-        raise UsageError(f"The key of {name} is {' '.join(key)}: {len(parts)} of its {len(key)} parts were given.")
-    given = dict(zip(key, parts, strict=True))
-    if name == "teacher_prompt_effectiveness":
-        return _prompts(given)
-    for part in key:
-        if given[part] in MISSING:
-            raise UsageError(f"{part} is never missing in {name}: it cannot be {given[part]!r}.")
-    if name == "dashboard_metrics_hourly":
-        return HourOfSchool(given["school_id"], floor_hour(read_instant(given["metric_hour"], "metric_hour")))
+def _day(given: Mapping[str, str]) -> Subject:
     return DayOfTeacher(given["teacher_id"], read_instant(given["summary_date"], "summary_date").date())
 
 
-def _prompts(given: Mapping[str, str]) -> Subject:
+def _period(given: Mapping[str, str]) -> Subject:
     """A missing dimension is `unknown`; instead of the period's end its length may be given."""
     start = read_instant(given["calculation_period_start"], "calculation_period_start")
     end_or_length = given["calculation_period_end"]
@@ -67,3 +54,35 @@ def _prompts(given: Mapping[str, str]) -> Subject:
         f"From {given['calculation_period_start']} to {given['calculation_period_end']} is no day, week or month: "
         "give the first instant of a period, and its end or day, week or month."
     )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A rollup whose rows can be explained: its tables, and how a row is made of its key (texts by column)."""
+
+    targets: tuple[str, ...]
+    subject_of: Callable[[Mapping[str, str]], Subject]
+    may_lack_parts: bool = False
+
+
+_KINDS = {
+    dashboard_metrics_hourly.ROLLUP.name: _Kind(dashboard_metrics_hourly.ROLLUP.targets, _hour),
+    teacher_analytics_summary.ROLLUP.name: _Kind(teacher_analytics_summary.ROLLUP.targets, _day),
+    rollup_by("week").name: _Kind(rollup_by("week").targets, _period, may_lack_parts=True),
+}
+
+TARGETS_OF: Mapping[str, tuple[str, ...]] = {name: kind.targets for name, kind in _KINDS.items()}
+"""The tables of each rollup by the rollup's name, the canonical one first."""
+
+
+def subject_of(name: str, parts: Sequence[str]) -> Subject:
+    """The row of that rollup with this key; raises `UsageError` for parts that do not make a key."""
+    kind = _KINDS[name]
+    key = contract_of(kind.targets[0]).key
+    if len(parts) != len(key):
+        raise UsageError(f"The key of {name} is {' '.join(key)}: {len(parts)} of its {len(key)} parts were given.")
+    given = dict(zip(key, parts, strict=True))
+    for part in () if kind.may_lack_parts else key:
+        if given[part] in MISSING:
+            raise UsageError(f"{part} is never missing in {name}: it cannot be {given[part]!r}.")
+    return kind.subject_of(given)
