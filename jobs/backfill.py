@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.errors import JobError, UsageError
-from jobs.execution import run_log, sources
+from jobs.execution import run_log
 from jobs.execution.job_run import run_with_retries
+from jobs.execution.pinned_sources import pin
 from jobs.execution.run import Outcome, Phase, Run
 from jobs.job import Call, Job
 from jobs.lake import Lake
@@ -95,7 +96,7 @@ def backfill(
 
 def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], run_start: datetime) -> bool:
     """Whether a run over the window has succeeded with the sources as they are, and its rows are still there."""
-    snapshot = sources.pin(lake, rollup.sources, run_start)
+    snapshot = pin(lake, rollup.sources, run_start)
     if not all(map(lake.exists, rollup.targets)):
         return False
     commits = {table: lake.commits(table) for table in rollup.targets}

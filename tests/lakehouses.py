@@ -16,9 +16,10 @@ from pyspark.sql.types import StructType
 
 from expectations.contract import contract_of
 from expectations.literals import sql_datetime
-from jobs.execution import quarantine, run_log, sources
+from jobs.execution import pinned_sources, quarantine, run_log, sources
 from jobs.execution.incremental import source_subset
 from jobs.execution.incremental.watermark import Baseline, baseline_of, read_records
+from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.pipeline import Execution
 from jobs.execution.publish import Replacement
 from jobs.execution.run import Changes, Mode, Outcome, Phase, Run
@@ -48,7 +49,7 @@ TARGETS = {job.name: job.default_rollup.targets for job in map(job_named, JOBS)}
 def long_sources() -> Iterator[None]:
     """All sources count as long, and what a run looks at as few of their rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "LARGE", 0)
+        patch.setattr(pinned_sources, "LARGE", 0)
         patch.setattr(source_subset, "MAX_SHARE", 2)
         yield
 
@@ -93,10 +94,10 @@ def reject(
 
 
 @contextmanager
-def tuned_like_a_run(lake: Lake, versions: Mapping[str, int]) -> Iterator[None]:
-    """Within, the session has the settings with which a run reads these versions of its sources."""
-    with settings_restored(lake):
-        sources.tune_to_read(lake, versions)
+def tuned_like_a_run(pinned: PinnedSources) -> Iterator[None]:
+    """Within, the session has the settings with which a run reads these sources."""
+    with settings_restored(pinned.lake):
+        sources.tune_to_read(pinned)
         yield
 
 

@@ -14,13 +14,14 @@ from pyspark.sql import functions as F
 from expectations.contract import Contract, contract_of
 from expectations.gate import Verdict, preload
 from jobs.errors import GateRefusedError
-from jobs.execution import sources, verdicts
+from jobs.execution import pinned_sources, sources, verdicts
 from jobs.execution.incremental.affected_window import affected_window
 from jobs.execution.incremental.source_changes import SourceChanges, read_source_changes
 from jobs.execution.incremental.source_subset import SourceSubset, rows_for_window
 from jobs.execution.incremental.watermark import baseline_of, read_records
 from jobs.execution.outputs import DryOutputs, Outputs, WrittenOutputs
 from jobs.execution.pinned import Pinned
+from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.publish import Replacement
 from jobs.execution.recording import NoRecorder, Recorder, RunRecorder
 from jobs.execution.run import Changes, Mode, Outcome, Phase, Run
@@ -88,6 +89,10 @@ class Execution(Generic[W]):
         versions = self._pinned.sources.versions
         return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, versions, self._verdict, self._outcome)
 
+    @property
+    def _pinned_sources(self) -> PinnedSources:
+        return PinnedSources(self._lake, self._pinned.sources.versions)
+
     def run_over(self, window: W) -> Outcome:
         """Carries out the run over the window; an incremental run over what changed in it.
 
@@ -127,14 +132,14 @@ class Execution(Generic[W]):
         # possibly newer sources. The other way round, this run would overwrite it with older values.
         lake, rollup = self._lake, self._rollup
         # Not adaptively yet: while a run looks for changes that only adds jobs.
-        tune(lake, lambda: sources.are_large(lake, sources.current_versions(lake, rollup.sources)))
+        tune(lake, lambda: PinnedSources.latest(lake, rollup.sources).are_large())
         present = [table for table in rollup.targets if lake.exists(table)]
         lake.register(present)
         for table in present:
             lake.check(contract_of(table), exactly=True)
         targets = {table: lake.version(table) for table in present}
         records = read_records(lake, rollup, also_by_runs=self._mode.is_incremental)
-        snapshot = sources.pin(lake, rollup.sources, self._run.run_start)
+        snapshot = pinned_sources.pin(lake, rollup.sources, self._run.run_start)
         # Only now: a source that is recreated before it is pinned must not count as the one that was followed.
         pinned = Pinned(snapshot, targets, baseline_of(lake, rollup, records))
         for source in pinned.no_longer_there:
@@ -152,17 +157,16 @@ class Execution(Generic[W]):
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return read_source_changes(self._lake, staging, pinned.baseline, pinned.sources.versions, hours)
+        return read_source_changes(self._pinned_sources, staging, pinned.baseline, hours)
 
     def _find_affected_window(self, window: W, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the passage of time affect; None if they affect nothing."""
         run = self._run
         affected = affected_window(
-            self._lake,
+            self._pinned_sources,
             self._rollup,
             window,
             changed,
-            self._pinned.sources.versions,
             run,
             self._settings,
         )
@@ -188,12 +192,12 @@ class Execution(Generic[W]):
 
     def _read(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> sources.Sources:
         """Reads what the window needs of the sources, and records rejected rows in the quarantine."""
-        rollup, lake, metrics = self._rollup, self._lake, self._settings.metrics
+        rollup, pinned, metrics = self._rollup, self._pinned_sources, self._settings.metrics
         self._phase("read")
         subset = self._find_subset(window, changed, staging)
         rows = subset.rows if subset else None
-        sources.tune_to_read(lake, self._pinned.sources.versions)
-        read = sources.read(lake, staging, rollup.sources, self._pinned.sources.versions, metrics, rows)
+        sources.tune_to_read(pinned)
+        read = sources.read(pinned, staging, rollup.sources, metrics, rows)
         self._outputs.quarantine(read.findings, rollup.sources, subset)
         return read
 
@@ -206,7 +210,7 @@ class Execution(Generic[W]):
         def may_affect(moment: Column) -> Column:
             return F.lit(False) if window is None else rollup.may_affect(moment, window, metrics)
 
-        return rows_for_window(self._lake, staging, self._pinned.sources.versions, changed, may_affect)
+        return rows_for_window(self._pinned_sources, staging, changed, may_affect)
 
     def _read_to_publish(self, window: W, changed: SourceChanges | None, staging: Staging) -> Outcome:
         """Everything between the pinned versions and the published rows: read, transform, gate, publish."""

@@ -5,7 +5,6 @@ Only that is read, collected, and run through the rollup's own transform over th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 
@@ -15,7 +14,8 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs.collect import collect_utc
 from jobs.execution import quarantine
-from jobs.execution.sources import classified_rows, raw_rows
+from jobs.execution.pinned_sources import PinnedSources
+from jobs.execution.sources import classified_rows
 from jobs.explain.explanation import Change, Listed, Recomputed, Rejected, Values
 from jobs.explain.keys import has_key
 from jobs.explain.subject import Subject
@@ -62,16 +62,14 @@ class _Read:
     inputs: RollupInputs
 
 
-def _read(
-    lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
-) -> _Read:
+def _read(pinned: PinnedSources, subject: Subject, run_start: datetime, settings: MetricSettings) -> _Read:
     """What the row can depend on at these versions, classified, in three passes over the sources."""
     sources = subject.rollup.sources
     raws: dict[str, DataFrame] = {}
 
     def raw(source: str) -> DataFrame:
         if source not in raws:
-            raws[source] = raw_rows(lake, source, versions)
+            raws[source] = pinned.raw_rows(source)
         return raws[source]
 
     touched = collected_locally(subject.sessions(raw, settings))
@@ -95,16 +93,14 @@ def _read(
     return _Read(touched, RollupInputs(of_row, rows, run_start, settings))
 
 
-def recomputed_at(
-    lake: Lake, subject: Subject, versions: Mapping[str, int], run_start: datetime, settings: MetricSettings
-) -> Recomputed:
+def recomputed_at(pinned: PinnedSources, subject: Subject, run_start: datetime, settings: MetricSettings) -> Recomputed:
     """What the sources give for the key at these versions: the row and the source rows that took part."""
-    read = _read(lake, subject, versions, run_start, settings)
+    read = _read(pinned, subject, run_start, settings)
     row = recomputed_row(subject, read.inputs)
     found = subject.evidence(read.inputs)
     listed = [Listed(r["source"], r["id"], r["at"], r["role"], frozenset(r["columns"])) for r in collect_utc(found)]
     listed.sort(key=lambda r: (r.role, r.source, r.at or _BEGINNING, r.id))
-    return Recomputed(row, tuple(listed), _rejected(lake, subject, read))
+    return Recomputed(row, tuple(listed), _rejected(pinned.lake, subject, read))
 
 
 def recomputed_row(subject: Subject, inputs: RollupInputs) -> Values | None:
@@ -157,12 +153,12 @@ def recomputed_as_published(
     sources = subject.rollup.sources
     present = [source for source in sources if lake.exists(source)]
     lake.register(present)
-    latest = {source: lake.version(source) for source in present}
+    latest = PinnedSources.latest(lake, present)
     recorded = change.commit.provenance if change.commit else None
     if recorded and not lake.reads_a_recreated(recorded.snapshot):
-        versions = {source: version for source, version in recorded.source_versions.items() if source in latest}
+        then = PinnedSources(lake, recorded.source_versions).among(present)
         try:
-            return recomputed_at(lake, subject, versions, change.run_start, settings), ()
+            return recomputed_at(then, subject, change.run_start, settings), ()
         except Exception as error:
             if not says_gone(error):
                 raise
@@ -170,4 +166,4 @@ def recomputed_as_published(
     for source in present:
         lake.check(contract_of(source), exactly=False)
     note = "The sources as that run read them are no longer there: what follows is what they give now."
-    return recomputed_at(lake, subject, latest, change.run_start, settings), (note,)
+    return recomputed_at(latest, subject, change.run_start, settings), (note,)

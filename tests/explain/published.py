@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
-from jobs.execution.sources import classified_rows, raw_rows
+from jobs.execution.pinned_sources import PinnedSources
+from jobs.execution.sources import classified_rows
 from jobs.explain.day_of_teacher import DayOfTeacher
 from jobs.explain.explainer import explain
 from jobs.explain.explanation import Explanation, Listed
@@ -91,13 +92,13 @@ def spark_row(
     lake, settings = Lake(spark, LocalFolder(folder)), Settings().metrics
     rollup = subject.rollup
     lake.register(rollup.sources)
-    versions = {source: lake.version(source) for source in rollup.sources}
+    pinned = PinnedSources.latest(lake, rollup.sources)
     ids: dict[str, list[str]] = {source: [] for source in rollup.sources}
     for row in listed:
         ids[row.source].append(row.id)
 
     def clean(source: str, sessions: DataFrame | None) -> DataFrame:
-        rows = raw_rows(lake, source, versions).where(F.col("id").isin(ids[source]))
+        rows = pinned.raw_rows(source).where(F.col("id").isin(ids[source]))
         return collected_locally(usable(source, classified_rows(source, rows, sessions)))
 
     sessions = clean(SESSIONS, None)

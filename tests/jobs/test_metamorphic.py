@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.execution import sources
+from jobs.execution.pinned_sources import PinnedSources, pin
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging
 from jobs.job import Call, Job
@@ -82,9 +83,9 @@ def computed(spark: SparkSession, lakehouse: Path, name: str, windows: list[tupl
     rollup = job.rollup_of(calls[0])
     found: list[Row] = []
     with Staging(lake, Run(f"metamorphic_{len(windows)}", job.name, now)) as staging:
-        versions = sources.pin(lake, rollup.sources, now).versions
-        with tuned_like_a_run(lake, versions):
-            read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
+        pinned = PinnedSources(lake, pin(lake, rollup.sources, now).versions)
+        with tuned_like_a_run(pinned):
+            read = sources.read(pinned, staging, rollup.sources, MetricSettings())
             for call in calls:
                 rows = rollup.rows(read.inputs(now, MetricSettings()), job.window_of(call, now))
                 as_numbers = {column: F.unix_micros(column) for column in INSTANTS if column in rows.columns}

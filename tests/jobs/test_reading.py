@@ -15,10 +15,11 @@ from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from jobs.dashboard_metrics_hourly import ROLLUP
-from jobs.execution import sources
+from jobs.execution import pinned_sources, sources
 from jobs.execution.incremental import source_subset
 from jobs.execution.incremental.source_changes import read_source_changes
 from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.pinned_sources import PinnedSources, pin
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging
 from jobs.lake import Lake
@@ -97,11 +98,11 @@ def whole_plans(lake: Lake) -> Iterator[None]:
 def reading(lake: Lake, bytes_of_long: int) -> Iterator[Reading]:
     """Reads the example's sources, as long ones from so many bytes on."""
     staging = PlansKept(lake, Run(f"reading {bytes_of_long}", "job", RUN_START))
-    versions = sources.pin(lake, READ, RUN_START).versions
+    pinned = PinnedSources(lake, pin(lake, READ, RUN_START).versions)
     with pytest.MonkeyPatch.context() as patch, staging, whole_plans(lake):
-        patch.setattr(sources, "LARGE", bytes_of_long)
-        with tuned_like_a_run(lake, versions):
-            read = sources.read(lake, staging, READ, versions, MetricSettings())
+        patch.setattr(pinned_sources, "LARGE", bytes_of_long)
+        with tuned_like_a_run(pinned):
+            read = sources.read(pinned, staging, READ, MetricSettings())
             rows = {**read.usable, "spans": read.sessions, "findings": read.findings}
             amounts = [
                 frame.select(F.lit(name).alias("name"), F.xxhash64(F.to_json(F.struct(*frame.columns))).alias("row"))
@@ -162,12 +163,13 @@ def test_few_rows_are_ranked_in_one_go(of_few: Reading) -> None:
 @pytest.fixture(scope="module")
 def near(lake: Lake) -> Iterator[tuple[source_subset.SourceSubset, dict[str, str]]]:
     """What a run over one day looks at where nothing has changed, as if the example were long."""
-    staging, snapshot = PlansKept(lake, Run("near", "job", RUN_START)), sources.pin(lake, READ, RUN_START)
+    staging, snapshot = PlansKept(lake, Run("near", "job", RUN_START)), pin(lake, READ, RUN_START)
+    pinned = PinnedSources(lake, snapshot.versions)
     with long_sources(), staging, whole_plans(lake):
-        nothing = read_source_changes(lake, staging, Baseline(snapshot), snapshot.versions, 0)
+        nothing = read_source_changes(pinned, staging, Baseline(snapshot), 0)
         assert nothing.rows == {}
         found = source_subset.rows_for_window(
-            lake, staging, snapshot.versions, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())
+            pinned, staging, nothing, lambda moment: ROLLUP.may_affect(moment, DAY, MetricSettings())
         )
         assert found is not None
         yield found, staging.plans

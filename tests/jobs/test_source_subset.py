@@ -14,6 +14,7 @@ from jobs.execution.incremental.source_subset import (
     without_unread_changes,
 )
 from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging
 from jobs.lake import Lake
@@ -44,12 +45,10 @@ def test_a_login_is_no_change_of_a_teacher(spark: SparkSession, tmp_path: Path) 
         {**teachers["stays"], "id": " "},
     ]
     write_table(tmp_path, TEACHERS, added, mode="append")
-    now = {TEACHERS: version_of(tmp_path, TEACHERS)}
+    now = PinnedSources.latest(lake, [TEACHERS])
     with Staging(lake, Run("test", "job", NOW)) as staging:
-        changed = read_source_changes(
-            lake, staging, Baseline(Snapshot({TEACHERS: before}, NOW)), now, look_back_hours=1
-        )
-        found = {row["id"] for row in changed_in_metrics(lake, now, changed, TEACHERS).collect()}
+        changed = read_source_changes(now, staging, Baseline(Snapshot({TEACHERS: before}, NOW)), look_back_hours=1)
+        found = {row["id"] for row in changed_in_metrics(now, changed, TEACHERS).collect()}
     assert found == {"moves", "changes-school", "new"}
 
 
@@ -66,12 +65,10 @@ def test_a_new_title_is_no_change_of_a_session(spark: SparkSession, tmp_path: Pa
     spark.sql(f"DELETE FROM {SESSIONS} WHERE id = 'gone'")
     newer = {**sessions["copied"], "school_id": "b", "created_at": NOW + timedelta(days=1)}
     write_table(tmp_path, SESSIONS, [newer], mode="append")
-    now = {SESSIONS: version_of(tmp_path, SESSIONS)}
+    now = PinnedSources.latest(lake, [SESSIONS])
     with Staging(lake, Run("test", "job", NOW)) as staging:
-        changed = read_source_changes(
-            lake, staging, Baseline(Snapshot({SESSIONS: before}, NOW)), now, look_back_hours=1
-        )
-        followed = without_unread_changes(lake, staging, now, changed)
+        changed = read_source_changes(now, staging, Baseline(Snapshot({SESSIONS: before}, NOW)), look_back_hours=1)
+        followed = without_unread_changes(now, staging, changed)
         assert {row["id"] for row in followed.ids.collect()} == {"rated", "copied"}
         located = {row["id"] for row in followed.locations.collect()}
         assert located == {"rated", "copied", "gone", None}
@@ -88,9 +85,9 @@ def test_when_a_row_was_made_is_told_by_its_contract_not_by_an_additional_column
     lake.register([SESSIONS, API_METRICS])
     spark.sql(f"ALTER TABLE {API_METRICS} ADD COLUMNS (created_at TIMESTAMP)")
     spark.sql(f"UPDATE {API_METRICS} SET response_time_ms = 7, created_at = timestamp + INTERVAL 2 HOURS")
-    now = {name: version_of(tmp_path, name) for name in (SESSIONS, API_METRICS)}
-    followed = Snapshot({SESSIONS: now[SESSIONS], API_METRICS: before}, NOW)
+    now = PinnedSources.latest(lake, [SESSIONS, API_METRICS])
+    followed = Snapshot({SESSIONS: now.versions[SESSIONS], API_METRICS: before}, NOW)
     with Staging(lake, Run("test", "job", NOW)) as staging:
-        changed = read_source_changes(lake, staging, Baseline(followed), now, look_back_hours=1)
-        subset, _ = rows_for_changes(lake, staging, now, changed)
+        changed = read_source_changes(now, staging, Baseline(followed), look_back_hours=1)
+        subset, _ = rows_for_changes(now, staging, changed)
         assert [row["id"] for row in subset.rows[API_METRICS].collect()] == ["early"]

@@ -16,7 +16,7 @@ from expectations.gate import Verdict
 from jobs import teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
 from jobs.errors import GateRefusedError, UsageError
-from jobs.execution import sources
+from jobs.execution import pinned_sources
 from jobs.execution.job_run import run_with_retries
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging, drop_left_behind
@@ -275,16 +275,16 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This one has pinned older sources: it is superseded, which is no failure, and starts again."""
-    pin, changed = sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
+    pin, changed = pinned_sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
 
     def pin_and_be_superseded(lake: Lake, names: tuple[str, ...], run_start: datetime) -> Snapshot:
         pinned = pin(lake, names, run_start)
-        monkeypatch.setattr(sources, "pin", pin)
+        monkeypatch.setattr(pinned_sources, "pin", pin)
         write_table(lakehouse, SOURCE, changed)
         run(spark, lakehouse, JOB, *WINDOW)
         return pinned
 
-    monkeypatch.setattr(sources, "pin", pin_and_be_superseded)
+    monkeypatch.setattr(pinned_sources, "pin", pin_and_be_superseded)
     call = over_window(lakehouse)
     begun = Run.begin(JOB.rollup_of(call).job_name)
     assert run_with_retries(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.backfill import backfill
 from jobs.errors import GateRefusedError
-from jobs.execution import sources as pinning
+from jobs.execution import pinned_sources
 from jobs.execution.publish import SupersededError
 from jobs.execution.run import Phase
 from jobs.job import Call
@@ -268,13 +268,13 @@ def test_a_source_that_was_recreated_with_as_many_versions(
     recreate(tmp_path, {"p": MORNING, "q": MORNING})
     run_by_day(spark, tmp_path, 1)
     assert days(tmp_path) == [(1, 2)]
-    pin = pinning.pin
+    pin = pinned_sources.pin
 
     def recreate_and_pin(lake: Lake, names: tuple[str, ...], run_start: datetime) -> Snapshot:
         recreate(tmp_path, dict.fromkeys("pqr", MORNING))
         return pin(lake, names, run_start)
 
-    monkeypatch.setattr(pinning, "pin", recreate_and_pin)
+    monkeypatch.setattr(pinned_sources, "pin", recreate_and_pin)
     run_by_day(spark, tmp_path, 2)
     assert days(tmp_path) == [(1, 3)]
 

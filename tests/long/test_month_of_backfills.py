@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.execution import sources
+from jobs.execution.pinned_sources import PinnedSources, pin
 from jobs.execution.pipeline import own_columns
 from jobs.execution.publish import Replacement
 from jobs.execution.publish import publish as publish_rows
@@ -77,9 +78,9 @@ def test_a_month_is_the_same_in_one_go_day_by_day_and_backwards(spark: SparkSess
         for table in rollup.targets:
             lake.create_missing(contract_of(table))
         with Staging(lake, Run(order, job.name, NOW)) as staging:
-            versions = sources.pin(lake, rollup.sources, NOW).versions
-            with tuned_like_a_run(lake, versions):
-                read = sources.read(lake, staging, rollup.sources, versions, MetricSettings())
+            pinned = PinnedSources(lake, pin(lake, rollup.sources, NOW).versions)
+            with tuned_like_a_run(pinned):
+                read = sources.read(pinned, staging, rollup.sources, MetricSettings())
                 for call in calls:
                     publish(lake, rollup, read, job.window_of(call, NOW))
         found[order] = {table: rows_of(lakehouse, table) for table in tables}

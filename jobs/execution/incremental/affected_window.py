@@ -9,7 +9,6 @@ transform, over the rows of these sessions alone, gives where they counted then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -19,9 +18,10 @@ from jobs.collect import collect_utc
 from jobs.execution import sources
 from jobs.execution.incremental.source_changes import SourceChanges, before_and_after, session_of
 from jobs.execution.incremental.source_subset import rows_for_changes, without_unread_changes
+from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging
-from jobs.lake import CHANGE_TYPE, Lake
+from jobs.lake import CHANGE_TYPE
 from jobs.logs import log
 from jobs.provenance import Provenance
 from jobs.rollup import Rollup, RunWindow, W
@@ -74,30 +74,29 @@ def starts_covered(published: Provenance, everything: RunWindow) -> set[Any]:
 
 
 def affected_window(
-    lake: Lake,
+    pinned: PinnedSources,
     rollup: Rollup[W],
     everything: W,
     changed: SourceChanges,
-    versions: Mapping[str, int],
     run: Run,
     settings: Settings,
 ) -> W | None:
     """The hours, dates or periods that changed rows or the passage of time affect; None if there are none.
 
-    `everything` is the window of all history, `versions` are the pinned versions of the sources.
+    `everything` is the window of all history.
     """
     keys: set[Any] = set()
     if changed.rows:
-        with Staging(lake, run, "affected") as staging:
-            followed = without_unread_changes(lake, staging, versions, changed)
-            affected, sessions = rows_for_changes(lake, staging, versions, followed)
+        with Staging(pinned.lake, run, "affected") as staging:
+            followed = without_unread_changes(pinned, staging, changed)
+            affected, sessions = rows_for_changes(pinned, staging, followed)
             changes = _without_purges(followed, sessions)
             rows = {
                 source: before_and_after(found, changes.get(source), followed.versions_of(source))
                 for source, found in affected.rows.items()
             }
-            sources.tune_to_read(lake, versions)
-            read = sources.read(lake, staging, rollup.sources, versions, settings.metrics, rows)
+            sources.tune_to_read(pinned)
+            read = sources.read(pinned, staging, rollup.sources, settings.metrics, rows)
             inputs = read.inputs(run.run_start, settings.metrics)
             keys |= _keys(rollup.rows(inputs, everything), rollup.window_column)
             if rollup.also_affected:

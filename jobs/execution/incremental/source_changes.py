@@ -12,8 +12,9 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType, Tim
 
 from expectations.contract import contract_of
 from jobs.execution.incremental.watermark import Baseline
+from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.staging import Staging
-from jobs.lake import CHANGE_TYPE, COMMIT_VERSION, Lake
+from jobs.lake import CHANGE_TYPE, COMMIT_VERSION
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
 from transforms.catalog import SESSIONS
@@ -97,7 +98,7 @@ def _as(change: str, rows: DataFrame) -> DataFrame:
 
 
 def _changes_of(
-    lake: Lake, source: str, baseline: Baseline, version: int, look_back_hours: int
+    pinned: PinnedSources, source: str, baseline: Baseline, look_back_hours: int
 ) -> tuple[DataFrame, bool] | None:
     """What was added to a source and removed, and whether that is all; None if the version is the same.
 
@@ -105,12 +106,12 @@ def _changes_of(
     version that was followed; if that is gone, by a look-back over the rows' own timestamps. All rows of a source that
     is new.
     """
-    watermark = baseline.watermark
+    lake, version, watermark = pinned.lake, pinned.versions[source], baseline.watermark
     before = watermark.versions.get(source)
     if version == before:
         return None
     columns = columns_read(source, contract_of(source).public_columns)
-    rows = lake.read(source, version).select(*columns)
+    rows = pinned.raw_rows(source)
     if before is None or version < before:
         log.warning("the source is new or was recreated: all of its rows count as new", source=source)
         log.warning("what was published from an earlier table stays until a run with an explicit window", source=source)
@@ -205,14 +206,14 @@ def _published_versions(
 
 
 def read_source_changes(
-    lake: Lake, staging: Staging, baseline: Baseline, versions: Mapping[str, int], look_back_hours: int
+    pinned: PinnedSources, staging: Staging, baseline: Baseline, look_back_hours: int
 ) -> SourceChanges:
-    """What changed in the sources between the baseline and these versions."""
+    """What changed in the pinned sources since the baseline."""
     watermark = baseline.watermark
     changes = {
         source: found
-        for source, version in versions.items()
-        if (found := _changes_of(lake, source, baseline, version, look_back_hours)) is not None
+        for source in pinned.versions
+        if (found := _changes_of(pinned, source, baseline, look_back_hours)) is not None
     }
     rows = {source: changed.where(blank_to_null(F.col("id")).isNotNull()) for source, (changed, _) in changes.items()}
     locations = [
@@ -225,9 +226,9 @@ def read_source_changes(
         )
         for source, (changed, _) in changes.items()
     ]
-    staged = staging.write("changed", union_all([lake.empty(_LOCATIONS), *locations]))
+    staged = staging.write("changed", union_all([pinned.lake.empty(_LOCATIONS), *locations]))
     is_complete = all(is_all for _, is_all in changes.values())
-    others = _published_versions(baseline.published_since, watermark, versions, rows)
+    others = _published_versions(baseline.published_since, watermark, pinned.versions, rows)
     are_known = len(others) <= MAX_PUBLISHED_VERSIONS and all(
         COMMIT_VERSION in changed.columns for changed in rows.values()
     )

@@ -23,9 +23,10 @@ from jobs.execution.incremental.source_changes import (
     session_of,
     without_state_prefix,
 )
-from jobs.execution.sources import are_large, classified_rows, is_large, raw_rows, sizes_of
+from jobs.execution.pinned_sources import PinnedSources, is_large
+from jobs.execution.sources import classified_rows
 from jobs.execution.staging import Staging
-from jobs.lake import CHANGE_TYPE, Lake
+from jobs.lake import CHANGE_TYPE
 from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
@@ -47,8 +48,8 @@ WindowFilter = Callable[[Column], Column]
 class SourceSubset:
     """Some rows of the sources, with all other rows that have the same keys.
 
-    `rows`: each source's rows, as `raw_rows` returns them. `keys`, staged: `source` and `key_hash` of the rows, except
-    for sources that are read `whole`.
+    `rows`: each source's rows, as `PinnedSources.raw_rows` returns them. `keys`, staged: `source` and `key_hash` of the
+    rows, except for sources that are read `whole`.
     """
 
     rows: Mapping[str, DataFrame]
@@ -63,8 +64,7 @@ def _may_affect(rows: DataFrame, source: str, may_affect: WindowFilter) -> Colum
 
 
 def _keys_in(
-    lake: Lake,
-    versions: Mapping[str, int],
+    pinned: PinnedSources,
     sources: Collection[str],
     sessions: DataFrame,
     ids: DataFrame,
@@ -76,7 +76,7 @@ def _keys_in(
     """
     found = [ids.select("source", "id")]
     for source in sources:
-        rows = lake.read(source, versions[source])
+        rows = pinned.rows(source)
         some = (
             [rows.where(_may_affect(rows, source, may_affect))] if may_affect and not RULES[source].in_session else []
         )
@@ -94,23 +94,24 @@ def _with_keys(rows: DataFrame, source: str, keys: DataFrame) -> DataFrame:
     return hashed.join(known, "key_hash", how="left_semi").drop("key_hash")
 
 
-def _locations(lake: Lake, versions: Mapping[str, int], source: str, keys: DataFrame) -> DataFrame:
+def _locations(pinned: PinnedSources, source: str, keys: DataFrame) -> DataFrame:
     """`source`, `id`, `session_id` and when it was `made` (microseconds) of each row of the source with these keys."""
-    rows = lake.read(source, versions[source])
+    rows = pinned.rows(source)
     session, made = session_of(source), F.unix_micros(made_at(source))
     locations = rows.select(F.lit(source).alias("source"), "id", session.alias("session_id"), made.alias("made"))
     return _with_keys(locations, source, keys)
 
 
-def _key_of_keyless(lake: Lake, sources: Collection[str]) -> DataFrame:
+def _key_of_keyless(pinned: PinnedSources, sources: Collection[str]) -> DataFrame:
     """For each of these sources, the one `key_hash` that all rows without a key share."""
-    named = lake.spark.range(1).select(F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source"))
+    named = pinned.lake.spark.range(1).select(
+        F.explode(F.array(*map(F.lit, sources)).cast("array<string>")).alias("source")
+    )
     return named.select("source", key_hash(F.col("source"), F.lit(None).cast("string")).alias("key_hash"))
 
 
 def _subset(
-    lake: Lake,
-    versions: Mapping[str, int],
+    pinned: PinnedSources,
     keys: DataFrame,
     locations: DataFrame,
     placed: Collection[str],
@@ -126,27 +127,25 @@ def _subset(
     for source, rows_found, dated, first, last in locations.groupBy("source").agg(*figures).collect():
         stretch = F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))
         is_possible[source] = made_at(source).between(*stretch) if dated == rows_found else F.lit(True)
-    all_keys = keys.unionByName(_key_of_keyless(lake, keyless)) if keyless else keys
+    all_keys = keys.unionByName(_key_of_keyless(pinned, keyless)) if keyless else keys
 
     def rows_of(source: str) -> DataFrame:
-        rows = raw_rows(lake, source, versions)
+        rows = pinned.raw_rows(source)
         if source in whole:
             return rows
         return _with_keys(rows.where(is_possible.get(source, F.lit(True))), source, all_keys)
 
-    return SourceSubset({source: rows_of(source) for source in versions}, keys, whole)
+    return SourceSubset({source: rows_of(source) for source in pinned.versions}, keys, whole)
 
 
-def _known_sessions(
-    lake: Lake, versions: Mapping[str, int], changed: SourceChanges, found: Sequence[DataFrame]
-) -> DataFrame:
+def _known_sessions(pinned: PinnedSources, changed: SourceChanges, found: Sequence[DataFrame]) -> DataFrame:
     """The `session_id`s among these that exist or existed: rows of others count nowhere and can be anywhere."""
-    of_now = lake.read(SESSIONS, versions[SESSIONS]).select(F.col("id").alias("session_id"))
+    of_now = pinned.rows(SESSIONS).select(F.col("id").alias("session_id"))
     of_then = changed.keyed.where(F.col("source") == SESSIONS).select("session_id")
     return union_all(found).distinct().join(of_now.unionByName(of_then), "session_id", how="left_semi")
 
 
-def changed_in_metrics(lake: Lake, versions: Mapping[str, int], changed: SourceChanges, source: str) -> DataFrame:
+def changed_in_metrics(pinned: PinnedSources, changed: SourceChanges, source: str) -> DataFrame:
     """The `id`s of new and changed sessions or teachers in which a column has changed that metrics read.
 
     Each login changes a teacher's row, and each new title or status a session's: without this, a login would recompute
@@ -154,21 +153,19 @@ def changed_in_metrics(lake: Lake, versions: Mapping[str, int], changed: SourceC
     """
     published_versions = changed.versions_of(source)
     ids = changed.ids.where(F.col("source") == source).select("id")
-    current = raw_rows(lake, source, versions).join(ids, "id", how="left_semi")
+    current = pinned.raw_rows(source).join(ids, "id", how="left_semi")
     rows = before_and_after(current, changed.rows[source].join(ids, "id", how="left_semi"), published_versions)
     in_all = without_state_prefix(usable(source, classified_rows(source, rows, None)))
     counted = in_all.groupBy(*in_all.columns).agg(F.count("*").alias("states"))
     return counted.where(F.col("states") < len(published_versions) + 2).select("id").distinct()
 
 
-def without_unread_changes(
-    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges
-) -> SourceChanges:
+def without_unread_changes(pinned: PinnedSources, staging: Staging, changed: SourceChanges) -> SourceChanges:
     """The changes without those of sessions in which no column has changed that metrics read."""
     if SESSIONS not in changed.rows:
         return changed
     ids = changed.ids.where(F.col("source") == SESSIONS).select("id")
-    read = changed_in_metrics(lake, versions, changed, SESSIONS)
+    read = changed_in_metrics(pinned, changed, SESSIONS)
     unread = staging.write("unread", ids.join(read, "id", how="left_anti"))
     of_sessions = unread.withColumn("source", F.lit(SESSIONS))
     return replace(
@@ -178,9 +175,7 @@ def without_unread_changes(
     )
 
 
-def rows_for_changes(
-    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges
-) -> tuple[SourceSubset, DataFrame]:
+def rows_for_changes(pinned: PinnedSources, staging: Staging, changed: SourceChanges) -> tuple[SourceSubset, DataFrame]:
     """New and changed rows, all rows of the sessions they belong or belonged to, and all teachers.
 
     Also sessions of other rows with the same key, which a new row may supersede, and all sessions of a teacher whose
@@ -188,59 +183,59 @@ def rows_for_changes(
     """
     found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
     if TEACHERS in changed.rows:
-        ids = changed_in_metrics(lake, versions, changed, TEACHERS)
+        ids = changed_in_metrics(pinned, changed, TEACHERS)
         teachers = staging.write("teachers", ids.select(F.col("id").alias("teacher_id")))
-        for source in (source for source in OF_TEACHERS if source in versions):
-            rows = lake.read(source, versions[source]).join(teachers, "teacher_id", how="left_semi")
+        for source in (source for source in OF_TEACHERS if source in pinned.versions):
+            rows = pinned.rows(source).join(teachers, "teacher_id", how="left_semi")
             found.append(rows.select(session_of(source).alias("session_id")))
-    some = [source for source in versions if source != TEACHERS]
+    some = [source for source in pinned.versions if source != TEACHERS]
 
     def keys_and_locations(sessions: DataFrame, name: str) -> tuple[DataFrame, DataFrame]:
-        keys = staging.write(f"keys{name}", _keys_in(lake, versions, some, sessions, changed.ids))
-        return keys, staging.write(f"locations{name}", union_all(_locations(lake, versions, s, keys) for s in some))
+        keys = staging.write(f"keys{name}", _keys_in(pinned, some, sessions, changed.ids))
+        return keys, staging.write(f"locations{name}", union_all(_locations(pinned, s, keys) for s in some))
 
-    sessions = staging.write("affected_sessions", _known_sessions(lake, versions, changed, found))
+    sessions = staging.write("affected_sessions", _known_sessions(pinned, changed, found))
     keys, locations = keys_and_locations(sessions, "")
     of_same_key = locations.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
-    if not (too := _known_sessions(lake, versions, changed, [others])).isEmpty():
+    if not (too := _known_sessions(pinned, changed, [others])).isEmpty():
         sessions = staging.write("affected_sessions_too", sessions.unionByName(too))
         keys, locations = keys_and_locations(sessions, "_too")
-    return _subset(lake, versions, keys, locations, some, (TEACHERS,)), sessions
+    return _subset(pinned, keys, locations, some, (TEACHERS,)), sessions
 
 
 def rows_for_window(
-    lake: Lake, staging: Staging, versions: Mapping[str, int], changed: SourceChanges, may_affect: WindowFilter
+    pinned: PinnedSources, staging: Staging, changed: SourceChanges, may_affect: WindowFilter
 ) -> SourceSubset | None:
     """All rows that can count in a window or place those that do, and all whose usability may have changed.
 
     These are the rows of sessions with a time near the window, changed rows, and rows of changed sessions; from some
     sources all rows. None stands for all rows: if they are few, or if that would be most of the sessions.
     """
-    if not are_large(lake, versions):
+    if not pinned.are_large():
         return None
     found = [changed.keyed.where(F.col("source") == SESSIONS).select("session_id")]
-    of_sessions = [source for source in versions if source == SESSIONS or RULES[source].in_session]
+    of_sessions = [source for source in pinned.versions if source == SESSIONS or RULES[source].in_session]
     for source in of_sessions:
-        rows = lake.read(source, versions[source])
+        rows = pinned.rows(source)
         near = rows.where(_may_affect(rows, source, may_affect))
         found.append(near.select(session_of(source).alias("session_id")))
-    sessions = staging.write("near", _known_sessions(lake, versions, changed, found))
-    if sessions.count() > MAX_SHARE * lake.read(SESSIONS, versions[SESSIONS]).count():
+    sessions = staging.write("near", _known_sessions(pinned, changed, found))
+    if sessions.count() > MAX_SHARE * pinned.rows(SESSIONS).count():
         return None
-    whole = [source for source in versions if RULES[source].is_read_whole]
-    some = [source for source in versions if source not in whole]
+    whole = [source for source in pinned.versions if RULES[source].is_read_whole]
+    some = [source for source in pinned.versions if source not in whole]
     # If a keyless row was removed, all keyless rows must be read to see which is missing. If one was added, its
     # duplicates were created at the same time, so that stretch suffices.
     without_key = changed.locations.where(F.col("id").isNull() & F.col("source").isin(some))
     is_removed = F.max(F.col(CHANGE_TYPE).isin(*REMOVED)).alias("is_removed")
     keyless = {row["source"]: row["is_removed"] for row in without_key.groupBy("source").agg(is_removed).collect()}
-    keys = _keys_in(lake, versions, some, sessions, changed.keyed.where(F.col("source").isin(some)), may_affect)
+    keys = _keys_in(pinned, some, sessions, changed.keyed.where(F.col("source").isin(some)), may_affect)
     gone = [source for source, is_gone in keyless.items() if is_gone]
-    staged = staging.write("keys", keys.unionByName(_key_of_keyless(lake, gone)) if gone else keys)
+    staged = staging.write("keys", keys.unionByName(_key_of_keyless(pinned, gone)) if gone else keys)
     # Reading all rows of a small source is quicker than finding out which are needed.
-    sizes = sizes_of(lake, versions)
+    sizes = pinned.sizes()
     long = [source for source in some if is_large(sizes[source])]
-    of_long = [_locations(lake, versions, source, staged) for source in long]
+    of_long = [_locations(pinned, source, staged) for source in long]
     locations = staging.write("locations", union_all([without_key.where(F.col("source").isin(long)), *of_long]))
-    return _subset(lake, versions, staged, locations, long, whole, keyless)
+    return _subset(pinned, staged, locations, long, whole, keyless)
