@@ -17,6 +17,8 @@ from jobs.windows import hour_window
 from transforms.catalog import (
     ANALYSIS_RESULTS,
     API_METRICS,
+    DASHBOARD_METRICS,
+    DASHBOARD_METRICS_OF_USERS,
     GROUPS,
     INTERVENTIONS,
     PARTICIPANTS,
@@ -56,7 +58,7 @@ def _hours_of_recordings(inputs: RollupInputs) -> DataFrame:
 
 ROLLUP: Rollup[HourWindow] = Rollup(
     job_name="dashboard_metrics_hourly",
-    targets=("analytics.dashboard_metrics_hourly", "users.dashboard_metrics_hourly"),
+    targets=(DASHBOARD_METRICS, DASHBOARD_METRICS_OF_USERS),
     sources=(
         SESSIONS,
         GROUPS,

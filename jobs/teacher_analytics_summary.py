@@ -14,7 +14,17 @@ from jobs.execution.job_run import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import date_window
-from transforms.catalog import GROUPS, INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS
+from transforms.catalog import (
+    GROUPS,
+    INTERVENTIONS,
+    PROMPTS,
+    SESSION_EVENTS,
+    SESSIONS,
+    TEACHER_SUMMARY,
+    TEACHER_SUMMARY_OF_USERS,
+    TEACHERS,
+    TRANSCRIPTIONS,
+)
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.prompts import of_their_teachers
@@ -53,7 +63,7 @@ def _dates_in_any_zone(inputs: RollupInputs) -> DataFrame:
 
 ROLLUP: Rollup[DateWindow] = Rollup(
     job_name="teacher_analytics_summary",
-    targets=("analytics.teacher_analytics_summary", "users.teacher_analytics_summary"),
+    targets=(TEACHER_SUMMARY, TEACHER_SUMMARY_OF_USERS),
     sources=(
         SESSIONS,
         GROUPS,

@@ -13,7 +13,7 @@ from jobs.execution.job_run import main_of
 from jobs.job import Job
 from jobs.rollup import Rollup
 from jobs.windows import period_length, period_window
-from transforms.catalog import PROMPTS, SESSIONS
+from transforms.catalog import PROMPT_EFFECTIVENESS, PROMPTS, SESSIONS
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import teacher_prompt_effectiveness
 from transforms.windows import PERIOD_LENGTHS, PeriodLength, PeriodWindow
@@ -32,7 +32,7 @@ def rollup_by(length: PeriodLength) -> Rollup[PeriodWindow]:
 
     return Rollup(
         job_name=f"teacher_prompt_effectiveness.{length}",
-        targets=("ai_insights.teacher_prompt_effectiveness",),
+        targets=(PROMPT_EFFECTIVENESS,),
         sources=(SESSIONS, PROMPTS),
         rows=teacher_prompt_effectiveness,
         window_column="calculation_period_start",

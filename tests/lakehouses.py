@@ -33,14 +33,19 @@ from jobs.storage import LocalFolder
 from jobs.tuning import settings_restored
 from tests.delta_io import load_schemas, read_table
 from tests.example import EXAMPLE
+from transforms.catalog import (
+    DASHBOARD_METRICS,
+    DASHBOARD_METRICS_OF_USERS,
+    PROMPT_EFFECTIVENESS,
+    TEACHER_SUMMARY,
+    TEACHER_SUMMARY_OF_USERS,
+)
 from transforms.table_diff import AUDIT_COLUMNS
 from transforms.windows import PeriodLength
 
-HOURLY = "analytics.dashboard_metrics_hourly"
-HOURLY_OF_USERS = "users.dashboard_metrics_hourly"
-DAILY = "analytics.teacher_analytics_summary"
-DAILY_OF_USERS = "users.teacher_analytics_summary"
-PROMPTS = "ai_insights.teacher_prompt_effectiveness"
+HOURLY, HOURLY_OF_USERS = DASHBOARD_METRICS, DASHBOARD_METRICS_OF_USERS
+DAILY, DAILY_OF_USERS = TEACHER_SUMMARY, TEACHER_SUMMARY_OF_USERS
+EFFECTIVENESS = PROMPT_EFFECTIVENESS
 TARGETS = {job.name: job.default_rollup.targets for job in map(job_named, JOBS)}
 """The tables of each job, the canonical one first."""
 
@@ -67,7 +72,7 @@ def rows_of(lakehouse: Path, table: str) -> list[dict[str, Any]]:
 
 def week_of_prompts(spark: SparkSession, start: datetime, **values: object) -> Replacement:
     """One row of prompt effectiveness, in place of all that the week from `start` has."""
-    contract = contract_of(PROMPTS)
+    contract = contract_of(EFFECTIVENESS)
     own = StructType([field for field in contract.spark_schema if field.name not in AUDIT_COLUMNS])
     row = {"calculation_period_start": start, "calculation_period_end": start + timedelta(weeks=1), **values}
     rows = spark.createDataFrame([tuple(row.get(field.name) for field in own)], own)

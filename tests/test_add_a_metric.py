@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT, combined_properties
 from tests.delta_io import load_schemas, write_table
 from tests.documents import LAKEHOUSE, Block, blocks, commands, make_lakehouse
-from tests.lakehouses import DAILY_OF_USERS, HOURLY, PROMPTS, rows_of
+from tests.lakehouses import DAILY_OF_USERS, EFFECTIVENESS, HOURLY, rows_of
 from tests.processes import own_environment
 from tests.report.pages import Page
 
@@ -98,7 +98,7 @@ def test_one_entry_one_expression_and_one_test_make_a_metric(
     make_lakehouse()
     # What `make demo` has made: the table as it was before the metric, and what else the report reads.
     hours = [{"school_id": "north", "metric_hour": datetime(2025, *day, tzinfo=timezone.utc)} for day in DAYS]
-    for table, given in {PROMPTS: [], HOURLY: hours, DAILY_OF_USERS: []}.items():
+    for table, given in {EFFECTIVENESS: [], HOURLY: hours, DAILY_OF_USERS: []}.items():
         write_table(LAKEHOUSE, table, given, load_schemas())
 
     properties = combined_properties(tmp_path / "spark.properties")
@@ -114,7 +114,7 @@ def test_one_entry_one_expression_and_one_test_make_a_metric(
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert METRIC in done.stdout
 
-    rows = rows_of(LAKEHOUSE, PROMPTS)
+    rows = rows_of(LAKEHOUSE, EFFECTIVENESS)
     assert len(rows) > 10
     for row in rows:
         most = max(row["total_acknowledged"], row["total_used"], row["total_dismissed"])

@@ -17,7 +17,7 @@ from jobs.commands.page import commands_page
 from jobs.registry import JOBS
 from tests.conftest import ROOT
 from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse, shown, wrong_with
-from tests.lakehouses import PROMPTS, rows_of
+from tests.lakehouses import EFFECTIVENESS, rows_of
 
 DOCS = ROOT / "docs"
 ELSEWHERE = {"operations.md": "test_operations.py", "how-to/add-a-metric.md": "test_add_a_metric.py"}
@@ -47,7 +47,7 @@ def test_every_command_and_snippet_of_the_pages_works(
             carry_out(spark, kind, line, monkeypatch)
             output.append((page, line, "".join(capsys.readouterr())))
     first, again = (text for page, line, text in output if page == "index.md" and line.startswith("classwaves run"))
-    assert f"{len(rows_of(LAKEHOUSE, PROMPTS))} rows new" in first
+    assert f"{len(rows_of(LAKEHOUSE, EFFECTIVENESS))} rows new" in first
     assert "nothing changed" in again
     assert len(Path("events.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from tests.conftest import ROOT
 from tests.documents import LAKEHOUSE, carry_out, commands, make_lakehouse
-from tests.lakehouses import PROMPTS, rows_of, version_of
+from tests.lakehouses import EFFECTIVENESS, rows_of, version_of
 
 
 @pytest.mark.long
@@ -28,9 +28,9 @@ def test_every_command_of_the_document_does_what_it_says(
         carry_out(spark, kind, line, monkeypatch)
         outputs[line] = "".join(capsys.readouterr())
         if "RESTORE" in line:
-            assert rows_of(LAKEHOUSE, PROMPTS) == published
+            assert rows_of(LAKEHOUSE, EFFECTIVENESS) == published
         if not published:
-            published = rows_of(LAKEHOUSE, PROMPTS)
+            published = rows_of(LAKEHOUSE, EFFECTIVENESS)
             assert len(published) > 10
     (rehearsed,) = (text for line, text in outputs.items() if line.startswith("classwaves run") and "--dry-run" in line)
     assert "nothing would change" in rehearsed
@@ -43,6 +43,6 @@ def test_every_command_of_the_document_does_what_it_says(
         True,
     )
     assert "succeeded" in outputs["classwaves show quality.runs --lakehouse demo-lakehouse"]
-    assert PROMPTS in outputs["classwaves maintain --lakehouse demo-lakehouse"]
-    assert rows_of(LAKEHOUSE, PROMPTS) == published
-    assert version_of(LAKEHOUSE, PROMPTS) > 1
+    assert EFFECTIVENESS in outputs["classwaves maintain --lakehouse demo-lakehouse"]
+    assert rows_of(LAKEHOUSE, EFFECTIVENESS) == published
+    assert version_of(LAKEHOUSE, EFFECTIVENESS) > 1

@@ -19,6 +19,12 @@ API_METRICS = "operational.api_metrics"
 SYSTEM_EVENTS = "operational.system_events"
 TEACHERS = "users.teachers"
 
+DASHBOARD_METRICS = "analytics.dashboard_metrics_hourly"
+DASHBOARD_METRICS_OF_USERS = "users.dashboard_metrics_hourly"
+TEACHER_SUMMARY = "analytics.teacher_analytics_summary"
+TEACHER_SUMMARY_OF_USERS = "users.teacher_analytics_summary"
+PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
+
 
 def full_name(table: str) -> str:
     """`classwaves.<schema>.<table>` for a two-part name."""

@@ -11,14 +11,11 @@ from expectations import contract
 from expectations.contract import SUM, contract_of
 from jobs.execution import quarantine
 from jobs.report.contents import EVERYONE, MOST_TEACHERS, TRENDS, Grain
+from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
 from transforms.columns import percentage, weighted_mean
 from transforms.student_t import student_t_95
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, MIN_DATA_POINTS
 
-DASHBOARD_METRICS = "analytics.dashboard_metrics_hourly"
-TEACHER_SUMMARY = "users.teacher_analytics_summary"
-"""The teachers' days, from `users`: the copy in `analytics` has no trend."""
-PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
 MOST_RUNS = 200
 
 
@@ -94,7 +91,7 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
             F.sum("total_prompts_shown").alias("prompts_shown"),
             F.sum("total_prompts_used").alias("prompts_used"),
             F.max_by("improvement_trend", "summary_date").alias("trend"),
-            *_reported(TEACHER_SUMMARY),
+            *_reported(TEACHER_SUMMARY_OF_USERS),
             *[
                 F.sum(F.when(F.col(name).isNotNull(), F.col(weight))).alias(f"{name}_weight")
                 for name, weight in _weights_of_days().items()
@@ -118,7 +115,11 @@ def of_busiest(of_teachers: DataFrame, limit: int = MOST_TEACHERS) -> DataFrame:
 
 def _weights_of_days() -> dict[str, str]:
     """The weights of those metrics of teachers' days that are not sums: for `weeks`, which aggregates them again."""
-    return {column.name: str(column.report) for column in contract_of(TEACHER_SUMMARY).reported if column.report != SUM}
+    return {
+        column.name: str(column.report)
+        for column in contract_of(TEACHER_SUMMARY_OF_USERS).reported
+        if column.report != SUM
+    }
 
 
 def weeks(of_teachers: DataFrame) -> DataFrame:
@@ -132,7 +133,10 @@ def weeks(of_teachers: DataFrame) -> DataFrame:
             weighted_mean(F.col("engagement"), F.col("sessions")).alias("engagement"),
             *[F.sum(name).alias(name) for name in ("sessions", "prompts_shown", "prompts_used")],
             *[F.count_if(F.col("trend") == trend).alias(trend) for trend in TRENDS],
-            *[_aggregated(column, f"{column.name}_weight") for column in contract_of(TEACHER_SUMMARY).reported],
+            *[
+                _aggregated(column, f"{column.name}_weight")
+                for column in contract_of(TEACHER_SUMMARY_OF_USERS).reported
+            ],
         )
     )
 

@@ -16,9 +16,6 @@ from jobs.lake import Lake
 from jobs.registry import JOBS
 from jobs.report.contents import Report, Rows, Span
 from jobs.report.figures import (
-    DASHBOARD_METRICS,
-    PROMPT_EFFECTIVENESS,
-    TEACHER_SUMMARY,
     activity,
     latest_runs,
     latest_verdicts,
@@ -35,6 +32,7 @@ from jobs.report.figures import (
     weeks,
 )
 from jobs.suggestions import nearest
+from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
 from transforms.columns import instant
 from transforms.combine import union_all
 from transforms.source_rules import RULES
@@ -42,7 +40,7 @@ from transforms.windows import PeriodLength
 
 TABLES = (
     DASHBOARD_METRICS,
-    TEACHER_SUMMARY,
+    TEACHER_SUMMARY_OF_USERS,  # that of `analytics` has no trend
     PROMPT_EFFECTIVENESS,
     quarantine.TABLE,
     validation_results.TABLE,
@@ -102,7 +100,9 @@ class Reader:
 
     def check_school(self, school: str) -> None:
         """Raises `UsageError`, which names similar ids, if the lake has no school of that id."""
-        known = union_all([self.rows(table).select("school_id") for table in (DASHBOARD_METRICS, TEACHER_SUMMARY)])
+        known = union_all(
+            [self.rows(table).select("school_id") for table in (DASHBOARD_METRICS, TEACHER_SUMMARY_OF_USERS)]
+        )
         ids = sorted(row[0] for row in known.distinct().collect() if row[0] is not None)
         if school in ids:
             return
@@ -120,7 +120,9 @@ class Reader:
         end = begin + timedelta((span.last - span.first).days + 1)
         is_within = (F.col("metric_hour") >= instant(begin)) & (F.col("metric_hour") < instant(end))
         hours = self.rows(DASHBOARD_METRICS).where(is_within)
-        days = self.rows(TEACHER_SUMMARY).where(F.col("summary_date").between(F.lit(span.first), F.lit(span.last)))
+        days = self.rows(TEACHER_SUMMARY_OF_USERS).where(
+            F.col("summary_date").between(F.lit(span.first), F.lit(span.last))
+        )
         if school is not None:
             hours, days = hours.where(F.col("school_id") == school), days.where(F.col("school_id") == school)
         all_hours = hours.withColumn("scope", F.col("school_id")) if school is not None else scoped(hours)

@@ -9,7 +9,7 @@ from expectations.contract import SUM, Column, contract_of
 from jobs.report import charts
 from jobs.report.charts import BLUE, GREEN, GREY, ORANGE, RED, Drawing
 from jobs.report.contents import MOST_TEACHERS, Grain, Report
-from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY
+from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
 from transforms.teacher_prompt_effectiveness import DIMENSIONS
 from transforms.windows import PeriodLength
 
@@ -158,7 +158,7 @@ def _teacher_weeks(teachers: int) -> Section:
                  *[Field(name, label.capitalize()) for name, (label, _) in prompts.items()]),
                 charts.stacked_bars(prompts, "Prompts"),
             ),
-            *_reported(TEACHER_SUMMARY, "weeks", _WEEK, "Week that begins"),
+            *_reported(TEACHER_SUMMARY_OF_USERS, "weeks", _WEEK, "Week that begins"),
         ),
     )  # fmt: skip
 

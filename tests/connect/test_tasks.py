@@ -13,7 +13,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.connect.conftest import client
-from tests.lakehouses import DAILY, HOURLY, PROMPTS
+from tests.lakehouses import DAILY, EFFECTIVENESS, HOURLY
 from tests.processes import build_wheel
 
 pytestmark = pytest.mark.long
@@ -62,7 +62,7 @@ def test_every_task_runs_with_its_own_parameters_and_refuses_others(server: tupl
     for key, entry_point, arguments in called:
         done = client(port, *arguments, program=installed / entry_point)
         assert done.returncode == 0, f"{key}: {done.stderr[-2000:]}"
-    for table in (HOURLY, DAILY, PROMPTS):
+    for table in (HOURLY, DAILY, EFFECTIVENESS):
         schema, name = table.split(".")
         assert list((warehouse / f"{schema}.db" / name).glob("*.parquet")) != []
     for key, entry_point, arguments in called:

@@ -24,9 +24,10 @@ from pyspark.sql import SparkSession
 from jobs.registry import job_named
 from tests.delta_io import write_lake, write_table
 from tests.faults.process import start
-from tests.lakehouses import DAILY, DAILY_OF_USERS, PROMPTS, TARGETS, rows_of, run, unlike, version_of
+from tests.lakehouses import DAILY, DAILY_OF_USERS, EFFECTIVENESS, TARGETS, rows_of, run, unlike, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle.rollups import wanted
+from transforms.catalog import PROMPTS
 
 Rows = list[dict[str, Any]]
 
@@ -63,9 +64,8 @@ def scene_of(spark: SparkSession, name: str, folder: Path, *, is_published: bool
     write_lake(folder, sources)
     if is_published:
         run(spark, folder, job, *WINDOW)
-        prompts = "ai_insights.teacher_guidance_metrics"
-        sources[prompts] = [row | {"used_at": None} for row in sources[prompts]]
-        write_table(folder, prompts, sources[prompts])
+        sources[PROMPTS] = [row | {"used_at": None} for row in sources[PROMPTS]]
+        write_table(folder, PROMPTS, sources[PROMPTS])
     before = {table: published(folder, table) for table in tables}
     after = wanted(name, sources, first, end)
     assert all(unlike(table, before[table], after) for table in tables)
@@ -123,7 +123,7 @@ def _told_counts(pytestconfig: pytest.Config) -> Iterator[None]:
 
 def test_a_run_that_is_killed_before_it_publishes(spark: SparkSession, tmp_path: Path) -> None:
     scene = scene_of(spark, "teacher_prompt_effectiveness", tmp_path / "lake", is_published=False)
-    killed_at(scene.name, scene.lakehouse, f"publish {PROMPTS}")
+    killed_at(scene.name, scene.lakehouse, f"publish {EFFECTIVENESS}")
     assert version_of(scene.lakehouse, "quality.quarantine") > 0
     check(spark, scene, scene.lakehouse)
 

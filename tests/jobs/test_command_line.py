@@ -26,7 +26,7 @@ from jobs.execution.quarantine import TABLE as QUARANTINE
 from jobs.execution.run import Changes, Outcome, Run
 from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table
-from tests.lakehouses import PROMPTS
+from tests.lakehouses import EFFECTIVENESS
 
 NOW = datetime(2025, 10, 20, 9, 30, tzinfo=timezone.utc)
 Captured = pytest.CaptureFixture[str]
@@ -45,10 +45,10 @@ def test_tables_are_shown_to_programs(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     place = ["--lakehouse", str(tmp_path), "--json"]
-    write_table(tmp_path, PROMPTS, [{"id": name, "usage_rate": 50.0} for name in "abc"], load_schemas())
-    shown, _ = answer(["show", PROMPTS, "--rows", "2", *place], monkeypatch, capsys)
+    write_table(tmp_path, EFFECTIVENESS, [{"id": name, "usage_rate": 50.0} for name in "abc"], load_schemas())
+    shown, _ = answer(["show", EFFECTIVENESS, "--rows", "2", *place], monkeypatch, capsys)
     assert len(shown) == 2
-    assert list(shown[0]) == list(contract_of(PROMPTS).public_columns)
+    assert list(shown[0]) == list(contract_of(EFFECTIVENESS).public_columns)
     assert (shown[0]["usage_rate"], shown[0]["total_used"]) == (50.0, None)
     met = {"source_table": "classwaves.users.teachers", "reason": "missing_key", "first_seen_at": NOW}
     rejected = [{**met, "last_seen_at": NOW, "resolved_at": resolved} for resolved in (None, None, NOW)]
@@ -74,7 +74,7 @@ def test_numbers_are_shown_rounded_and_texts_as_they_are(table: Table) -> None:
 
 
 def test_chunks_of_a_backfill_are_told_to_programs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    outcome = SimpleNamespace(changes={PROMPTS: Changes(new=3, unchanged=4)})
+    outcome = SimpleNamespace(changes={EFFECTIVENESS: Changes(new=3, unchanged=4)})
     chunks = [Chunk(NOW, NOW + timedelta(7)), SimpleNamespace(start=NOW, end=NOW + timedelta(7), outcome=outcome)]
     monkeypatch.setattr("jobs.backfill.backfill", lambda *_, **__: iter(chunks))
     monkeypatch.setattr(cli, "open_lake", lambda *_: None)
@@ -106,9 +106,9 @@ def test_a_backfill_that_stops_tells_what_it_has_done(monkeypatch: pytest.Monkey
 def test_maintenance_answers_for_programs(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    write_table(tmp_path, PROMPTS, [], load_schemas())
+    write_table(tmp_path, EFFECTIVENESS, [], load_schemas())
     (output,), _ = answer(["maintain", "--lakehouse", str(tmp_path), "--json"], monkeypatch, capsys)
-    assert output == {"table": PROMPTS, "files_before": 0, "files_after": 0, "bytes_after": 0, "not_done": []}
+    assert output == {"table": EFFECTIVENESS, "files_before": 0, "files_after": 0, "bytes_after": 0, "not_done": []}
 
 
 def test_the_last_line_is_on_a_table_that_changed() -> None:
@@ -122,15 +122,15 @@ def test_the_last_line_is_on_a_table_that_changed() -> None:
 def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    write_table(tmp_path, PROMPTS, [{"id": "x"}], {PROMPTS: load_schemas()[PROMPTS][:-2]})
+    write_table(tmp_path, EFFECTIVENESS, [{"id": "x"}], {EFFECTIVENESS: load_schemas()[EFFECTIVENESS][:-2]})
     output = []
     for _ in range(2):
-        monkeypatch.setattr("sys.argv", ["classwaves", "add-columns", PROMPTS, "--lakehouse", str(tmp_path)])
+        monkeypatch.setattr("sys.argv", ["classwaves", "add-columns", EFFECTIVENESS, "--lakehouse", str(tmp_path)])
         cli.main()
         output.append(capsys.readouterr().err.strip().splitlines()[-1])
-    assert output == [f"{PROMPTS}: added created_at, updated_at.", f"{PROMPTS}: no column is missing."]
-    (row,) = read_table(tmp_path.joinpath(*PROMPTS.split(".")))
-    assert list(row) == list(contract_of(PROMPTS).column_names)
+    assert output == [f"{EFFECTIVENESS}: added created_at, updated_at.", f"{EFFECTIVENESS}: no column is missing."]
+    (row,) = read_table(tmp_path.joinpath(*EFFECTIVENESS.split(".")))
+    assert list(row) == list(contract_of(EFFECTIVENESS).column_names)
     assert (row["id"], row["updated_at"]) == ("x", None)
 
 
@@ -141,7 +141,7 @@ def test_columns_that_a_contract_has_and_its_table_lacks_are_added(
         (["run", "teacher_prompt_effectiveness", "--perod", "day"], "Did you mean --period?"),
         (["run", "dashboard_metrics_hourly", "--zzz"], "--zzz. See dashboard_metrics_hourly --help."),
         (["backfill", "dashboard_metrics_hourly", "--chnk", "7d"], "Did you mean --chunk?"),
-        (["show", PROMPTS, "--colums", "id"], "--columns"),
+        (["show", EFFECTIVENESS, "--colums", "id"], "--columns"),
         ([], "No command given: see the list above."),
         (["doctr"], "Did you mean 'doctor'?"),
         (["reprot", "--lakehouse", "x"], "Did you mean 'report'"),
@@ -197,7 +197,7 @@ def test_the_help_of_every_command_has_an_example_with_options_that_it_has(name:
     [
         ("classwaves run te", ["teacher_analytics_summary", "teacher_prompt_effectiveness"]),
         ("classwaves workspace backfill d", ["dashboard_metrics_hourly"]),
-        ("classwaves explain ai", [PROMPTS]),
+        ("classwaves explain ai", [EFFECTIVENESS]),
         ("classwaves show quality.", [name for name in contract_names() if name.startswith("quality.")]),
     ],
 )

@@ -18,10 +18,9 @@ from jobs.commands.doctor import Finding, examined
 from jobs.lake import Lake
 from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, write_lake, write_table
-from tests.lakehouses import PROMPTS
+from tests.lakehouses import EFFECTIVENESS
 from tests.messy_lakehouse import messy_tables
-
-GUIDANCE = "ai_insights.teacher_guidance_metrics"
+from transforms.catalog import PROMPTS
 
 
 def the_only(check: str, lakehouse: Path | None = None) -> Finding:
@@ -145,7 +144,9 @@ def test_settings_that_are_wrong_or_mistyped(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_broken_contract_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(table: str) -> Any:
-        return contract.read_contract("table: nonsense", table) if table == PROMPTS else contract.contract_of(table)
+        return (
+            contract.read_contract("table: nonsense", table) if table == EFFECTIVENESS else contract.contract_of(table)
+        )
 
     monkeypatch.setattr(doctor, "contract_of", broken)
     found = the_only("contracts")
@@ -182,10 +183,10 @@ def lakehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
     """Two sources as they should be, one that lacks a column, and a required one that is absent."""
     folder = tmp_path_factory.mktemp("doctor")
     tables = messy_tables(3, sessions=10)
-    write_lake(folder, {name: tables[name] for name in ("sessions.classroom_sessions", GUIDANCE)})
+    write_lake(folder, {name: tables[name] for name in ("sessions.classroom_sessions", PROMPTS)})
     narrow = load_schemas()["audio.recordings"][:3]
     write_table(folder, "audio.recordings", [], {"audio.recordings": narrow})
-    write_table(folder, PROMPTS, [], {PROMPTS: load_schemas()[PROMPTS][:-1]})
+    write_table(folder, EFFECTIVENESS, [], {EFFECTIVENESS: load_schemas()[EFFECTIVENESS][:-1]})
     return folder
 
 
@@ -202,8 +203,8 @@ def test_sources_and_targets_are_held_to_their_contracts(
     assert set(absent) < set(failed)
     (narrow,) = (found for found in failed if "audio.recordings breaks its contract" in found)
     assert "is absent" in narrow
-    (target,) = (mend for found, mend in failed.items() if PROMPTS in found)
-    assert target.startswith(f"`classwaves add-columns {PROMPTS}` adds absent columns")
+    (target,) = (mend for found, mend in failed.items() if EFFECTIVENESS in found)
+    assert target.startswith(f"`classwaves add-columns {EFFECTIVENESS}` adds absent columns")
     warned = [
         finding["found"] for finding in findings if finding["verdict"] == "warn" and finding["check"] == "sources"
     ]

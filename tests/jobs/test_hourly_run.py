@@ -37,6 +37,7 @@ from tests.lakehouses import (
 )
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, hourly
+from transforms.catalog import PROMPTS
 from transforms.table_diff import AUDIT_COLUMNS
 
 WINDOW = ("2025-10-20", "2025-11-17")
@@ -204,7 +205,7 @@ def late_run(
     sessions = common.usable(sources)["sessions.classroom_sessions"]
     session = next(row for row in sessions if row["school_id"] == touched["school_id"])
     late = {"id": "late", "session_id": session["id"], "generated_at": touched["metric_hour"] + timedelta(minutes=5)}
-    write_table(lakehouse, "ai_insights.teacher_guidance_metrics", [late], mode="append")
+    write_table(lakehouse, PROMPTS, [late], mode="append")
     known = {row["id"] for row in sessions}
     waited_for = {row["session_id"] for row in sources["sessions.transcriptions"]} - known - {None}
     write_table(lakehouse, "sessions.classroom_sessions", [{"id": name} for name in waited_for], mode="append")

@@ -22,8 +22,8 @@ from jobs.storage import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
 from tests.lakehouses import (
     DAILY,
+    EFFECTIVENESS,
     HOURLY,
-    PROMPTS,
     differences,
     long_sources,
     read_baseline,
@@ -35,6 +35,7 @@ from tests.lakehouses import (
 )
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import common, prompts, rollups
+from transforms.catalog import PROMPTS
 from transforms.windows import PeriodWindow
 
 Row = dict[str, Any]
@@ -43,7 +44,6 @@ Tables = dict[str, list[Row]]
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
 """The start of the first run, after all that happened."""
 
-GUIDANCE = "ai_insights.teacher_guidance_metrics"
 FIRST, LAST = date(2025, 1, 1), date(2026, 1, 1)
 
 
@@ -61,7 +61,7 @@ class Case:
 CASES = {
     "hourly": Case(dashboard_metrics_hourly.JOB, HOURLY),
     "daily": Case(teacher_analytics_summary.JOB, DAILY),
-    "prompts": Case(teacher_prompt_effectiveness.JOB, PROMPTS),
+    "prompts": Case(teacher_prompt_effectiveness.JOB, EFFECTIVENESS),
 }
 
 
@@ -100,10 +100,10 @@ def incremental(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     lakehouse, tables = tmp_path_factory.mktemp("the pupils' school"), messy_tables(7, sessions=60)
     write_lake(lakehouse, tables, with_feed=True)
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
-    before = rows_of(lakehouse, PROMPTS)
+    before = rows_of(lakehouse, EFFECTIVENESS)
     session = tables["sessions.classroom_sessions"][0]["id"]
     late = {"id": "late", "session_id": session, "generated_at": datetime(2025, 10, 29, 12, tzinfo=timezone.utc)}
-    write_table(lakehouse, GUIDANCE, [late], mode="append")
+    write_table(lakehouse, PROMPTS, [late], mode="append")
     return lakehouse, before, run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
 
 
@@ -111,22 +111,27 @@ def test_one_late_row_makes_a_run_compute_only_what_its_session_touches(
     incremental: tuple[Path, list[Row], Outcome],
 ) -> None:
     lakehouse, before, outcome = incremental
-    changes = outcome.changes[PROMPTS]
+    changes = outcome.changes[EFFECTIVENESS]
     assert (changes.new + changes.changed, changes.gone) == (1, 0)
     assert 1 <= changes.rows < len(before) / 2
     now = {table: rows for table, rows in read_lake(lakehouse).items() if not table.startswith("quality.")}
-    assert differences(rows_of(lakehouse, PROMPTS), prompts.rows(now, FIRST, LAST, "day"), value_columns(PROMPTS)) == []
+    assert (
+        differences(
+            rows_of(lakehouse, EFFECTIVENESS), prompts.rows(now, FIRST, LAST, "day"), value_columns(EFFECTIVENESS)
+        )
+        == []
+    )
 
 
 def test_where_nothing_is_new_nothing_is_computed(
     spark: SparkSession, incremental: tuple[Path, list[Row], Outcome]
 ) -> None:
     lakehouse, _, _ = incremental
-    version = version_of(lakehouse, PROMPTS)
+    version = version_of(lakehouse, EFFECTIVENESS)
     outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
-    assert outcome.changes[PROMPTS].rows == 0
+    assert outcome.changes[EFFECTIVENESS].rows == 0
     assert outcome.is_unchanged
-    assert version_of(lakehouse, PROMPTS) == version
+    assert version_of(lakehouse, EFFECTIVENESS) == version
     (logged,) = [row for row in rows_of(lakehouse, "quality.runs") if row["run_id"] == outcome.run.run_id]
     assert (logged["status"], logged["rows_new"], logged["rows_unchanged"]) == ("succeeded", 0, 0)
     assert logged["window_start"] == logged["window_end"] == outcome.run.run_start
@@ -138,15 +143,18 @@ def test_what_touches_nothing_is_quarantined_and_followed(
     """Else its source's versions must be kept until something changes a row: in holidays that may take long."""
     lakehouse, lake = incremental[0], Lake(spark, LocalFolder(incremental[0]))
     rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse=lakehouse, period="day"))
-    version, without_key = version_of(lakehouse, PROMPTS), {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)}
-    write_table(lakehouse, GUIDANCE, [without_key], mode="append")
+    version, without_key = (
+        version_of(lakehouse, EFFECTIVENESS),
+        {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)},
+    )
+    write_table(lakehouse, PROMPTS, [without_key], mode="append")
     outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
-    assert (outcome.window, version_of(lakehouse, PROMPTS)) == (None, version)
+    assert (outcome.window, version_of(lakehouse, EFFECTIVENESS)) == (None, version)
     (row,) = [row for row in rows_of(lakehouse, "quality.quarantine") if "2030-01-01" in row["row_json"]]
     assert (row["reason"], row["last_run_id"]) == ("missing_key", outcome.run.run_id)
     baseline = read_baseline(lake, rollup)
     assert baseline is not None
-    assert baseline.watermark.versions[GUIDANCE] == version_of(lakehouse, GUIDANCE)
+    assert baseline.watermark.versions[PROMPTS] == version_of(lakehouse, PROMPTS)
 
 
 @pytest.mark.long
@@ -159,14 +167,14 @@ def test_what_a_run_over_a_window_published_and_the_sources_took_back_is_taken_b
         Lake(spark, LocalFolder(incremental[0])),
         datetime(2025, 12, 5, tzinfo=timezone.utc),
     )
-    (late,) = [row for row in read_lake(lakehouse)[GUIDANCE] if row["id"] == "late"]
-    write_table(lakehouse, GUIDANCE, [{**late, "id": "moves", "generated_at": day}], mode="append")
+    (late,) = [row for row in read_lake(lakehouse)[PROMPTS] if row["id"] == "late"]
+    write_table(lakehouse, PROMPTS, [{**late, "id": "moves", "generated_at": day}], mode="append")
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, "2025-12-05", "2025-12-06", period="day", run_start=NOW)
-    assert day in {row["calculation_period_start"] for row in rows_of(lakehouse, PROMPTS)}
-    lake.register([GUIDANCE])
-    spark.sql(f"UPDATE {GUIDANCE} SET generated_at = '{late['generated_at'].isoformat()}' WHERE id = 'moves'")
+    assert day in {row["calculation_period_start"] for row in rows_of(lakehouse, EFFECTIVENESS)}
+    lake.register([PROMPTS])
+    spark.sql(f"UPDATE {PROMPTS} SET generated_at = '{late['generated_at'].isoformat()}' WHERE id = 'moves'")
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, period="day", run_start=NOW)
-    assert day not in {row["calculation_period_start"] for row in rows_of(lakehouse, PROMPTS)}
+    assert day not in {row["calculation_period_start"] for row in rows_of(lakehouse, EFFECTIVENESS)}
 
 
 def test_each_period_length_has_its_own_watermark(
@@ -174,10 +182,10 @@ def test_each_period_length_has_its_own_watermark(
 ) -> None:
     """The first run by week covers all history, although the runs by day have followed the sources to their end."""
     lakehouse, _, _ = incremental
-    days = rows_of(lakehouse, PROMPTS)
+    days = rows_of(lakehouse, EFFECTIVENESS)
     run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="week")
     kept = {row["id"] for row in days}
-    weeks = [row for row in rows_of(lakehouse, PROMPTS) if row["id"] not in kept]
+    weeks = [row for row in rows_of(lakehouse, EFFECTIVENESS) if row["id"] not in kept]
     assert len(weeks) > 20
     assert sum(row["total_generated"] for row in weeks) == sum(row["total_generated"] for row in days)
 
@@ -199,30 +207,30 @@ def purged(
         for key in (f"p{n}", None)
     ]
     stale = {**sessions[3], "created_at": first_days[0]}
-    tables: Tables = {"sessions.transcriptions": [], "analytics.session_events": [], GUIDANCE: prompts_of}
+    tables: Tables = {"sessions.transcriptions": [], "analytics.session_events": [], PROMPTS: prompts_of}
     tables["sessions.classroom_sessions"] = [*sessions, stale]
     write_lake(lakehouse, tables, with_feed=True)
     first = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
-    before = rows_of(lakehouse, PROMPTS)
+    before = rows_of(lakehouse, EFFECTIVENESS)
     for statement in (
-        f"DELETE FROM {GUIDANCE} WHERE session_id = 's0' OR id = 'p1'",
+        f"DELETE FROM {PROMPTS} WHERE session_id = 's0' OR id = 'p1'",
         "UPDATE sessions.classroom_sessions SET status = 'archived', updated_at = '2025-12-01' WHERE id = 's1'",
         "DELETE FROM sessions.classroom_sessions WHERE id = 's0' OR id = 's3' AND created_at IS NOT NULL",
     ):
         spark.sql(statement)
     new = {"id": "new", "session_id": "s4", "generated_at": first_days[4] + timedelta(days=1)}
-    write_table(lakehouse, GUIDANCE, [new], mode="append")
+    write_table(lakehouse, PROMPTS, [new], mode="append")
     with long_sources():
         later = NOW + timedelta(minutes=1)
         second = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=later, period="day")
-    return lakehouse, first, before, rows_of(lakehouse, PROMPTS), second
+    return lakehouse, first, before, rows_of(lakehouse, EFFECTIVENESS), second
 
 
 def test_a_purge_rewrites_nothing_that_is_published(
     purged: tuple[Path, Outcome, list[Row], list[Row], Outcome],
 ) -> None:
     _, _, before, after, second = purged
-    assert second.changes[PROMPTS].gone == 0
+    assert second.changes[EFFECTIVENESS].gone == 0
     kept = {row["id"] for row in after}
     assert {row["id"] for row in before} < kept
     assert len(kept) == len(before) + 1
@@ -239,7 +247,7 @@ def test_what_was_purged_is_resolved(purged: tuple[Path, Outcome, list[Row], lis
     found = Counter(
         (row["source_table"], row["reason"], row["resolved_run_id"]) for row in rows_of(lakehouse, "quality.quarantine")
     )
-    prompts_table, run_id = f"classwaves.{GUIDANCE}", second.run.run_id
+    prompts_table, run_id = f"classwaves.{PROMPTS}", second.run.run_id
     assert found == {
         (prompts_table, "missing_key", None): 4,
         (prompts_table, "missing_key", run_id): 1,
@@ -252,7 +260,7 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
     """Everything that can happen to a source between two runs, to a few of its rows."""
     good = common.usable(tables)
     sessions = [row["id"] for row in good["sessions.classroom_sessions"]]
-    spoken, prompt = good["sessions.transcriptions"][0], good[GUIDANCE][0]
+    spoken, prompt = good["sessions.transcriptions"][0], good[PROMPTS][0]
     elsewhere = next(name for name in reversed(sessions) if name != spoken["session_id"])
     waited_for = {row["session_id"] for row in tables["analytics.session_events"]} - set(sessions) - {None}
     moment, late = good["sessions.transcriptions"][1]["start_time"], datetime(2025, 12, 24, tzinfo=timezone.utc)
@@ -265,7 +273,7 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
         ],
         # A newer copy in another session, and one that is newer and broken.
         "sessions.transcriptions": [{**spoken, "session_id": elsewhere, "created_at": late}],
-        GUIDANCE: [
+        PROMPTS: [
             {**prompt, "generated_at": None, "created_at": late, "updated_at": late},
             {"id": "late", "session_id": sessions[5], "generated_at": moment},
         ],
@@ -306,14 +314,14 @@ def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     def rows_for_window(*arguments: Any) -> source_subset.SourceSubset | None:
         near = source_subset.rows_for_window(*arguments)
         assert near is not None
-        found.append(near.rows[GUIDANCE].count())
+        found.append(near.rows[PROMPTS].count())
         return near
 
     monkeypatch.setattr(pipeline, "rows_for_window", rows_for_window)
     with long_sources():
         run(spark, tmp_path, case.job, run_start=NOW + timedelta(minutes=1))
     now = {table: rows for table, rows in read_lake(tmp_path).items() if table in tables}
-    assert 0 < found[0] < len(now[GUIDANCE])
+    assert 0 < found[0] < len(now[PROMPTS])
     assert mismatches(case, tmp_path, now, but_for=("total_storage_gb",)) == []
     is_read = case.job.default_rollup.sources
     still_open = Counter(

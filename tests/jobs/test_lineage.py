@@ -27,10 +27,10 @@ from jobs.lake import Lake
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.delta_io import write_lake
-from tests.lakehouses import PROMPTS, rows_of, version_of
+from tests.lakehouses import EFFECTIVENESS, rows_of, version_of
 from tests.messy_lakehouse import messy_tables
+from transforms.catalog import PROMPTS
 
-GUIDANCE = "ai_insights.teacher_guidance_metrics"
 SESSIONS = "sessions.classroom_sessions"
 
 
@@ -74,7 +74,7 @@ def receiver() -> Iterator[Receiver]:
 def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lineage")
     tables = messy_tables(5, sessions=20)
-    write_lake(folder, {name: tables[name] for name in (SESSIONS, GUIDANCE)})
+    write_lake(folder, {name: tables[name] for name in (SESSIONS, PROMPTS)})
     return folder
 
 
@@ -114,14 +114,14 @@ def test_a_run_tells_of_its_start_and_its_end(
     inputs = {dataset["name"]: dataset for dataset in end["inputs"]}
     assert set(inputs) == {
         str(lakehouse / "sessions" / "classroom_sessions"),
-        str(lakehouse / GUIDANCE.replace(".", "/")),
+        str(lakehouse / PROMPTS.replace(".", "/")),
     }
-    prompts = inputs[str(lakehouse / GUIDANCE.replace(".", "/"))]
+    prompts = inputs[str(lakehouse / PROMPTS.replace(".", "/"))]
     assert prompts["namespace"] == "file"
-    assert prompts["facets"]["version"]["datasetVersion"] == str(version_of(lakehouse, GUIDANCE))
+    assert prompts["facets"]["version"]["datasetVersion"] == str(version_of(lakehouse, PROMPTS))
     (output,) = end["outputs"]
-    assert [f["name"] for f in output["facets"]["schema"]["fields"]] == list(contract_of(PROMPTS).column_names)
-    assert output["outputFacets"]["outputStatistics"]["rowCount"] == len(rows_of(lakehouse, PROMPTS))
+    assert [f["name"] for f in output["facets"]["schema"]["fields"]] == list(contract_of(EFFECTIVENESS).column_names)
+    assert output["outputFacets"]["outputStatistics"]["rowCount"] == len(rows_of(lakehouse, EFFECTIVENESS))
     checks = output["facets"]["dataQualityAssertions"]["assertions"]
     assert len(checks) > 40
     assert {
@@ -193,4 +193,4 @@ def test_every_column_that_has_sources_is_made_from_columns_of_theirs() -> None:
             read = source_columns_of(contract.table, column.name)
             assert set(read) == set(column.sources)
             assert all(set(names) <= set(contract_of(source).column_names) for source, names in read.items())
-    assert source_columns_of(PROMPTS, "usage_rate")[GUIDANCE] == ("generated_at", "used_at")
+    assert source_columns_of(EFFECTIVENESS, "usage_rate")[PROMPTS] == ("generated_at", "used_at")

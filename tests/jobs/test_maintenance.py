@@ -23,7 +23,8 @@ from jobs.maintenance import maintain
 from jobs.provenance import Provenance
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
-from tests.lakehouses import PROMPTS, log_success, reject, rows_of, version_of, week_of_prompts
+from tests.lakehouses import EFFECTIVENESS, log_success, reject, rows_of, version_of, week_of_prompts
+from transforms.catalog import PROMPTS
 
 RUNS = 12
 FILES_PER_COMMIT = 2
@@ -31,24 +32,23 @@ FILES_PER_COMMIT = 2
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LEDGER = "users.analytics_job_metadata"
-SOURCE = "ai_insights.teacher_guidance_metrics"
 
 
 def shortened_run(lake: Lake, number: int) -> None:
     """What a run leaves in the tables, without reading any source: one more week of prompts, and its records."""
     begun, week = NOW + timedelta(hours=number), datetime(2025, 9, 1, tzinfo=timezone.utc) + timedelta(weeks=number)
     values = {"id": f"row-{number}", "prompt_category": "engagement", "total_generated": number}
-    lake.create_missing(contract_of(PROMPTS))
+    lake.create_missing(contract_of(EFFECTIVENESS))
     entry, name = Entry("shortened", week, begun), f"run-{number}"
     ledger = Ledger(lake)
     ledger.prepare()
     created_at = ledger.begin(entry) or begun
     made_from = Provenance(uuid.uuid4().hex, "shortened", begun, (week.isoformat(), week.isoformat()), {})
-    publish(lake, week_of_prompts(lake.spark, week, **values), begun, made_from, lake.version(PROMPTS))
+    publish(lake, week_of_prompts(lake.spark, week, **values), begun, made_from, lake.version(EFFECTIVENESS))
     for table in (validation_results.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
     check = Check("expectation", "expect_something", "a column", "critical", success=True)
-    validation_results.record(lake, Run(name, "shortened", begun), PROMPTS, (check,))
+    validation_results.record(lake, Run(name, "shortened", begun), EFFECTIVENESS, (check,))
     log_success(lake, name, "shortened", begun, Changes(new=1))
     ledger.record(entry, "succeeded", created_at, rows=1)
 
@@ -73,12 +73,12 @@ def test_what_many_runs_leave_is_bounded_and_maintenance_brings_it_together(
     lake = Lake(spark, LocalFolder(tmp_path))
     for number in range(RUNS):
         shortened_run(lake, number)
-    ours = (PROMPTS, validation_results.TABLE, run_log.TABLE, LEDGER)
+    ours = (EFFECTIVENESS, validation_results.TABLE, run_log.TABLE, LEDGER)
     for table in ours:
         commits = version_of(tmp_path, table)
         assert RUNS <= commits <= 2 * RUNS + 1, f"{table}: {commits} commits"
         assert lake.size(table)[0] <= commits * FILES_PER_COMMIT
-    assert list(tmp_path.joinpath(*PROMPTS.split("."), "_delta_log").glob("*.checkpoint*.parquet")) != []
+    assert list(tmp_path.joinpath(*EFFECTIVENESS.split("."), "_delta_log").glob("*.checkpoint*.parquet")) != []
 
     rows = {table: rows_of(tmp_path, table) for table in ours}
     eager = Settings().model_copy(update={"vacuum_retain_hours": 0})
@@ -108,12 +108,12 @@ def test_what_can_be_done_on_no_table_fails_after_the_rest_is_done(
 def test_a_table_that_cannot_be_read_stops_none_of_the_others(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(run_log.TABLE))
-    log = tmp_path.joinpath(*PROMPTS.split("."), "_delta_log")
+    log = tmp_path.joinpath(*EFFECTIVENESS.split("."), "_delta_log")
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text("{", encoding="utf-8")
     maintained = maintain(lake, Settings(), NOW)
     assert next(maintained).table == run_log.TABLE
-    with pytest.raises(BrokenContractError, match=rf"^{PROMPTS} cannot be read: the warnings above say why\.$"):
+    with pytest.raises(BrokenContractError, match=rf"^{EFFECTIVENESS} cannot be read: the warnings above say why\.$"):
         next(maintained)
 
 
@@ -134,7 +134,7 @@ def test_checks_older_than_the_setting_go_and_the_others_stay(spark: SparkSessio
     lake = Lake(spark, LocalFolder(tmp_path))
     lake.create_missing(contract_of(validation_results.TABLE))
     validation_results.record(
-        lake, Run("run", "job", NOW), PROMPTS, (Check("expectation", "a", "b", "critical", success=True),)
+        lake, Run("run", "job", NOW), EFFECTIVENESS, (Check("expectation", "a", "b", "critical", success=True),)
     )
     now = datetime.now(timezone.utc)
     list(maintain(lake, Settings(), now + timedelta(days=89)))
@@ -154,7 +154,7 @@ def test_what_is_resolved_goes_by_its_age_and_what_the_next_run_begins_from_stay
     for table in (quarantine.TABLE, run_log.TABLE):
         lake.create_missing(contract_of(table))
     for number, keys in enumerate(("ab", "b")):
-        reject(lake, SOURCE, keys, f"run-{number}", now + timedelta(minutes=number))
+        reject(lake, PROMPTS, keys, f"run-{number}", now + timedelta(minutes=number))
     for name, is_incremental in (("first", True), ("latest", True), ("window", False)):
         log_success(lake, name, "job", now, Changes(), is_incremental=is_incremental)
     list(maintain(lake, Settings(), now + timedelta(days=89)))

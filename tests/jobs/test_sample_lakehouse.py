@@ -18,6 +18,7 @@ from expectations.contract import contract_of
 from jobs.sample.defects import MODELS
 from jobs.sample.lakehouse import BUSY_DENSITY, sample_tables
 from jobs.sample.people import Scale
+from transforms.catalog import PROMPTS
 from transforms.source_rules import RULES
 
 Rows = dict[str, list[Row]]
@@ -25,7 +26,6 @@ Rows = dict[str, list[Row]]
 SESSIONS = "sessions.classroom_sessions"
 EVENTS = "analytics.session_events"
 SPEECH = "sessions.transcriptions"
-PROMPTS = "ai_insights.teacher_guidance_metrics"
 EVENT_TYPES = {"configured", "started", "leader_ready", "member_join", "member_leave", "ended"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.lakehouses import DAILY, HOURLY, PROMPTS, copy_of_example, rows_of
+from tests.lakehouses import DAILY, EFFECTIVENESS, HOURLY, copy_of_example, rows_of
 from tests.processes import BIN, own_environment
 
 
@@ -32,7 +32,7 @@ CALLS: dict[str, tuple[list[str], str, str, set[str]]] = {
     ),
     "teacher_prompt_effectiveness": (
         ["--start", "2025-10-30", "--end", "2025-10-31", "--period", "month"],
-        PROMPTS,
+        EFFECTIVENESS,
         "calculation_period_start",
         {"2025-10-01 00:00:00+00:00"},
     ),

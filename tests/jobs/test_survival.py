@@ -28,12 +28,12 @@ from jobs.provenance import Snapshot
 from jobs.settings import Settings
 from jobs.storage import LocalFolder
 from tests.delta_io import read_lake, write_lake, write_table
-from tests.lakehouses import PROMPTS, differences, rows_of, run, value_columns, version_of
+from tests.lakehouses import EFFECTIVENESS, differences, rows_of, run, value_columns, version_of
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import prompts
+from transforms.catalog import PROMPTS
 
 JOB = teacher_prompt_effectiveness.JOB
-SOURCE = "ai_insights.teacher_guidance_metrics"
 WINDOW = ("2025-10-27", "2025-11-10")
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=timezone.utc)
 
@@ -52,7 +52,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
     tables = {
         name: rows
         for name, rows in messy_tables(8, sessions=60).items()
-        if name in (SOURCE, "sessions.classroom_sessions")
+        if name in (PROMPTS, "sessions.classroom_sessions")
     }
     folder = tmp_path_factory.mktemp("pristine") / "lake"
     write_lake(folder, tables)
@@ -68,7 +68,9 @@ def lakehouse(pristine: tuple[Path, Tables], tmp_path: Path) -> Path:
 def wrong(lakehouse: Path, tables: Tables, start: str, end: str) -> list[str]:
     """Where the weeks of the window differ from what the oracle makes of the sources."""
     first, last = (datetime.fromisoformat(text).date() for text in (start, end))
-    return differences(rows_of(lakehouse, PROMPTS), prompts.rows(tables, first, last, "week"), value_columns(PROMPTS))
+    return differences(
+        rows_of(lakehouse, EFFECTIVENESS), prompts.rows(tables, first, last, "week"), value_columns(EFFECTIVENESS)
+    )
 
 
 def at(name: str, act: Callable[[], object]) -> Callable[[str], None]:
@@ -88,7 +90,7 @@ def parquet_files(lakehouse: Path, table: str) -> list[Path]:
 def nothing_of_ours(lakehouse: Path) -> bool:
     """Whether no target and no staging table is there."""
     staging = list((lakehouse / "quality").glob("staging_*"))
-    return version_of(lakehouse, PROMPTS) == -1 and staging == []
+    return version_of(lakehouse, EFFECTIVENESS) == -1 and staging == []
 
 
 def test_a_session_gets_its_settings_back(spark: SparkSession, lakehouse: Path) -> None:
@@ -110,19 +112,24 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
         n.split(".")[1] for n in tables
     )
     first = run(spark, lakehouse, JOB, *WINDOW)
-    assert rehearsed.changes[PROMPTS].new == first.changes[PROMPTS].new == len(rows_of(lakehouse, PROMPTS)) > 10
-    published = rows_of(lakehouse, PROMPTS)
+    assert (
+        rehearsed.changes[EFFECTIVENESS].new
+        == first.changes[EFFECTIVENESS].new
+        == len(rows_of(lakehouse, EFFECTIVENESS))
+        > 10
+    )
+    published = rows_of(lakehouse, EFFECTIVENESS)
     versions = {table: version_of(lakehouse, table) for table in read_lake(lakehouse)}
-    changed = [row | {"used_at": None, "dismissed_at": None} for row in tables[SOURCE]]
-    write_table(lakehouse, SOURCE, changed)
-    again = run(spark, lakehouse, JOB, *WINDOW, dry_run=True).changes[PROMPTS]
+    changed = [row | {"used_at": None, "dismissed_at": None} for row in tables[PROMPTS]]
+    write_table(lakehouse, PROMPTS, changed)
+    again = run(spark, lakehouse, JOB, *WINDOW, dry_run=True).changes[EFFECTIVENESS]
     assert again.changed > 5
     assert (again.new, again.gone) == (0, 0)
     assert {"total_used", "total_dismissed", "usage_rate"} <= set(again.columns)
     assert again.columns["total_used"] <= again.changed
     assert "total_generated" not in again.columns
-    assert rows_of(lakehouse, PROMPTS) == published
-    assert {t: version_of(lakehouse, t) for t in versions} == versions | {SOURCE: versions[SOURCE] + 1}
+    assert rows_of(lakehouse, EFFECTIVENESS) == published
+    assert {t: version_of(lakehouse, t) for t in versions} == versions | {PROMPTS: versions[PROMPTS] + 1}
 
 
 def test_the_last_chunk_may_end_where_dates_end() -> None:
@@ -155,9 +162,9 @@ def test_a_chunk_that_was_undone_is_done_again(
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
     calls = chunks_of(JOB, over_window(lakehouse), read_chunk_length("7d"), NOW)
     assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [False, False]
-    lake.spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF 1")
+    lake.spark.sql(f"RESTORE TABLE {EFFECTIVENESS} TO VERSION AS OF 1")
     assert [chunk.outcome is None for chunk in backfill(JOB, calls[:1], lake, settings)] == [False]
-    lake.drop(PROMPTS)  # the log of runs still says that all is done
+    lake.drop(EFFECTIVENESS)  # the log of runs still says that all is done
     assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [False, False]
     assert wrong(lakehouse, pristine[1], *WINDOW) == []
 
@@ -167,11 +174,11 @@ def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSe
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
     calls = chunks_of(JOB, over_window(lakehouse), read_chunk_length("7d"), NOW)
     assert len(list(backfill(JOB, calls, lake, settings))) == 2
-    kept = rows_of(lakehouse, PROMPTS)
-    write_table(lakehouse, SOURCE, [])
+    kept = rows_of(lakehouse, EFFECTIVENESS)
+    write_table(lakehouse, PROMPTS, [])
     with pytest.raises(GateRefusedError, match=r"stopped at 2025-10-27.* to 2025-11-03.*: The gate refused"):
         list(backfill(JOB, calls, lake, settings))
-    assert rows_of(lakehouse, PROMPTS) == kept
+    assert rows_of(lakehouse, EFFECTIVENESS) == kept
 
 
 @pytest.mark.parametrize("text", ["", "7", "0d", "d7", "-1d", "7 days"])
@@ -199,7 +206,7 @@ def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None
 def test_a_source_that_is_rewritten_under_a_run_is_read_as_it_was(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
 ) -> None:
-    run(spark, lakehouse, JOB, *WINDOW, phase=at("read", lambda: write_table(lakehouse, SOURCE, [])))
+    run(spark, lakehouse, JOB, *WINDOW, phase=at("read", lambda: write_table(lakehouse, PROMPTS, [])))
     assert wrong(lakehouse, pristine[1], *WINDOW) == []
 
 
@@ -207,26 +214,26 @@ def test_a_source_that_is_vacuumed_under_a_run_is_said_and_nothing_is_written(
     spark: SparkSession, lakehouse: Path
 ) -> None:
     def vacuum() -> None:
-        for file in parquet_files(lakehouse, SOURCE):
+        for file in parquet_files(lakehouse, PROMPTS):
             file.unlink()
 
-    with pytest.raises(OutsideError, match=rf"^A file of {SOURCE} cannot be read"):
+    with pytest.raises(OutsideError, match=rf"^A file of {PROMPTS} cannot be read"):
         run(spark, lakehouse, JOB, *WINDOW, phase=at("read", vacuum))
     assert nothing_of_ours(lakehouse)
     (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
     assert entry["status"] == "failed"
-    assert SOURCE in entry["error_message"]
+    assert PROMPTS in entry["error_message"]
 
 
 @pytest.mark.long
 def test_a_half_written_file_of_a_source_is_said(spark: SparkSession, lakehouse: Path) -> None:
-    (file,) = parquet_files(lakehouse, SOURCE)
+    (file,) = parquet_files(lakehouse, PROMPTS)
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OutsideError, match=rf"^A file of {SOURCE} cannot be read"):
+    with pytest.raises(OutsideError, match=rf"^A file of {PROMPTS} cannot be read"):
         run(spark, lakehouse, JOB, *WINDOW)
     file.write_bytes(whole)
-    assert run(spark, lakehouse, JOB, *WINDOW).changes[PROMPTS].new > 10
+    assert run(spark, lakehouse, JOB, *WINDOW).changes[EFFECTIVENESS].new > 10
 
 
 def jvm_of(spark: SparkSession) -> int:
@@ -259,28 +266,28 @@ def test_after_a_restore_a_run_that_follows_makes_good_what_was_undone(
 ) -> None:
     tables = pristine[1]
     run(spark, lakehouse, JOB, run_start=NOW)
-    good = version_of(lakehouse, PROMPTS)
+    good = version_of(lakehouse, EFFECTIVENESS)
     session = next(row for row in tables["sessions.classroom_sessions"] if row["id"])
     late = {"id": "late", "session_id": session["id"], "generated_at": datetime(2025, 10, 29, tzinfo=timezone.utc)}
-    write_table(lakehouse, SOURCE, [late], mode="append")
+    write_table(lakehouse, PROMPTS, [late], mode="append")
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=1)).is_unchanged
-    published = rows_of(lakehouse, PROMPTS)
-    spark.sql(f"RESTORE TABLE {PROMPTS} TO VERSION AS OF {good}")
-    assert rows_of(lakehouse, PROMPTS) != published
+    published = rows_of(lakehouse, EFFECTIVENESS)
+    spark.sql(f"RESTORE TABLE {EFFECTIVENESS} TO VERSION AS OF {good}")
+    assert rows_of(lakehouse, EFFECTIVENESS) != published
     assert not run(spark, lakehouse, JOB, run_start=NOW + timedelta(hours=2)).is_unchanged
-    assert differences(rows_of(lakehouse, PROMPTS), published, value_columns(PROMPTS)) == []
+    assert differences(rows_of(lakehouse, EFFECTIVENESS), published, value_columns(EFFECTIVENESS)) == []
 
 
 def test_what_another_run_publishes_while_this_one_pins_stays(
     spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This one has pinned older sources: it is superseded, which is no failure, and starts again."""
-    pin, changed = pinned_sources.pin, [row | {"used_at": None} for row in pristine[1][SOURCE]]
+    pin, changed = pinned_sources.pin, [row | {"used_at": None} for row in pristine[1][PROMPTS]]
 
     def pin_and_be_superseded(lake: Lake, names: tuple[str, ...], run_start: datetime) -> Snapshot:
         pinned = pin(lake, names, run_start)
         monkeypatch.setattr(pinned_sources, "pin", pin)
-        write_table(lakehouse, SOURCE, changed)
+        write_table(lakehouse, PROMPTS, changed)
         run(spark, lakehouse, JOB, *WINDOW)
         return pinned
 
@@ -288,7 +295,7 @@ def test_what_another_run_publishes_while_this_one_pins_stays(
     call = over_window(lakehouse)
     begun = Run.begin(JOB.rollup_of(call).job_name)
     assert run_with_retries(JOB, call, Lake(spark, LocalFolder(lakehouse)), begun, Settings()).is_unchanged
-    assert wrong(lakehouse, pristine[1] | {SOURCE: changed}, *WINDOW) == []
+    assert wrong(lakehouse, pristine[1] | {PROMPTS: changed}, *WINDOW) == []
     assert [row["status"] for row in rows_of(lakehouse, "users.analytics_job_metadata")] == ["succeeded"]
     assert [row["status"] for row in rows_of(lakehouse, "quality.runs")] == ["succeeded"] * 2
 
@@ -299,13 +306,13 @@ def test_files_that_are_compacted_behind_a_commit_do_not_hide_it(spark: SparkSes
     for name, value in compacting.items():
         spark.conf.set(f"spark.databricks.delta.autoCompact.{name}", value)
     try:
-        changes = run(spark, lakehouse, JOB, *WINDOW).changes[PROMPTS]
+        changes = run(spark, lakehouse, JOB, *WINDOW).changes[EFFECTIVENESS]
     finally:
         for name in compacting:
             spark.conf.unset(f"spark.databricks.delta.autoCompact.{name}")
-    operations = [commit.operation for commit in Lake(spark, LocalFolder(lakehouse)).commits(PROMPTS)]
+    operations = [commit.operation for commit in Lake(spark, LocalFolder(lakehouse)).commits(EFFECTIVENESS)]
     assert operations[0] == "OPTIMIZE"
-    assert (changes.new, changes.unchanged) == (len(rows_of(lakehouse, PROMPTS)), 0)
+    assert (changes.new, changes.unchanged) == (len(rows_of(lakehouse, EFFECTIVENESS)), 0)
 
 
 def test_a_staging_table_that_cannot_be_dropped_hides_nothing(spark: SparkSession, tmp_path: Path) -> None:
@@ -381,6 +388,6 @@ def test_pages_that_cannot_be_written_hold_nothing_up(spark: SparkSession, tmp_p
 @pytest.mark.long
 def test_a_clock_that_goes_back_takes_nothing_away(spark: SparkSession, lakehouse: Path) -> None:
     run(spark, lakehouse, JOB, run_start=NOW)
-    published = rows_of(lakehouse, PROMPTS)
+    published = rows_of(lakehouse, EFFECTIVENESS)
     assert run(spark, lakehouse, JOB, run_start=NOW - timedelta(days=400)).is_unchanged
-    assert rows_of(lakehouse, PROMPTS) == published
+    assert rows_of(lakehouse, EFFECTIVENESS) == published

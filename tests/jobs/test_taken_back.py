@@ -22,10 +22,9 @@ from jobs.provenance import Snapshot
 from jobs.settings import Settings
 from jobs.storage import Catalog, LocalFolder
 from tests.delta_io import Tables, load_schemas, write_lake, write_table
-from tests.lakehouses import DAILY, DAILY_OF_USERS, HOURLY, PROMPTS, rows_of, run
-from transforms.catalog import SESSIONS, TEACHERS
+from tests.lakehouses import DAILY, DAILY_OF_USERS, EFFECTIVENESS, HOURLY, rows_of, run
+from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 
-GUIDANCE = "ai_insights.teacher_guidance_metrics"
 REQUESTS = "operational.api_metrics"
 NOW = datetime(2025, 10, 1, 12, 30, tzinfo=timezone.utc)
 MORNING = datetime(2025, 9, 1, 9, 10, tzinfo=timezone.utc)
@@ -34,12 +33,12 @@ HELD = {"id": "held", "school_id": "school-a", "teacher_id": "t", "actual_start"
 
 def sources(**own: list[dict[str, object]]) -> Tables:
     session = {"id": "s", "school_id": "school-a", "teacher_id": "t"}
-    empty: Tables = {name: [] for name in ("sessions.transcriptions", "analytics.session_events", GUIDANCE, REQUESTS)}
+    empty: Tables = {name: [] for name in ("sessions.transcriptions", "analytics.session_events", PROMPTS, REQUESTS)}
     return {**empty, SESSIONS: [session], TEACHERS: [{"id": "t", "school_id": "school-a"}], **own}
 
 
 def execute(spark: SparkSession, lakehouse: Path, statement: str) -> None:
-    Lake(spark, LocalFolder(lakehouse)).register([GUIDANCE, REQUESTS, SESSIONS, TEACHERS])
+    Lake(spark, LocalFolder(lakehouse)).register([PROMPTS, REQUESTS, SESSIONS, TEACHERS])
     spark.sql(statement)
 
 
@@ -53,7 +52,7 @@ def run_by_day(
 
 def days(lakehouse: Path) -> list[tuple[int, int]]:
     """Each published day and its number of prompts."""
-    rows = rows_of(lakehouse, PROMPTS)
+    rows = rows_of(lakehouse, EFFECTIVENESS)
     return sorted((row["calculation_period_start"].day, row["total_generated"]) for row in rows)
 
 
@@ -63,15 +62,15 @@ def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, 
     write_lake(tmp_path, sources())
     run_by_day(spark, tmp_path, 0)
     two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
-    write_table(tmp_path, GUIDANCE, two, mode="append")
+    write_table(tmp_path, PROMPTS, two, mode="append")
     run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
     assert days(tmp_path) == [(1, 2)]
-    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
     run_by_day(spark, tmp_path, 2)
     assert days(tmp_path) == [(1, 1), (4, 1)]
-    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at - INTERVAL 3 DAYS WHERE id = 'p'")
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET generated_at = generated_at - INTERVAL 3 DAYS WHERE id = 'p'")
     run_by_day(spark, tmp_path, 3, "2025-09-01", "2025-09-02")
-    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'p'")
     run_by_day(spark, tmp_path, 4)
     assert days(tmp_path) == [(1, 1), (4, 1)]
 
@@ -84,13 +83,13 @@ def test_tables_overwritten_with_the_rows_they_had_rewrite_no_published_history(
     Sessions are emptied and filled again, in two commits.
     """
     prompts = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pqr"]
-    given = sources(**{GUIDANCE: prompts})
+    given = sources(**{PROMPTS: prompts})
     write_lake(tmp_path, given, with_feed=True)
     run_by_day(spark, tmp_path, 0)
-    execute(spark, tmp_path, f"DELETE FROM {GUIDANCE} WHERE id = 'q'")
+    execute(spark, tmp_path, f"DELETE FROM {PROMPTS} WHERE id = 'q'")
     execute(spark, tmp_path, f"DELETE FROM {SESSIONS}")
     write_table(tmp_path, SESSIONS, given[SESSIONS], mode="append")
-    write_table(tmp_path, GUIDANCE, prompts[:1])
+    write_table(tmp_path, PROMPTS, prompts[:1])
     run_by_day(spark, tmp_path, 1)
     assert days(tmp_path) == [(1, 3)]
 
@@ -153,16 +152,16 @@ def test_what_another_run_published_beside_this_one_is_taken_back(spark: SparkSe
     write_lake(tmp_path, sources(), with_feed=True)
 
     def meanwhile(name: str) -> None:
-        if name == f"publish {PROMPTS}":
+        if name == f"publish {EFFECTIVENESS}":
             two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
-            write_table(tmp_path, GUIDANCE, two, mode="append")
+            write_table(tmp_path, PROMPTS, two, mode="append")
             run_by_day(spark, tmp_path, 2, "2025-09-01", "2025-09-02")
 
     run_by_day(spark, tmp_path, 0)
     other = {"id": "x", "session_id": "s", "generated_at": MORNING + timedelta(days=19)}
-    write_table(tmp_path, GUIDANCE, [other], mode="append")
+    write_table(tmp_path, PROMPTS, [other], mode="append")
     run_by_day(spark, tmp_path, 1, phase=meanwhile)
-    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id <> 'x'")
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id <> 'x'")
     run_by_day(spark, tmp_path, 3)
     assert days(tmp_path) == [(4, 2), (20, 1)]
 
@@ -213,10 +212,10 @@ def test_a_session_of_a_deleted_teacher_counts_once_after_it_changed(
 
 def recreate(lakehouse: Path, rows: dict[str, datetime], *more: dict[str, datetime]) -> None:
     """Drops the prompts and writes them anew, with a feed: in one commit these, in one more each of the others."""
-    shutil.rmtree(lakehouse.joinpath(*GUIDANCE.split(".")))
+    shutil.rmtree(lakehouse.joinpath(*PROMPTS.split(".")))
     for number, moments in enumerate((rows, *more)):
         made = [{"id": name, "session_id": "s", "generated_at": moment} for name, moment in moments.items()]
-        write_table(lakehouse, GUIDANCE, made, mode="append" if number else "overwrite", with_feed=True)
+        write_table(lakehouse, PROMPTS, made, mode="append" if number else "overwrite", with_feed=True)
 
 
 def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Path) -> None:
@@ -225,36 +224,36 @@ def test_a_table_is_recognised_by_its_commits(spark: SparkSession, tmp_path: Pat
     def make_commits(hour: int) -> None:
         for version in (0, 1):
             second = MORNING.replace(hour=hour, second=version).timestamp()
-            os.utime(tmp_path.joinpath(*GUIDANCE.split("."), "_delta_log", f"{version:020}.json"), (second, second))
+            os.utime(tmp_path.joinpath(*PROMPTS.split("."), "_delta_log", f"{version:020}.json"), (second, second))
 
     write_lake(tmp_path, sources(), with_feed=True)
-    write_table(tmp_path, GUIDANCE, [{"id": "p"}], mode="append")
+    write_table(tmp_path, PROMPTS, [{"id": "p"}], mode="append")
     make_commits(9)
     folder = Lake(spark, LocalFolder(tmp_path))
-    folder.register([GUIDANCE])
+    folder.register([PROMPTS])
     catalog = Lake(spark, Catalog(spark, "spark_catalog"))
     ids = {
-        lake: {version: lake.storage.commit_id(GUIDANCE, version) for version in (0, 1)} for lake in (folder, catalog)
+        lake: {version: lake.storage.commit_id(PROMPTS, version) for version in (0, 1)} for lake in (folder, catalog)
     }
     assert all(len({*of_lake.values()}) == 2 for of_lake in ids.values())
-    execute(spark, tmp_path, f"CREATE OR REPLACE TABLE {GUIDANCE} USING delta AS SELECT * FROM {GUIDANCE}")
+    execute(spark, tmp_path, f"CREATE OR REPLACE TABLE {PROMPTS} USING delta AS SELECT * FROM {PROMPTS}")
     shutil.copytree(tmp_path / "ai_insights", tmp_path / "copy" / "ai_insights")
     copy = LocalFolder(tmp_path / "copy")
     for version in (1, 0):
-        catalog.refresh_commits([GUIDANCE])
-        assert catalog.storage.commit_id(GUIDANCE, version) == ids[catalog][version]
-        assert folder.storage.commit_id(GUIDANCE, version) == copy.commit_id(GUIDANCE, version) == ids[folder][version]
+        catalog.refresh_commits([PROMPTS])
+        assert catalog.storage.commit_id(PROMPTS, version) == ids[catalog][version]
+        assert folder.storage.commit_id(PROMPTS, version) == copy.commit_id(PROMPTS, version) == ids[folder][version]
     recreate(tmp_path, {"p": MORNING}, {"q": MORNING})
     make_commits(10)
-    spark.sql(f"REFRESH TABLE {GUIDANCE}")
+    spark.sql(f"REFRESH TABLE {PROMPTS}")
     for lake in (folder, catalog):
-        lake.refresh_commits([GUIDANCE])
+        lake.refresh_commits([PROMPTS])
         for version in (0, 1):
-            assert lake.storage.commit_id(GUIDANCE, version) not in (None, "", ids[lake][version])
-        assert lake.storage.commit_id(GUIDANCE, 2) == ""
-    folder_log = tmp_path.joinpath(*GUIDANCE.split("."), "_delta_log")
+            assert lake.storage.commit_id(PROMPTS, version) not in (None, "", ids[lake][version])
+        assert lake.storage.commit_id(PROMPTS, 2) == ""
+    folder_log = tmp_path.joinpath(*PROMPTS.split("."), "_delta_log")
     (folder_log / f"{0:020}.json").unlink()
-    assert folder.storage.commit_id(GUIDANCE, 0) is None
+    assert folder.storage.commit_id(PROMPTS, 0) is None
 
 
 @pytest.mark.long
@@ -286,8 +285,8 @@ def test_a_source_that_is_recreated_before_two_runs_over_it_have_published(spark
     recreate(tmp_path, {"p": MORNING})
 
     def meanwhile(name: str) -> None:
-        if name == f"publish {PROMPTS}":
-            write_table(tmp_path, GUIDANCE, [{"id": "q", "session_id": "s", "generated_at": MORNING}], mode="append")
+        if name == f"publish {EFFECTIVENESS}":
+            write_table(tmp_path, PROMPTS, [{"id": "q", "session_id": "s", "generated_at": MORNING}], mode="append")
             run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
             recreate(tmp_path, {"p": MORNING, "q": MORNING})
 
@@ -302,13 +301,13 @@ def test_a_recreated_source_after_a_run_that_changed_nothing(spark: SparkSession
     write_lake(tmp_path, sources(), with_feed=True)
     recreate(tmp_path, {"p": MORNING}, {}, {})
     run_by_day(spark, tmp_path, 0)
-    write_table(tmp_path, GUIDANCE, [], mode="append")
+    write_table(tmp_path, PROMPTS, [], mode="append")
     run_by_day(spark, tmp_path, 1)
     for minute in (2, 3):
         recreate(tmp_path, {"p": MORNING}, {"q": MORNING}, *[{str(n): MORNING} for n in range(minute)])
         run_by_day(spark, tmp_path, minute)
         assert days(tmp_path) == [(1, 2 + minute)]
-        write_table(tmp_path, GUIDANCE, [], mode="append")
+        write_table(tmp_path, PROMPTS, [], mode="append")
         run_by_day(spark, tmp_path, minute, "2025-09-01", "2025-09-02")
 
 
@@ -324,7 +323,7 @@ def test_a_recreated_source_between_a_run_over_a_window_and_one_that_follows(
     recreate(tmp_path, {"p": later}, {"q": MORNING})
     run_by_day(spark, tmp_path, 1, "2025-09-01", "2025-09-02")
     assert days(tmp_path) == [(1, 1), (20, 1)]
-    execute(spark, tmp_path, f"UPDATE {GUIDANCE} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'q'")
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET generated_at = generated_at + INTERVAL 3 DAYS WHERE id = 'q'")
     run_by_day(spark, tmp_path, 2)
     assert days(tmp_path) == [(4, 1), (20, 1)]
 

@@ -20,7 +20,7 @@ from tests.example import expected_rows
 from tests.lakehouses import (
     DAILY,
     DAILY_OF_USERS,
-    PROMPTS,
+    EFFECTIVENESS,
     copy_of_example,
     differences,
     rows_of,
@@ -30,15 +30,14 @@ from tests.lakehouses import (
 )
 from tests.messy_lakehouse import messy_tables
 from tests.oracle import daily, prompts
-from transforms.catalog import PROMPTS as GUIDANCE
-from transforms.catalog import TEACHERS
+from transforms.catalog import PROMPTS, TEACHERS
 from transforms.inputs import RollupInputs
 from transforms.metric_settings import MetricSettings
 from transforms.table_diff import AUDIT_COLUMNS
 
 Row = dict[str, Any]
 
-SUMMARIES, EFFECTIVENESS = teacher_analytics_summary.JOB, teacher_prompt_effectiveness.JOB
+SUMMARY_JOB, EFFECTIVENESS_JOB = teacher_analytics_summary.JOB, teacher_prompt_effectiveness.JOB
 WINDOW = ("2025-10-20", "2025-11-17")
 
 
@@ -51,11 +50,11 @@ def with_tables_read(rows: list[Row]) -> list[Row]:
 def example(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome]]:
     """The example after one run of each job."""
     lakehouse = copy_of_example(tmp_path_factory.mktemp("example") / "lake")
-    outcomes = {job.name: run(spark, lakehouse, job, *WINDOW) for job in (SUMMARIES, EFFECTIVENESS)}
+    outcomes = {job.name: run(spark, lakehouse, job, *WINDOW) for job in (SUMMARY_JOB, EFFECTIVENESS_JOB)}
     return lakehouse, outcomes
 
 
-@pytest.mark.parametrize("table", [DAILY, DAILY_OF_USERS, PROMPTS])
+@pytest.mark.parametrize("table", [DAILY, DAILY_OF_USERS, EFFECTIVENESS])
 def test_each_table_equals_the_example(example: tuple[Path, dict[str, Outcome]], table: str) -> None:
     found = with_tables_read(rows_of(example[0], table))
     assert len(found) > 50
@@ -64,7 +63,7 @@ def test_each_table_equals_the_example(example: tuple[Path, dict[str, Outcome]],
 
 def test_all_stamps_are_the_start_of_the_run(example: tuple[Path, dict[str, Outcome]]) -> None:
     lakehouse, outcomes = example
-    for table, job in ((DAILY, SUMMARIES), (DAILY_OF_USERS, SUMMARIES), (PROMPTS, EFFECTIVENESS)):
+    for table, job in ((DAILY, SUMMARY_JOB), (DAILY_OF_USERS, SUMMARY_JOB), (EFFECTIVENESS, EFFECTIVENESS_JOB)):
         stamps = [name for name in contract_of(table).column_names if name in AUDIT_COLUMNS]
         assert len(stamps) >= 2
         assert {row[name] for row in rows_of(lakehouse, table) for name in stamps} == {outcomes[job.name].run.run_start}
@@ -75,7 +74,7 @@ def test_both_summaries_are_gated_against_each_other(example: tuple[Path, dict[s
     results = [
         row
         for row in rows_of(lakehouse, "quality.validation_results")
-        if row["run_id"] == outcomes[SUMMARIES.name].run.run_id and row["subject"] == f"rows_unlike_{DAILY_OF_USERS}"
+        if row["run_id"] == outcomes[SUMMARY_JOB.name].run.run_id and row["subject"] == f"rows_unlike_{DAILY_OF_USERS}"
     ]
     assert [(row["check_kind"], row["success"]) for row in results] == [("reconciliation", True)] * 2
 
@@ -84,8 +83,8 @@ def test_both_summaries_are_gated_against_each_other(example: tuple[Path, dict[s
 def again(spark: SparkSession, example: tuple[Path, dict[str, Outcome]]) -> tuple[dict[str, int], list[Outcome]]:
     """The tables' versions before a second run of each job, and what it did."""
     lakehouse, _ = example
-    before = {table: version_of(lakehouse, table) for table in (DAILY, DAILY_OF_USERS, PROMPTS)}
-    return before, [run(spark, lakehouse, job, *WINDOW) for job in (SUMMARIES, EFFECTIVENESS)]
+    before = {table: version_of(lakehouse, table) for table in (DAILY, DAILY_OF_USERS, EFFECTIVENESS)}
+    return before, [run(spark, lakehouse, job, *WINDOW) for job in (SUMMARY_JOB, EFFECTIVENESS_JOB)]
 
 
 @pytest.mark.long
@@ -101,15 +100,15 @@ def test_a_rerun_commits_nothing(
 def lengths(spark: SparkSession, example: tuple[Path, dict[str, Outcome]]) -> list[Row]:
     """The rows of prompt effectiveness before its run by day over the same dates."""
     lakehouse, _ = example
-    before = rows_of(lakehouse, PROMPTS)
-    run(spark, lakehouse, EFFECTIVENESS, *WINDOW, period="day")
+    before = rows_of(lakehouse, EFFECTIVENESS)
+    run(spark, lakehouse, EFFECTIVENESS_JOB, *WINDOW, period="day")
     return before
 
 
 def test_periods_of_different_lengths_live_side_by_side(
     example: tuple[Path, dict[str, Outcome]], lengths: list[Row]
 ) -> None:
-    rows = rows_of(example[0], PROMPTS)
+    rows = rows_of(example[0], EFFECTIVENESS)
     days = [row for row in rows if row["calculation_period_end"] - row["calculation_period_start"] == timedelta(days=1)]
     weeks = [
         row for row in rows if row["calculation_period_end"] - row["calculation_period_start"] == timedelta(days=7)
@@ -122,11 +121,11 @@ def test_periods_of_different_lengths_live_side_by_side(
 
 def test_the_ledger_has_a_row_for_each_length(example: tuple[Path, dict[str, Outcome]], lengths: list[Row]) -> None:
     entries = {row["job_name"]: row for row in rows_of(example[0], "users.analytics_job_metadata")}
-    assert set(entries) == {SUMMARIES.name, f"{EFFECTIVENESS.name}.day", f"{EFFECTIVENESS.name}.week"}
+    assert set(entries) == {SUMMARY_JOB.name, f"{EFFECTIVENESS_JOB.name}.day", f"{EFFECTIVENESS_JOB.name}.week"}
     assert {entry["status"] for entry in entries.values()} == {"succeeded"}
     assert {entry["processing_period"] for entry in entries.values()} == {datetime(2025, 10, 20, tzinfo=timezone.utc)}
-    assert entries[SUMMARIES.name]["records_processed"] == 52
-    assert entries[f"{EFFECTIVENESS.name}.week"]["records_processed"] == len(lengths)
+    assert entries[SUMMARY_JOB.name]["records_processed"] == 52
+    assert entries[f"{EFFECTIVENESS_JOB.name}.week"]["records_processed"] == len(lengths)
 
 
 MESSY_DATES = (date(2025, 10, 24), date(2025, 11, 5))
@@ -137,8 +136,8 @@ MESSY_DATES = (date(2025, 10, 24), date(2025, 11, 5))
 def messy(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[Row]]]:
     lakehouse, tables = tmp_path_factory.mktemp("messy"), messy_tables(3, sessions=200)
     write_lake(lakehouse, tables)
-    run(spark, lakehouse, SUMMARIES, *(day.isoformat() for day in MESSY_DATES))
-    run(spark, lakehouse, EFFECTIVENESS, *(day.isoformat() for day in MESSY_DATES), period="month")
+    run(spark, lakehouse, SUMMARY_JOB, *(day.isoformat() for day in MESSY_DATES))
+    run(spark, lakehouse, EFFECTIVENESS_JOB, *(day.isoformat() for day in MESSY_DATES), period="month")
     return lakehouse, tables
 
 
@@ -158,7 +157,7 @@ def test_messy_prompts_give_the_months_that_the_oracle_computes(messy: tuple[Pat
     lakehouse, tables = messy
     wanted = prompts.rows(tables, *MESSY_DATES, "month")
     assert len(wanted) > 50
-    assert differences(rows_of(lakehouse, PROMPTS), wanted, value_columns(PROMPTS)) == []
+    assert differences(rows_of(lakehouse, EFFECTIVENESS), wanted, value_columns(EFFECTIVENESS)) == []
 
 
 @pytest.mark.long
@@ -171,7 +170,7 @@ def test_dates_one_by_one_and_backwards_are_the_same_rows(
     shutil.copytree(whole, lakehouse, ignore=shutil.ignore_patterns("teacher_analytics_summary", "quality"))
     dates = ("2025-10-25", "2025-10-26", "2025-10-27")
     for first, end in ((dates[1], dates[2]), (dates[0], dates[1])):
-        run(spark, lakehouse, SUMMARIES, first, end)
+        run(spark, lakehouse, SUMMARY_JOB, first, end)
     for table in (DAILY, DAILY_OF_USERS):
         wanted = [row for row in rows_of(whole, table) if row["summary_date"].isoformat() in dates[:2]]
         assert len(wanted) >= 5
@@ -192,7 +191,7 @@ def test_facts_of_a_teacher_who_is_not_known_may_have_counted_on_the_dates_aroun
         s3                | null              | 2025-10-09 12:00:00
         s4                | known             | 2025-10-20 12:00:00
     """)
-    usable = {GUIDANCE: generated, TEACHERS: table("id string\nknown")}
+    usable = {PROMPTS: generated, TEACHERS: table("id string\nknown")}
     inputs = RollupInputs(sessions, usable, datetime(2025, 11, 1, tzinfo=timezone.utc), MetricSettings())
     also_affected = teacher_analytics_summary.ROLLUP.also_affected
     assert also_affected is not None

@@ -30,8 +30,8 @@ from tests.delta_io import write_lake
 from tests.lakehouses import (
     DAILY,
     DAILY_OF_USERS,
+    EFFECTIVENESS,
     HOURLY,
-    PROMPTS,
     differences,
     rows_of,
     tuned_like_a_run,
@@ -46,7 +46,7 @@ FIRST, DAYS = date(2025, 10, 16), 30
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 CASES: dict[str, tuple[Job[Any], tuple[str, ...]]] = {
     "teacher_analytics_summary": (teacher_analytics_summary.JOB, (DAILY, DAILY_OF_USERS)),
-    "teacher_prompt_effectiveness": (teacher_prompt_effectiveness.JOB, (PROMPTS,)),
+    "teacher_prompt_effectiveness": (teacher_prompt_effectiveness.JOB, (EFFECTIVENESS,)),
     "dashboard_metrics_hourly": (dashboard_metrics_hourly.JOB, (HOURLY,)),
 }
 

@@ -29,10 +29,11 @@ from jobs.report.figures import (
 )
 from tests.conftest import Table
 from tests.transforms.frames import with_columns
+from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
 
 HOURS, DAYS, PROMPTS = (
     {column.name: column.type for column in contract_of(table).columns}
-    for table in (figures.DASHBOARD_METRICS, figures.TEACHER_SUMMARY, figures.PROMPT_EFFECTIVENESS)
+    for table in (DASHBOARD_METRICS, TEACHER_SUMMARY_OF_USERS, PROMPT_EFFECTIVENESS)
 )
 """All columns of the rollups, those of metrics that are yet to come among them."""
 
@@ -176,9 +177,9 @@ def test_metrics_that_their_contracts_put_into_the_report_are_brought_together_a
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = {
-        figures.DASHBOARD_METRICS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
-        figures.TEACHER_SUMMARY: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
-        figures.PROMPT_EFFECTIVENESS: {"usage_rate": "total_generated"},
+        DASHBOARD_METRICS: {"total_errors": "sum", "avg_latency_ms": "sessions_active"},
+        TEACHER_SUMMARY_OF_USERS: {"total_prompts_used": "sum", "avg_engagement_score": "total_sessions"},
+        PROMPT_EFFECTIVENESS: {"usage_rate": "total_generated"},
     }
 
     def telling(name: str) -> Contract:

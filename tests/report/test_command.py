@@ -18,11 +18,11 @@ from jobs.execution import quarantine, run_log, validation_results
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.report.contents import EVERYONE, Rows
-from jobs.report.figures import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY
 from jobs.report.reader import TABLES, Reader
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.report.pages import Page
+from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=timezone.utc)
 EVENTS = "analytics.session_events"
@@ -38,7 +38,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for school in ("north", "south")
         for hour in ("2026-05-01 00:00", "2026-06-15 23:00")
     ],
-    TEACHER_SUMMARY: [
+    TEACHER_SUMMARY_OF_USERS: [
         {"school_id": "north", "teacher_id": "t1", "summary_date": day, "total_sessions": 1, "avg_session_score": 50.0}
         for day in (date(2026, 6, 15), date(2030, 1, 1))
     ],
