@@ -105,5 +105,4 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], r
     since = [c.at for found in commits.values() for c in found if not (c.provenance or c.keeps_rows)]
     since += [found[-1].at for found in commits.values()]
     runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot, max(since))
-    canonical = commits[rollup.targets[0]]
-    return bool(runs) and all(run_log.is_published(run, canonical, has_changed=found) for run, found in runs.items())
+    return bool(runs) and all(run.is_in(table, found) for run in runs for table, found in commits.items())

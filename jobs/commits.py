@@ -57,6 +57,10 @@ class Commit:
         """Its provenance if a run of the job made it, else None."""
         return self.provenance if self.provenance and self.provenance.job_name == job_name else None
 
+    def is_of(self, run_id: str) -> bool:
+        """Whether this run made it."""
+        return self.provenance is not None and self.provenance.run_id == run_id
+
     @property
     def keeps_rows(self) -> bool:
         """Whether it left all rows of the table unchanged."""

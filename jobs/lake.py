@@ -277,11 +277,12 @@ class Lake:
 
     def overwrite(
         self, table: str, rows: DataFrame, condition: str, provenance: Provenance, on_top_of: Sequence[Commit]
-    ) -> None:
+    ) -> int:
         """Replaces the rows that satisfy the condition, in one commit on top of the commits `on_top_of`, newest first.
 
         `condition` must be a range of one column: Delta overwrites only by comparisons with literals. The commit's user
-        metadata is the provenance. Raises `ConflictError` if rows were changed by a later commit.
+        metadata is the provenance. Returns the commit's version; raises `ConflictError` if rows were changed by a later
+        commit than those.
         """
         # Delta silently skips a transaction number it has already seen. Numbering by the last row-changing commit makes
         # it skip this write if another publication came first, whatever else was committed in between. The check below
@@ -294,9 +295,10 @@ class Lake:
             writer.overwrite(F.expr(condition))
         # Another commit may already have followed it, such as an automatic compaction of files.
         commits = self.commits(table, RECENT_COMMITS)
-        since = [commit.provenance for commit in commits if commit.version > on_top_of[0].version]
-        if all(other is None or other.run_id != provenance.run_id for other in since):
-            raise ConflictError(f"Another run wrote {table} at the same time.")
+        for commit in commits:
+            if commit.version > on_top_of[0].version and commit.is_of(provenance.run_id):
+                return commit.version
+        raise ConflictError(f"Another run wrote {table} at the same time.")
 
     def retry_on_conflict(self, table: str, write: Callable[[], None]) -> None:
         """Writes one of our tables, retrying a few times if another run writes it at the same time."""

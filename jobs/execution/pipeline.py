@@ -118,7 +118,7 @@ class Execution(Generic[W]):
                 is_known = True
                 self._recorder.begin(window)
                 outcome = self._read_to_publish(window, changed, staging)
-            self._recorder.succeed(window, self._pinned, outcome.changes[self._rollup.targets[0]], self._verdict)
+            self._recorder.succeed(window, self._pinned, outcome.changes, self._verdict)
             self._outcome = outcome
             return outcome
         except Exception as error:

@@ -99,8 +99,10 @@ def publish(
             return
         content = content_after(comparison, replacement.contract.column_names, run_start)
         whole = content.unionByName(replacement.carried_over(current))
-        made_from = replace(provenance, watermark=watermark) if _is_overtaken(provenance, came_since) else provenance
-        lake.overwrite(table, whole, replacement.covered, made_from, commits)
+        is_overtaken = _is_overtaken(provenance, came_since)
+        made_from = replace(provenance, watermark=watermark) if is_overtaken else provenance
+        version = lake.overwrite(table, whole, replacement.covered, made_from, commits)
+        done = replace(done, version=None if is_overtaken else version)
 
     lake.retry_on_conflict(table, attempt)
     if not done.is_empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,8 +29,8 @@ class Recorder(Protocol):
     def begin(self, window: RunWindow) -> None:
         """Records that the run is running over the window, unless a run that began later has its row."""
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
-        """Records that the run succeeded, with what it changed in the canonical table."""
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
+        """Records that the run succeeded, with what it changed in each table."""
 
     def succeed_without_window(self, pinned: Pinned) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
@@ -49,7 +50,7 @@ class NoRecorder:
     def begin(self, window: RunWindow) -> None:
         """Does nothing."""
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
         """Does nothing."""
 
     def succeed_without_window(self, pinned: Pinned) -> None:
@@ -83,17 +84,18 @@ class RunRecorder:
         self._ledger.prepare()
         self._created_at = self._ledger.begin(self._entry(window))
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
-        """Records that the run succeeded, with what it changed in the canonical table."""
+    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
+        """Records that the run succeeded, with what it changed in each table."""
         self._phase("record")
         if self._created_at is not None:
-            self._ledger.record(self._entry(window), "succeeded", self._created_at, changes.rows)
+            rows = changes[self._rollup.targets[0]].rows
+            self._ledger.record(self._entry(window), "succeeded", self._created_at, rows)
         self._log_success(span_of(window), pinned, changes, verdict)
 
     def succeed_without_window(self, pinned: Pinned) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
         self._phase("record")
-        self._log_success((self._run.run_start, self._run.run_start), pinned, Changes(), Verdict(()))
+        self._log_success((self._run.run_start, self._run.run_start), pinned, {}, Verdict(()))
 
     def fail(
         self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
@@ -129,7 +131,9 @@ class RunRecorder:
         own = (commit.made_by(self._run.job_name) for commit in self._lake.commits(table))
         return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
-    def _log_success(self, span: tuple[datetime, datetime], pinned: Pinned, changes: Changes, verdict: Verdict) -> None:
+    def _log_success(
+        self, span: tuple[datetime, datetime], pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict
+    ) -> None:
         if self._mode.is_retry:
             self._ledger.settle(self._run.job_name, self._run.run_start)
         self._log(span, pinned, "succeeded", verdict, changes=changes)
@@ -141,9 +145,10 @@ class RunRecorder:
         status: run_log.EndStatus,
         verdict: Verdict,
         *,
-        changes: Changes | None = None,
+        changes: Mapping[str, Changes] | None = None,
         message: str | None = None,
     ) -> None:
+        published = {table: each.version for table, each in (changes or {}).items() if each.version is not None}
         ended = run_log.EndedRun(
             run_id=self._run.run_id,
             job_name=self._run.job_name,
@@ -152,8 +157,8 @@ class RunRecorder:
             status=status,
             is_incremental=self._mode.is_incremental,
             sources=pinned.sources,
-            target_versions=pinned.targets,
-            changes=changes,
+            target_versions={**pinned.targets, **published},
+            changes=None if changes is None else changes.get(self._rollup.targets[0], Changes()),
             checks=len(verdict.checks),
             failed_checks=sum(not check.success for check in verdict.checks),
             message=message,

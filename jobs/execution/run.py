@@ -63,13 +63,18 @@ class Mode:
 
 @dataclass(frozen=True)
 class Changes:
-    """How many rows of a window publishing changes, and in how many of the changed rows each column differs."""
+    """How many rows of a window publishing changes, and in how many of the changed rows each column differs.
+
+    `version`: that of the commit that changed them; None if there is none, or if another run's came before it that read
+    other versions of the sources.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     gone: int = 0
     columns: Mapping[str, int] = field(default_factory=dict)
+    version: int | None = None
 
     @property
     def is_empty(self) -> bool:

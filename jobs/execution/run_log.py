@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
@@ -18,7 +18,6 @@ from jobs.commits import Commit
 from jobs.execution.run import Changes
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-from transforms.columns import any_of
 
 TABLE = "quality.runs"
 
@@ -76,19 +75,41 @@ def record(lake: Lake, run: EndedRun) -> None:
     lake.append(TABLE, lake.rows_of(contract_of(TABLE), [values]))
 
 
+@dataclass(frozen=True)
+class SuccessfulRun:
+    """A run that succeeded: the sources that it read, when it ended, and the version of each target that it left.
+
+    That is the version of its own commit; for a target in which it changed nothing, the version when it began.
+    """
+
+    run_id: str
+    sources: Snapshot
+    run_end: datetime
+    target_versions: Mapping[str, int]
+
+    def version_left(self, table: str) -> int:
+        """The version of the target that it left."""
+        return self.target_versions.get(table, 0)
+
+    def is_in(self, table: str, commits: Iterable[Commit]) -> bool:
+        """Whether what it left is among the target's commits: a backup may have been made before that."""
+        left = self.version_left(table)
+        return any(c.version == left and (c.is_of(self.run_id) or c.at <= self.run_end) for c in commits)
+
+
 def successful_runs(
     lake: Lake,
     job_name: str,
     window: tuple[datetime, datetime],
     sources: Snapshot,
     since: datetime,
-) -> dict[str, bool]:
+) -> list[SuccessfulRun]:
     """The runs over exactly this window that have succeeded with these sources, not before `since`.
 
-    By `run_id`, whether the run changed any row. Incremental runs do not count: their windows may have gaps.
+    Incremental runs do not count: their windows may have gaps.
     """
     if not lake.exists(TABLE):
-        return {}
+        return []
     start, end, earliest = map(sql_datetime, (*window, since))
     versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
     found = _rows(lake).where(
@@ -96,34 +117,23 @@ def successful_runs(
         f"AND source_versions = {versions} AND source_commits = {commits} "
         f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
     )
-    return {row["run_id"]: row["has_changed"] for row in found.select("run_id", _has_changed()).collect()}
+    return _successful(found)
 
 
-@dataclass(frozen=True)
-class LastRun:
-    """A run: the sources that it read, when it ended, and the versions of its targets when it began.
-
-    `has_changed`: whether it changed any row of the canonical target.
-    """
-
-    run_id: str
-    has_changed: bool
-    sources: Snapshot
-    run_end: datetime
-    target_versions: Mapping[str, int]
-
-
-def last_incremental(lake: Lake, job_name: str) -> LastRun | None:
+def last_incremental(lake: Lake, job_name: str) -> SuccessfulRun | None:
     """The last incremental run of the job that succeeded, whether it changed anything or not; None if there is none."""
     if not lake.exists(TABLE):
         return None
     runs = _rows(lake).where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
-    rows = collect_utc(runs.select("run_id", _has_changed(), "run_start", "run_end", *OF_SOURCES, "target_versions"))
-    if not rows:
-        return None
-    (row,) = rows
-    targets = json.loads(row["target_versions"])
-    return LastRun(row["run_id"], row["has_changed"], sources_in(row), row["run_end"], targets)
+    return next(iter(_successful(runs)), None)
+
+
+def _successful(runs: DataFrame) -> list[SuccessfulRun]:
+    rows = collect_utc(runs.select("run_id", "run_start", "run_end", *OF_SOURCES, "target_versions"))
+    return [
+        SuccessfulRun(row["run_id"], sources_in(row), row["run_end"], json.loads(row["target_versions"] or "{}"))
+        for row in rows
+    ]
 
 
 def sources_in(row: Mapping[str, Any]) -> Snapshot:
@@ -132,21 +142,10 @@ def sources_in(row: Mapping[str, Any]) -> Snapshot:
     return Snapshot(versions, row["run_start"], commits)
 
 
-def is_published(run_id: str, canonical: Sequence[Commit], *, has_changed: bool) -> bool:
-    """Whether the canonical target has what a run changed, by its commits: a backup may have been made before that."""
-    return not has_changed or any(c.provenance and c.provenance.run_id == run_id for c in canonical)
-
-
 def latest_incremental_ids(lake: Lake) -> list[str]:
     """The `run_id` of each job's last incremental run that succeeded: the next one starts from there."""
     runs = _rows(lake).where(_IS_WATERMARK)
     return [row["id"] for row in runs.groupBy("job_name").agg(F.max_by("run_id", "run_end").alias("id")).collect()]
-
-
-def _has_changed() -> Column:
-    """Whether the run changed any row of the canonical target."""
-    counts = ("rows_new", "rows_changed", "rows_gone")
-    return any_of(F.coalesce(F.col(name) > 0, F.lit(False)) for name in counts).alias("has_changed")
 
 
 def _rows(lake: Lake) -> DataFrame:

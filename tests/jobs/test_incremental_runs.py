@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ def test_one_late_row_makes_a_run_compute_only_what_its_session_touches(
     changes = outcome.changes[EFFECTIVENESS]
     assert (changes.new + changes.changed, changes.gone) == (1, 0)
     assert 1 <= changes.rows < len(before) / 2
+    (record,) = (row for row in rows_of(lakehouse, "quality.runs") if row["run_id"] == outcome.run.run_id)
+    assert json.loads(record["target_versions"]) == {EFFECTIVENESS: version_of(lakehouse, EFFECTIVENESS)}
     now = {table: rows for table, rows in read_lake(lakehouse).items() if not table.startswith("quality.")}
     assert (
         differences(

@@ -35,7 +35,7 @@ class Records:
     """What is recorded of earlier runs: the commits of each target, and the last incremental run that succeeded."""
 
     commits: Mapping[str, Sequence[Commit]]
-    last: run_log.LastRun | None
+    last: run_log.SuccessfulRun | None
 
 
 def read_records(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) -> Records | None:
@@ -70,11 +70,7 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
-    if (
-        last
-        and run_log.is_published(last.run_id, commits[rollup.targets[0]], has_changed=last.has_changed)
-        and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items())
-    ):
+    if last and all(_stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
         known.append(lake.without_recreated(last.sources))
     if not known:
@@ -121,12 +117,11 @@ def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit],
     return found
 
 
-def _stands(lake: Lake, run: run_log.LastRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
+def _stands(lake: Lake, run: run_log.SuccessfulRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no manual commit and no run with older sources changed it."""
-    began_at = run.target_versions.get(table, 0)
-    if not any(commit.version == began_at and commit.at <= run.run_end for commit in commits):
+    if not run.is_in(table, commits):
         return False  # its history is another by now, or no longer goes back that far
-    since = [commit for commit in commits if commit.version > began_at]
+    since = [commit for commit in commits if commit.version > run.version_left(table)]
     if not all(commit.provenance or commit.keeps_rows for commit in since):
         return False
     own = [provenance.snapshot for commit in since if (provenance := commit.made_by(job_name))]
