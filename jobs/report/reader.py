@@ -69,9 +69,9 @@ class Reader:
         missing = [table for table in TABLES if not lake.exists(table)]
         if missing:
             jobs = sorted({*map(_job_of, missing)} & {*JOBS} or JOBS)
-            be = "is" if len(missing) == 1 else "are"
+            do = "does" if len(missing) == 1 else "do"
             raise UsageError(
-                f"The report needs {' and '.join(missing)}, which {be} absent: run {', '.join(jobs)} first."
+                f"The report needs {' and '.join(missing)}, which {do} not exist yet: run {', '.join(jobs)} first."
             )
         lake.register(TABLES)
         for table in TABLES:
