@@ -88,6 +88,20 @@ def mean(value: Column) -> Column:
     return F.avg(value.cast("double") * _TINY) / _TINY
 
 
+_HUGE, _TINIER = 2.0**500, 2.0**-600
+
+
+def standard_deviation(value: Column) -> Column:
+    """The sample standard deviation over a group's non-null values, as a double; null for fewer than two.
+
+    Spark adds up squares of deviations from a running mean: accurate however far the values are from zero. Squares of
+    values beyond 1e154 are not finite, so where there are huge ones all are first scaled down by a power of two.
+    """
+    number = value.cast("double")
+    scaled = F.stddev_samp(number * _TINIER) / _TINIER
+    return F.when(F.max(F.abs(number)) > _HUGE, scaled).otherwise(F.stddev_samp(number))
+
+
 def mean_of(*values: Column) -> Column:
     """The mean of a row's values that are not null; null if all are."""
     present = [F.when(value.isNotNull(), 1).otherwise(0) for value in values]

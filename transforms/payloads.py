@@ -5,9 +5,6 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-# The parser stops at the end of the first value and would take `{} junk` for an object. Inside an array closed by a
-# sentinel, junk breaks the array or makes it longer.
-_SENTINEL = "end of payload"
 _JSON_WHITE_SPACE = " \t\n\r"
 
 
@@ -17,9 +14,12 @@ def with_payload_object(rows: DataFrame) -> DataFrame:
     If a member name is repeated, the last one wins, as in JSON parsers (`spark.sql.variant.allowDuplicateKeys`).
     """
     payload, parsed = F.col("payload"), F.col("parsed_payload")
+    # The parser stops at the end of the first value and would take `{} junk` for an object. Inside an array closed by a
+    # sentinel, junk breaks the array or makes it longer. The payload's own hash, because no payload can contain that.
+    sentinel = F.xxhash64(payload).cast("string")
     # A separate column, because an expression that is used three times would parse the text three times.
-    in_array = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(f',"{_SENTINEL}"]')))
-    is_closed = (F.try_variant_get(parsed, "$[1]", "string") == _SENTINEL) & (
+    in_array = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(',"'), sentinel, F.lit('"]')))
+    is_closed = (F.try_variant_get(parsed, "$[1]", "string") == sentinel) & (
         F.try_variant_get(parsed, "$[2]", "variant").isNull()
     )
     is_object = payload.startswith("{") | F.ltrim(payload, F.lit(_JSON_WHITE_SPACE)).startswith("{")

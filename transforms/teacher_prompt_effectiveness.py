@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from transforms.catalog import PROMPTS
-from transforms.columns import mean, percentage
+from transforms.columns import mean, percentage, standard_deviation
 from transforms.combine import as_count
 from transforms.inputs import RollupInputs
 from transforms.prompts import count_with, response_time
@@ -43,8 +43,7 @@ def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
             mean(response_time()).alias("avg_response_time_seconds"),
             mean(F.col("learning_outcome_improvement")).alias("avg_learning_impact"),
             F.count(score).alias("data_points"),
-            # Spark sums deviations from a running mean: accurate however far the scores are from zero.
-            F.stddev_samp(score).alias("std_dev_effectiveness"),
+            standard_deviation(score).alias("std_dev_effectiveness"),
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -22,6 +23,7 @@ from transforms.columns import (
     normalised,
     percentage,
     seconds_between,
+    standard_deviation,
     trimmed,
     weighted_mean,
 )
@@ -118,6 +120,30 @@ def test_the_mean_of_finite_values_is_finite_and_exact(table: Table) -> None:
     found = {row["id"]: row["mean"] for row in means.collect()}
     plain = {row["id"]: row["plain"] for row in means.collect()}
     assert found == {"huge": 1.7e308, "usual": plain["usual"], "none": None}
+
+
+def test_the_standard_deviation_of_huge_values_is_finite_and_that_of_others_is_sparks(table: Table) -> None:
+    cases = table("""
+        id string | value double
+        equal     | 1.7e308
+        equal     | 1.7e308
+        apart     | 1e155
+        apart     | 0.5
+        apart     | 0.5
+        apart     | null
+        usual     | 0.1
+        usual     | 0.2
+        usual     | 0.4
+        one       | 1.7e308
+        none      | null
+    """)
+    found = cases.groupBy("id").agg(
+        standard_deviation(F.col("value")).alias("found"), F.stddev_samp("value").alias("plain")
+    )
+    rows = {row["id"]: (row["found"], row["plain"]) for row in found.collect()}
+    deviations = {name: deviation for name, (deviation, _) in rows.items()}
+    assert deviations.pop("apart") == pytest.approx(1e155 / math.sqrt(3), rel=1e-12)
+    assert deviations == {"equal": 0.0, "usual": rows["usual"][1], "one": None, "none": None}
 
 
 def test_a_weighted_mean_never_leaves_the_range_of_its_values(table: Table) -> None:

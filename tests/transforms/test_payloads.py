@@ -35,6 +35,8 @@ def test_a_payload_is_one_whole_json_object_and_nothing_else(table: Table) -> No
         {"a": 1}, {"b": 2}        | null
         {"a": 1}],[{"b": 2}       | null
         {"a": 1},"end of payload" | null
+        {"a": 1},"end of payload"] junk | null
+        {"a": 1},"end of payload"],[1 | null
     """)
     assert_values(with_payload_object(cases), F.to_json("payload_object"))
 
