@@ -1,4 +1,4 @@
-"""The gate: staged rows pass all of their suites, or nothing is written."""
+"""The gate: staged rows pass all of their suites, or no rollup is changed."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from jobs.errors import JobError, UsageError
 from jobs.execution import run_log
+from jobs.execution.incremental.watermark import stands
 from jobs.execution.job_run import run_with_retries
 from jobs.execution.pinned_sources import pin
 from jobs.execution.run import Outcome, Phase, Run
@@ -100,9 +101,7 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], r
     if not all(map(lake.exists, rollup.targets)):
         return False
     commits = {table: lake.commits(table) for table in rollup.targets}
-    # A RESTORE or a manual commit may have undone what an earlier run wrote; before the oldest commit there may have
-    # been another table, since dropped.
-    since = [c.at for found in commits.values() for c in found if not (c.provenance or c.keeps_rows)]
-    since += [found[-1].at for found in commits.values()]
-    runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot, max(since))
-    return bool(runs) and all(run.is_in(table, found) for run in runs for table, found in commits.items())
+    return any(
+        all(stands(lake, run, rollup.job_name, table, found) for table, found in commits.items())
+        for run in run_log.successful_runs(lake, rollup.job_name, window, snapshot)
+    )

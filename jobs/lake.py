@@ -21,7 +21,7 @@ from expectations.contract import Contract
 from jobs.collect import collect_utc
 from jobs.commits import Commit, standing_commits
 from jobs.errors import BrokenContractError, JobError, UsageError
-from jobs.failures import is_mendable, reason_of, says_gone
+from jobs.failures import OutsideError, explained, is_mendable, reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.storage import RECENT_COMMITS, Storage, create_schema, location_clause
@@ -59,13 +59,15 @@ def _conflicts_named(table: str) -> Iterator[None]:
 
 @contextmanager
 def _unreadable_named(what: str) -> Iterator[None]:
-    """Raises `BrokenContractError` for what cannot be read, unless that can be mended from outside."""
+    """Raises `BrokenContractError` for what cannot be read, or `OutsideError` if nothing is wrong with it."""
     try:
         yield
     except Exception as error:
-        if is_mendable(error):
-            raise
-        raise BrokenContractError(f"{what} cannot be read: {reason_of(error)}") from error
+        named = explained(error) if is_mendable(error) else error
+        if not isinstance(named, JobError):
+            kind = OutsideError if is_mendable(error) else BrokenContractError
+            named = kind(f"{what} cannot be read: {reason_of(error)}")
+        raise named from error
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:

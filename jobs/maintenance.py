@@ -14,7 +14,7 @@ from jobs.errors import BrokenContractError, JobError
 from jobs.execution import quarantine, run_log, validation_results
 from jobs.execution.run import is_run_of
 from jobs.execution.staging import drop_left_behind
-from jobs.failures import reason_of
+from jobs.failures import OutsideError, reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.settings import Settings
@@ -39,27 +39,30 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
 
     Files stay as long as the feed and time travel may need them (`vacuum_retain_hours`). Raises `JobError` at the end
     if an operation failed on every table: then the place does not allow it, which would go unnoticed; and
-    `BrokenContractError` if a table cannot be read, which stops none of the others.
+    `BrokenContractError` if a table cannot be read (`OutsideError` if nothing is wrong with it), which stops none of
+    the others.
     """
     drop_left_behind(lake, now)
     _delete_old_pages(lake, settings, now)
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    unreadable = []
+    unreadable: dict[str, Exception] = {}
     for table in (contract.table for contract in own_contracts() if lake.exists(contract.table)):
         operations = _operations(lake, table, settings, now)
         try:
             lake.register([table])
             maintained = _maintain(lake, table, operations)
         except Exception as error:
-            unreadable.append(table)
+            unreadable[table] = error
             log.warning("the table cannot be read", table=table, reason=reason_of(error))
             continue
         tried.update(operations.keys())
         failed.update(maintained.not_done)
         yield maintained
     if unreadable:
-        raise BrokenContractError(f"{' and '.join(unreadable)} cannot be read: the warnings above say why.")
+        is_outside = all(isinstance(error, OutsideError) for error in unreadable.values())
+        kind = OutsideError if is_outside else BrokenContractError
+        raise kind(f"{' and '.join(unreadable)} cannot be read: the warnings above say why.")
     if on_none := [name for name in tried if failed[name] == tried[name]]:
         raise JobError(f"{' and '.join(on_none)} failed on every table: the warnings above say why.")
 

@@ -9,7 +9,7 @@ from jobs.errors import UsageError
 
 
 def nearest(name: str, names: Sequence[str], *, limit: int = 1, cutoff: float = 0.6) -> str:
-    """At most `most` of the names that are similar to the name, as `a or b`; empty if none is.
+    """At most `limit` of the names that are similar to the name, as `a or b`; empty if none is.
 
     `cutoff`, from 0 to 1, is how similar they must be.
     """

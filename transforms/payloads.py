@@ -16,7 +16,7 @@ def with_payload_object(rows: DataFrame) -> DataFrame:
     payload, parsed = F.col("payload"), F.col("parsed_payload")
     # The parser stops at the end of the first value and would take `{} junk` for an object. Inside an array closed by a
     # sentinel, junk breaks the array or makes it longer. The payload's own hash, because no payload can contain that.
-    sentinel = F.xxhash64(payload).cast("string")
+    sentinel = F.md5(payload)
     # A separate column, because an expression that is used three times would parse the text three times.
     in_array = F.try_parse_json(F.concat(F.lit("["), payload, F.lit(',"'), sentinel, F.lit('"]')))
     is_closed = (F.try_variant_get(parsed, "$[1]", "string") == sentinel) & (

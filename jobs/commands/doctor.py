@@ -255,9 +255,11 @@ def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) 
     try:
         lake.register([table])
         lake.check(contract_of(table), exactly=exactly)
-    except BrokenContractError as error:
+    except JobError as error:
         mend = "Change the source or its contract."
-        if exactly:
+        if not isinstance(error, BrokenContractError):
+            mend = "Mend that, then run this command again."
+        elif exactly:
             mend = f"`classwaves add-columns {table}` adds absent columns; those not in the contract are not ours."
         return Finding(check, "fail", str(error), mend)
     return None

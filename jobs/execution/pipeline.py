@@ -20,12 +20,12 @@ from jobs.execution.incremental.source_changes import SourceChanges, read_source
 from jobs.execution.incremental.source_subset import SourceSubset, rows_for_window
 from jobs.execution.incremental.watermark import baseline_of, read_records
 from jobs.execution.outputs import DryOutputs, Outputs, WrittenOutputs
-from jobs.execution.pinned import Pinned
 from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.publish import Replacement
 from jobs.execution.recording import NoRecorder, Recorder, RunRecorder
 from jobs.execution.run import Changes, Mode, Outcome, Phase, Run
 from jobs.execution.staging import Staging
+from jobs.execution.starting_point import StartingPoint
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot
@@ -79,19 +79,19 @@ class Execution(Generic[W]):
         # A dry run writes nothing that stays: what writes is chosen here, once.
         self._outputs: Outputs = DryOutputs(lake, phase) if mode.dry_run else WrittenOutputs(lake, run, settings, phase)
         self._recorder: Recorder = NoRecorder() if mode.dry_run else RunRecorder(rollup, lake, run, mode, phase)
-        self._pinned = Pinned(Snapshot({}, run.run_start), {}, None)
+        self._begun = StartingPoint(Snapshot({}, run.run_start), {}, None)
         self._verdict = Verdict(())
         self._outcome: Outcome | None = None
 
     @property
     def progress(self) -> Progress[W]:
         """What is known about the run so far."""
-        versions = self._pinned.sources.versions
+        versions = self._begun.sources.versions
         return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, versions, self._verdict, self._outcome)
 
     @property
     def _pinned_sources(self) -> PinnedSources:
-        return PinnedSources(self._lake, self._pinned.sources.versions)
+        return PinnedSources(self._lake, self._begun.sources.versions)
 
     def run_over(self, window: W) -> Outcome:
         """Carries out the run over the window; an incremental run over what changed in it.
@@ -106,7 +106,7 @@ class Execution(Generic[W]):
         is_known = not self._mode.is_incremental
         try:
             self._phase("pin")
-            self._pinned = self._pin()
+            self._begun = self._pin()
             with Staging(self._lake, self._run) as staging:
                 changed = self._read_changes(staging) if self._mode.is_incremental else None
                 if changed is not None:
@@ -118,16 +118,16 @@ class Execution(Generic[W]):
                 is_known = True
                 self._recorder.begin(window)
                 outcome = self._read_to_publish(window, changed, staging)
-            self._recorder.succeed(window, self._pinned, outcome.changes, self._verdict)
+            self._recorder.succeed(window, self._begun, outcome.changes, self._verdict)
             self._outcome = outcome
             return outcome
         except Exception as error:
-            named = self._recorder.fail(error, window, self._pinned, self._verdict, window_is_known=is_known)
+            named = self._recorder.fail(error, window, self._begun, self._verdict, window_is_known=is_known)
             if named is error:
                 raise
             raise named from error
 
-    def _pin(self) -> Pinned:
+    def _pin(self) -> StartingPoint:
         # The targets before the sources: what another run publishes in between then counts as published since, from
         # possibly newer sources. The other way round, this run would overwrite it with older values.
         lake, rollup = self._lake, self._rollup
@@ -141,23 +141,23 @@ class Execution(Generic[W]):
         records = read_records(lake, rollup, also_by_runs=self._mode.is_incremental)
         snapshot = pinned_sources.pin(lake, rollup.sources, self._run.run_start)
         # Only now: a source that is recreated before it is pinned must not count as the one that was followed.
-        pinned = Pinned(snapshot, targets, baseline_of(lake, rollup, records))
-        for source in pinned.no_longer_there:
+        begun = StartingPoint(snapshot, targets, baseline_of(lake, rollup, records))
+        for source in begun.no_longer_there:
             log.warning("a source that was followed is absent: it counts as empty", source=source)
         self._outputs.prepare()
-        return pinned
+        return begun
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since the watermark; None if all history has to be recomputed."""
         self._recorder.repair()
-        pinned = self._pinned
-        if pinned.baseline is None:
-            if pinned.targets:
+        begun = self._begun
+        if begun.baseline is None:
+            if begun.targets:
                 log.warning("the watermark is lost: all history is recomputed")
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return read_source_changes(self._pinned_sources, staging, pinned.baseline, hours)
+        return read_source_changes(self._pinned_sources, staging, begun.baseline, hours)
 
     def _find_affected_window(self, window: W, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the passage of time affect; None if they affect nothing."""
@@ -187,7 +187,7 @@ class Execution(Generic[W]):
         # A dry run would read the changed rows for nothing.
         if not self._mode.dry_run and not changed.locations.isEmpty():
             self._read(None, changed, staging)
-        self._recorder.succeed_without_window(self._pinned)
+        self._recorder.succeed_without_window(self._begun)
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _read(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> sources.Sources:
@@ -227,8 +227,8 @@ class Execution(Generic[W]):
         docs = self._pass_gate(window, inputs, read.findings, staged, targets)
         covered = rollup.covered(window).sql
         replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-        watermark = self._pinned.watermark if self._mode.is_incremental else None
-        changes = self._outputs.publish(replacements, self._provenance(window), self._pinned.targets, watermark)
+        watermark = self._begun.watermark if self._mode.is_incremental else None
+        changes = self._outputs.publish(replacements, self._provenance(window), self._begun.targets, watermark)
         return Outcome(run, window, changes, self._verdict, docs)
 
     def _pass_gate(
@@ -261,17 +261,17 @@ class Execution(Generic[W]):
 
     def _provenance(self, window: W) -> Provenance:
         """What a commit is made from. A run with an explicit window passes the watermark on unchanged."""
-        pinned = self._pinned
+        begun = self._begun
         return Provenance(
             self._run.run_id,
             self._run.job_name,
             self._run.run_start,
             (window.start.isoformat(), window.end.isoformat()),
-            pinned.sources.versions,
-            pinned.sources if self._mode.is_incremental else pinned.watermark,
+            begun.sources.versions,
+            begun.sources if self._mode.is_incremental else begun.watermark,
             suite=self._rollup.targets[0],
             checks=len(self._verdict.checks),
             warnings=len(self._verdict.warnings),
-            source_commits=pinned.sources.commits,
+            source_commits=begun.sources.commits,
             selected=None if window.selected is None else tuple(start.isoformat() for start in window.selected),
         )

@@ -10,10 +10,10 @@ from expectations.gate import Verdict
 from jobs.errors import GateRefusedError, JobError
 from jobs.execution import run_log
 from jobs.execution.ledger import Entry, Ledger
-from jobs.execution.pinned import Pinned
 from jobs.execution.publish import SupersededError
 from jobs.execution.run import Changes, Mode, Phase, Run
 from jobs.execution.staging import begun_and_alive
+from jobs.execution.starting_point import StartingPoint
 from jobs.failures import explained
 from jobs.lake import Lake
 from jobs.logs import log
@@ -29,14 +29,16 @@ class Recorder(Protocol):
     def begin(self, window: RunWindow) -> None:
         """Records that the run is running over the window, unless a run that began later has its row."""
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
+    def succeed(
+        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+    ) -> None:
         """Records that the run succeeded, with what it changed in each table."""
 
-    def succeed_without_window(self, pinned: Pinned) -> None:
+    def succeed_without_window(self, begun: StartingPoint) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
 
     def fail(
-        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Records a failure and returns the error that explains it."""
 
@@ -50,14 +52,16 @@ class NoRecorder:
     def begin(self, window: RunWindow) -> None:
         """Does nothing."""
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
+    def succeed(
+        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+    ) -> None:
         """Does nothing."""
 
-    def succeed_without_window(self, pinned: Pinned) -> None:
+    def succeed_without_window(self, begun: StartingPoint) -> None:
         """Does nothing."""
 
     def fail(
-        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Returns the error that explains the failure."""
         return explained(error)
@@ -84,21 +88,23 @@ class RunRecorder:
         self._ledger.prepare()
         self._created_at = self._ledger.begin(self._entry(window))
 
-    def succeed(self, window: RunWindow, pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict) -> None:
+    def succeed(
+        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+    ) -> None:
         """Records that the run succeeded, with what it changed in each table."""
         self._phase("record")
         if self._created_at is not None:
             rows = changes[self._rollup.targets[0]].rows
             self._ledger.record(self._entry(window), "succeeded", self._created_at, rows)
-        self._log_success(span_of(window), pinned, changes, verdict)
+        self._log_success(span_of(window), begun, changes, verdict)
 
-    def succeed_without_window(self, pinned: Pinned) -> None:
+    def succeed_without_window(self, begun: StartingPoint) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
         self._phase("record")
-        self._log_success((self._run.run_start, self._run.run_start), pinned, {}, Verdict(()))
+        self._log_success((self._run.run_start, self._run.run_start), begun, {}, Verdict(()))
 
     def fail(
-        self, error: Exception, window: RunWindow, pinned: Pinned, verdict: Verdict, *, window_is_known: bool
+        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Records a failure and returns the error that explains it.
 
@@ -116,7 +122,7 @@ class RunRecorder:
                 self._ledger.end(self._entry(window), status, error=message)
             if self._lake.exists(run_log.TABLE):
                 self._lake.register([run_log.TABLE])
-                self._log(span_of(window), pinned, status, verdict, message=message)
+                self._log(span_of(window), begun, status, verdict, message=message)
         except Exception as another:
             log.warning("the failure could not be recorded", reason=type(another).__name__)
         return named
@@ -132,16 +138,16 @@ class RunRecorder:
         return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
     def _log_success(
-        self, span: tuple[datetime, datetime], pinned: Pinned, changes: Mapping[str, Changes], verdict: Verdict
+        self, span: tuple[datetime, datetime], begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
     ) -> None:
         if self._mode.is_retry:
             self._ledger.settle(self._run.job_name, self._run.run_start)
-        self._log(span, pinned, "succeeded", verdict, changes=changes)
+        self._log(span, begun, "succeeded", verdict, changes=changes)
 
     def _log(
         self,
         span: tuple[datetime, datetime],
-        pinned: Pinned,
+        begun: StartingPoint,
         status: run_log.EndStatus,
         verdict: Verdict,
         *,
@@ -156,8 +162,8 @@ class RunRecorder:
             run_start=self._run.run_start,
             status=status,
             is_incremental=self._mode.is_incremental,
-            sources=pinned.sources,
-            target_versions={**pinned.targets, **published},
+            sources=begun.sources,
+            target_versions={**begun.targets, **published},
             changes=None if changes is None else changes.get(self._rollup.targets[0], Changes()),
             checks=len(verdict.checks),
             failed_checks=sum(not check.success for check in verdict.checks),

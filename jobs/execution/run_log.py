@@ -79,7 +79,8 @@ def record(lake: Lake, run: EndedRun) -> None:
 class SuccessfulRun:
     """A run that succeeded: the sources that it read, when it ended, and the version of each target that it left.
 
-    That is the version of its own commit; for a target in which it changed nothing, the version when it began.
+    That is the version of its own commit. For a target in which it changed nothing, or in which a run published in
+    between that had read other versions of the sources, it is the version when it began.
     """
 
     run_id: str
@@ -102,20 +103,19 @@ def successful_runs(
     job_name: str,
     window: tuple[datetime, datetime],
     sources: Snapshot,
-    since: datetime,
 ) -> list[SuccessfulRun]:
-    """The runs over exactly this window that have succeeded with these sources, not before `since`.
+    """The runs over exactly this window that have succeeded with these sources.
 
     Incremental runs do not count: their windows may have gaps.
     """
     if not lake.exists(TABLE):
         return []
-    start, end, earliest = map(sql_datetime, (*window, since))
+    start, end = map(sql_datetime, window)
     versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
     found = _rows(lake).where(
         f"job_name = {sql_text(job_name)} AND status = 'succeeded' AND NOT is_incremental "
         f"AND source_versions = {versions} AND source_commits = {commits} "
-        f"AND window_start = {start} AND window_end = {end} AND run_end >= {earliest}"
+        f"AND window_start = {start} AND window_end = {end}"
     )
     return _successful(found)
 

@@ -107,7 +107,7 @@ def teachers(days: DataFrame) -> DataFrame:
 
 
 def of_busiest(of_teachers: DataFrame, limit: int = MOST_TEACHERS) -> DataFrame:
-    """The weeks of the `most` teachers with the most sessions; ties are broken by id."""
+    """The weeks of the `limit` teachers with the most sessions; ties are broken by id."""
     own_weeks = F.collect_list(F.struct(*of_teachers.columns)).alias("weeks")
     busiest = of_teachers.groupBy("teacher").agg(F.sum("sessions").alias("sessions"), own_weeks)
     return busiest.orderBy(F.col("sessions").desc(), "teacher").limit(limit).select(F.inline("weeks"))

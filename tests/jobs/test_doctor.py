@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -211,6 +212,24 @@ def test_sources_and_targets_are_held_to_their_contracts(
     assert "sessions.participants is absent" in warned
     assert "sessions.classroom_sessions" not in " ".join([*failed, *warned])
     assert captured.err.strip().splitlines()[-1] == "A run would fail: see sources, targets above."
+
+
+def test_a_table_that_may_not_be_read_does_not_end_the_checks(
+    lakehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register = LocalFolder.register
+
+    def as_a_catalog_refuses(self: LocalFolder, spark: SparkSession, tables: Iterable[str]) -> None:
+        names = list(tables)
+        if PROMPTS in names:
+            raise RuntimeError("[INSUFFICIENT_PERMISSIONS] Table '`ai_insights`.`teacher_guidance_metrics`'")
+        register(self, spark, names)
+
+    monkeypatch.setattr(LocalFolder, "register", as_a_catalog_refuses)
+    assert told_by(["--lakehouse", str(lakehouse), "--json"], monkeypatch) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert f"Permission was denied for {PROMPTS}: grant it and run again." in [each["found"] for each in findings]
+    assert findings[-1]["check"] == "clock"
 
 
 def test_a_commit_in_the_future_tells_of_a_wrong_clock(spark: SparkSession, lakehouse: Path) -> None:

@@ -21,7 +21,7 @@ from jobs.execution.job_run import run_with_retries
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging, drop_left_behind
 from jobs.execution.validation_results import data_docs
-from jobs.failures import OutsideError, explained, says_gone
+from jobs.failures import OutsideError, says_gone
 from jobs.job import Call
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
@@ -339,27 +339,37 @@ def test_a_table_that_cannot_be_looked_for_is_not_absent(spark: SparkSession, tm
         LocalFolder(tmp_path).exists("analytics.session_events")
 
 
-class Denied(LocalFolder):
-    """A place that answers as Unity Catalog does to those who may not read the table."""
+class Refusing(LocalFolder):
+    """A place that answers as Unity Catalog does to those who may not read a table, or as storage that is away."""
+
+    answer = "[INSUFFICIENT_PERMISSIONS] Table '`sessions`.`transcriptions`'"
 
     def latest_version(self, table: str) -> int:
-        raise PermissionError("[INSUFFICIENT_PERMISSIONS] Table '`sessions`.`transcriptions`'")
+        raise RuntimeError(self.answer)
 
     def register(self, spark: SparkSession, tables: Iterable[str]) -> None:
         self.latest_version("")
 
 
+def test_storage_that_does_not_answer_is_no_broken_contract(spark: SparkSession, tmp_path: Path) -> None:
+    place = Refusing(tmp_path)
+    place.answer = "Unable to execute HTTP request: Read timed out"
+    with pytest.raises(OutsideError) as told:
+        Lake(spark, place).version("sessions.transcriptions")
+    assert str(told.value) == f"The Delta log of sessions.transcriptions cannot be read: {place.answer}"
+    assert told.value.exit_status == 1
+
+
 def test_a_table_that_may_not_be_read_is_not_broken(spark: SparkSession, tmp_path: Path) -> None:
-    lake = Lake(spark, Denied(tmp_path))
+    lake = Lake(spark, Refusing(tmp_path))
     looks: list[Callable[[], Any]] = [
         lambda: lake.version("sessions.transcriptions"),
         lambda: lake.register(["sessions.transcriptions"]),
     ]
     for look in looks:
-        with pytest.raises(PermissionError) as told:
+        with pytest.raises(OutsideError) as told:
             look()
-        sentence = str(explained(told.value))
-        assert sentence == "Permission was denied for sessions.transcriptions: grant it and run again."
+        assert str(told.value) == "Permission was denied for sessions.transcriptions: grant it and run again."
 
 
 @pytest.mark.parametrize(

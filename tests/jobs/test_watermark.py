@@ -14,8 +14,8 @@ from expectations.contract import contract_of
 from jobs.dashboard_metrics_hourly import ROLLUP
 from jobs.execution import run_log
 from jobs.execution.incremental.watermark import Baseline
-from jobs.execution.pinned import Pinned
 from jobs.execution.run import Changes
+from jobs.execution.starting_point import StartingPoint
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.rollup import Rollup
@@ -118,9 +118,9 @@ def test_a_source_that_is_absent_now_is_new_once_it_is_back() -> None:
     """A run over a window publishes without it and hands the watermark on."""
     followed = Snapshot({"a source": 5, "b source": 3}, BEGUN, {"a source": "a5", "b source": "b3"})
     of_a = Snapshot({"a source": 5}, BEGUN, {"a source": "a5"})
-    assert Pinned(of_a, {}, Baseline(followed)).watermark == of_a
-    assert Pinned(followed, {}, Baseline(of_a)).watermark == of_a
-    assert Pinned(of_a, {}, None).watermark is None
+    assert StartingPoint(of_a, {}, Baseline(followed)).watermark == of_a
+    assert StartingPoint(followed, {}, Baseline(of_a)).watermark == of_a
+    assert StartingPoint(of_a, {}, None).watermark is None
 
 
 @pytest.mark.parametrize("versions", [1, 2, 3])
@@ -164,9 +164,9 @@ def test_a_run_with_a_recreated_source_is_no_other_run_over_it(spark: SparkSessi
     lake.create_missing(contract_of(run_log.TABLE))
     read, window = Snapshot({"a source": 1}, BEGUN, {"a source": "one"}), (BEGUN, BEGUN)
     log_success(lake, "run", "a job", BEGUN, Changes(), sources=read)
-    assert [run.run_id for run in run_log.successful_runs(lake, "a job", window, read, BEGUN)] == ["run"]
+    assert [run.run_id for run in run_log.successful_runs(lake, "a job", window, read)] == ["run"]
     of_another = replace(read, commits={"a source": "another"})
-    assert run_log.successful_runs(lake, "a job", window, of_another, BEGUN) == []
+    assert run_log.successful_runs(lake, "a job", window, of_another) == []
 
 
 @pytest.mark.parametrize("dropped", TWO.targets)

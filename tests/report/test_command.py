@@ -133,7 +133,7 @@ def test_a_table_of_an_older_release_is_named_with_what_adds_its_column(lake, sp
     old = with_runs(lake, spark, tmp_path, [], without="source_commits")
     for use in (
         lambda: Reader(old, NOW),
-        lambda: run_log.successful_runs(old, "j", (NOW, NOW), Snapshot({}, NOW), NOW),
+        lambda: run_log.successful_runs(old, "j", (NOW, NOW), Snapshot({}, NOW)),
         lambda: run_log.last_incremental(old, "j"),
     ):
         with pytest.raises(BrokenContractError) as raised:

@@ -161,8 +161,8 @@ def changed_in_metrics(pinned: PinnedSources, changed: SourceChanges, source: st
 
 
 def without_unread_changes(pinned: PinnedSources, staging: Staging, changed: SourceChanges) -> SourceChanges:
-    """The changes without those of sessions in which no column has changed that metrics read."""
-    if SESSIONS not in changed.rows:
+    """The changes without those of sessions in which no column has changed that metrics read, if all are known."""
+    if SESSIONS not in changed.rows or not changed.is_complete:
         return changed
     ids = changed.ids.where(F.col("source") == SESSIONS).select("id")
     read = changed_in_metrics(pinned, changed, SESSIONS)

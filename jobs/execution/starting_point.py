@@ -10,7 +10,7 @@ from jobs.provenance import Snapshot
 
 
 @dataclass(frozen=True)
-class Pinned:
+class StartingPoint:
     """What was there when the run began: the sources, the targets' versions, and how far sources were followed."""
 
     sources: Snapshot
