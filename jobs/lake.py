@@ -63,11 +63,11 @@ def _unreadable_named(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        named = explained(error) if is_mendable(error) else error
-        if not isinstance(named, JobError):
-            kind = OutsideError if is_mendable(error) else BrokenContractError
-            named = kind(f"{what} cannot be read: {reason_of(error)}")
-        raise named from error
+        sentence = f"{what} cannot be read: {reason_of(error)}"
+        if not is_mendable(error):
+            raise BrokenContractError(sentence) from error
+        named = explained(error)
+        raise named if isinstance(named, OutsideError) else OutsideError(sentence) from error
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:

@@ -302,9 +302,8 @@ def late_changes(spark: SparkSession, lakehouse: Path, tables: Tables) -> None:
         spark.sql(statement)
 
 
-@pytest.mark.parametrize(
-    "name", ["prompts", *(pytest.param(name, marks=pytest.mark.long) for name in ("hourly", "daily"))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
 def test_of_long_sources_what_is_near_makes_the_rows_of_all(
     spark: SparkSession, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
