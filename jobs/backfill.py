@@ -101,7 +101,5 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], r
     if not all(map(lake.exists, rollup.targets)):
         return False
     commits = {table: lake.commits(table) for table in rollup.targets}
-    return any(
-        all(stands(lake, run, rollup.job_name, table, found) for table, found in commits.items())
-        for run in run_log.successful_runs(lake, rollup.job_name, window, snapshot)
-    )
+    runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot)
+    return any(stands(lake, run, rollup.job_name, commits) for run in runs)

@@ -146,10 +146,8 @@ def test_what_touches_nothing_is_quarantined_and_followed(
     """Else its source's versions must be kept until something changes a row: in holidays that may take long."""
     lakehouse, lake = incremental[0], Lake(spark, LocalFolder(incremental[0]))
     rollup = teacher_prompt_effectiveness.JOB.rollup_of(Call(lakehouse=lakehouse, period="day"))
-    version, without_key = (
-        version_of(lakehouse, EFFECTIVENESS),
-        {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)},
-    )
+    version = version_of(lakehouse, EFFECTIVENESS)
+    without_key = {"generated_at": datetime(2030, 1, 1, tzinfo=timezone.utc)}
     write_table(lakehouse, PROMPTS, [without_key], mode="append")
     outcome = run(spark, lakehouse, teacher_prompt_effectiveness.JOB, run_start=NOW, period="day")
     assert (outcome.window, version_of(lakehouse, EFFECTIVENESS)) == (None, version)

@@ -46,7 +46,7 @@ def _without_purges(changed: SourceChanges, sessions: DataFrame) -> dict[str, Da
         )
 
     def relevant(source: str, changes: DataFrame) -> DataFrame:
-        ids = changed.ids.where(F.col("source") == source).select("id", F.lit(True).alias("is_changed"))
+        ids = changed.ids_of(source).withColumn("is_changed", F.lit(True))
         placed = changes.withColumn("placed_in", session_of(source)).join(ids, "id", how="left")
         of_sessions = sessions.select(F.col("session_id").alias("placed_in"), F.lit(True).alias("is_affected"))
         return (

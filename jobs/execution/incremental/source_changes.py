@@ -70,6 +70,10 @@ class SourceChanges:
         """`source` and `id`, each once, of new and changed rows, but not of those that were only deleted."""
         return self.keyed.where(F.col(CHANGE_TYPE) != "delete").select("source", "id").distinct()
 
+    def ids_of(self, source: str) -> DataFrame:
+        """The `id`s of one source among them."""
+        return self.ids.where(F.col("source") == source).select("id")
+
 
 def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     """Rows that were created or updated at or after `since`, or have such a time in a column that metrics read."""

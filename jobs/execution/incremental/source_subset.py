@@ -152,7 +152,7 @@ def changed_in_metrics(pinned: PinnedSources, changed: SourceChanges, source: st
     all dates of the teacher, and archiving a session whose facts are purged what was published of it.
     """
     published_versions = changed.versions_of(source)
-    ids = changed.ids.where(F.col("source") == source).select("id")
+    ids = changed.ids_of(source)
     current = pinned.raw_rows(source).join(ids, "id", how="left_semi")
     rows = before_and_after(current, changed.rows[source].join(ids, "id", how="left_semi"), published_versions)
     in_all = without_state_prefix(usable(source, classified_rows(source, rows, None)))
@@ -164,9 +164,8 @@ def without_unread_changes(pinned: PinnedSources, staging: Staging, changed: Sou
     """The changes without those of sessions in which no column has changed that metrics read, if all are known."""
     if SESSIONS not in changed.rows or not changed.is_complete:
         return changed
-    ids = changed.ids.where(F.col("source") == SESSIONS).select("id")
     read = changed_in_metrics(pinned, changed, SESSIONS)
-    unread = staging.write("unread", ids.join(read, "id", how="left_anti"))
+    unread = staging.write("unread", changed.ids_of(SESSIONS).join(read, "id", how="left_anti"))
     of_sessions = unread.withColumn("source", F.lit(SESSIONS))
     return replace(
         changed,

@@ -70,7 +70,7 @@ def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Basel
     known = []
     if all(by_commits):
         known.append(min(filter(None, by_commits), key=_AGE))
-    if last and all(stands(lake, last, rollup.job_name, table, of_table) for table, of_table in commits.items()):
+    if last and stands(lake, last, rollup.job_name, commits):
         # If nothing changed for longer than Delta keeps a table's log, nothing else is known.
         known.append(lake.without_recreated(last.sources))
     if not known:
@@ -117,7 +117,12 @@ def _published_since(lake: Lake, watermark: Snapshot, commits: Sequence[Commit],
     return found
 
 
-def stands(lake: Lake, run: run_log.SuccessfulRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
+def stands(lake: Lake, run: run_log.SuccessfulRun, job_name: str, commits: Mapping[str, Sequence[Commit]]) -> bool:
+    """Whether each target, by its commits, still holds what the run left: see `_stands_in`."""
+    return all(_stands_in(lake, run, job_name, table, of_table) for table, of_table in commits.items())
+
+
+def _stands_in(lake: Lake, run: run_log.SuccessfulRun, job_name: str, table: str, commits: Sequence[Commit]) -> bool:
     """Whether the table still holds what the run left: no manual commit and no run with older sources changed it."""
     if not run.is_in(table, commits):
         return False  # its history is another by now, or no longer goes back that far
