@@ -17,9 +17,7 @@ from expectations.contract import contract_names, contract_of, own_contracts, so
 from jobs.exit_status import run_main
 from jobs.job_options import Parser
 from jobs.statements import column_comment, column_tags, literal, quoted, quoted_name, table_comment, table_tag
-
-OWN_SCHEMA = "quality"
-QUARANTINE = f"{OWN_SCHEMA}.quarantine"
+from transforms.catalog import QUALITY_SCHEMA, QUARANTINE
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,17 @@ def _grants(names: Names) -> Iterator[tuple[str, bool]]:
     }
     runner = quoted(names.service_principal)
     yield f"GRANT CREATE SCHEMA ON CATALOG {catalog} TO {runner}", False
-    # BROWSE shows that a table exists, which `classwaves workspace check` needs, but not its rows.
-    yield f"GRANT BROWSE ON CATALOG {catalog} TO {quoted(names.operators)}", False
+    # BROWSE shows that a table exists, but not its rows: `classwaves workspace check` needs that, and a run that may
+    # not read an optional source fails instead of taking it for absent.
+    for principal in (names.operators, names.service_principal):
+        yield f"GRANT BROWSE ON CATALOG {catalog} TO {quoted(principal)}", False
     for principal, tables in reads.items():
         who = quoted(principal)
         yield f"GRANT USE CATALOG ON CATALOG {catalog} TO {who}", False
         for schema in sorted({table.split(".")[0] for table in tables}):
-            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{quoted_name(schema)} TO {who}", schema == OWN_SCHEMA
+            yield f"GRANT USE SCHEMA ON SCHEMA {catalog}.{quoted_name(schema)} TO {who}", schema == QUALITY_SCHEMA
     for schema in sorted({table.split(".")[0] for table in own}):
-        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{quoted_name(schema)} TO {runner}", schema == OWN_SCHEMA
+        yield f"GRANT CREATE TABLE ON SCHEMA {catalog}.{quoted_name(schema)} TO {runner}", schema == QUALITY_SCHEMA
     for principal, tables in reads.items():
         for table in dict.fromkeys(tables):
             writes = principal == names.service_principal and table in own
@@ -99,7 +99,7 @@ def row_filters(names: Names) -> Iterator[str]:
         contract = contract_of(table)
         if "school_id" not in contract.column_names or not table.startswith("users."):
             continue
-        view = f"{quoted(names.catalog)}.{quoted(OWN_SCHEMA)}.{quoted_name(table.split('.')[1] + '_of_my_school')}"
+        view = f"{quoted(names.catalog)}.{quoted(QUALITY_SCHEMA)}.{quoted_name(table.split('.')[1] + '_of_my_school')}"
         columns = ", ".join(map(quoted_name, contract.column_names))
         comment = literal(f"The rows of {table} of the caller's schools.")
         yield (
@@ -117,9 +117,8 @@ def column_masks(names: Names) -> Iterator[str]:
     for contract in source_contracts():
         if all(not column.personal for column in contract.columns):
             continue
-        view = (
-            f"{quoted(names.catalog)}.{quoted(OWN_SCHEMA)}.{quoted_name(contract.table.replace('.', '_') + '_masked')}"
-        )
+        name = quoted_name(f"{contract.table.replace('.', '_')}_masked")
+        view = f"{quoted(names.catalog)}.{quoted(QUALITY_SCHEMA)}.{name}"
         is_operator = f"is_account_group_member({literal(names.operators)})"
         columns = [
             f"CASE WHEN {is_operator} THEN {quoted_name(c.name)} END AS {quoted_name(c.name)}"
@@ -138,7 +137,7 @@ def column_masks(names: Names) -> Iterator[str]:
 
 def _may_enter(names: Names, principal: str) -> Iterator[str]:
     yield f"GRANT USE CATALOG ON CATALOG {quoted(names.catalog)} TO {quoted(principal)}"
-    yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.{quoted(OWN_SCHEMA)} TO {quoted(principal)}"
+    yield f"GRANT USE SCHEMA ON SCHEMA {quoted(names.catalog)}.{quoted(QUALITY_SCHEMA)} TO {quoted(principal)}"
 
 
 STATEMENTS: dict[str, Callable[[Names], Iterator[str]]] = {

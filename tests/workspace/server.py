@@ -33,6 +33,7 @@ class Workspace:
 
     catalogs: set[str] = field(default_factory=lambda: {"classwaves"})
     tables: dict[str, Json] = field(default_factory=dict)
+    browse_only: set[str] = field(default_factory=set)
     jobs: dict[int, Json] = field(default_factory=dict)
     runs: dict[int, Json] = field(default_factory=dict)
     outputs: dict[int, Json] = field(default_factory=dict)
@@ -66,6 +67,10 @@ class Workspace:
                 return handle(self, query | matched.groupdict(), body)
         raise RefusedError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
 
+    def visible_tables(self, query: dict[str, str]) -> set[str]:
+        """Those that the user may read and, if these are asked for, those that the user may only browse."""
+        return self.tables.keys() - (set() if query.get("include_browse") == "true" else self.browse_only)
+
     def paged(self, key: str, rows: list[Json], query: dict[str, str]) -> Json:
         start = int(query.get("page_token") or 0)
         more = start + self.page < len(rows)
@@ -80,7 +85,7 @@ def _catalog(state: Workspace, query: dict[str, str], body: Json) -> Json:
 
 def _tables(state: Workspace, query: dict[str, str], body: Json) -> Json:
     prefix = f"{query['catalog_name']}.{query['schema_name']}."
-    found = [table for name, table in sorted(state.tables.items()) if name.startswith(prefix)]
+    found = [state.tables[name] for name in sorted(state.visible_tables(query)) if name.startswith(prefix)]
     if not found:
         raise RefusedError(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{prefix[:-1]}' does not exist.")
     leave_out = [key for key, option in (("columns", "omit_columns"), ("properties", "omit_properties"))]
@@ -89,7 +94,7 @@ def _tables(state: Workspace, query: dict[str, str], body: Json) -> Json:
 
 
 def _table(state: Workspace, query: dict[str, str], body: Json) -> Json:
-    if query["name"] not in state.tables:
+    if query["name"] not in state.visible_tables(query):
         raise not_found(f"Table '{query['name']}'")
     return state.tables[query["name"]]
 

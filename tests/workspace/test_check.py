@@ -33,6 +33,11 @@ def test_a_workspace_as_contracts_and_bundle_say_has_no_differences(workspace: W
     assert answer.sentence == ALIKE
 
 
+def test_tables_that_may_only_be_browsed_are_compared(workspace: Workspace, call: Call) -> None:
+    workspace.browse_only = set(workspace.tables)
+    assert call("check", "--catalog", "classwaves").sentence == ALIKE
+
+
 def test_the_projects_own_bundle_as_it_is_deployed_has_no_differences(workspace: Workspace, call: Call) -> None:
     workspace.jobs = deployed_jobs(OWN_BUNDLE)
     assert len(workspace.jobs) == 4

@@ -56,7 +56,7 @@ def loop(run_id: int, ended: Json, done: int, total: int, failed: int = 0) -> Js
     return task("chunks", run_id, ended, for_each_task={"inputs": "[]", "task": inner, "stats": stats})
 
 
-def test_runs_of_all_jobs_are_shown_newest_first_with_their_verdicts(workspace: Workspace, call: Call) -> None:
+def test_runs_of_all_jobs_are_shown_newest_first_with_their_messages(workspace: Workspace, call: Call) -> None:
     add_run(workspace, 1, HOURLY, SUCCESS, [task("hourly", 11, SUCCESS)], minutes=62)
     add_run(workspace, 2, BACKFILL, FAILED, [loop(22, FAILED, 5, 5, failed=2)])
     add_run(workspace, 3, HOURLY, FAILED, [task("hourly", 33, FAILED)])
@@ -107,11 +107,11 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("name", SENTENCES)
-def test_a_verdict_is(workspace: Workspace, call: Call, name: str) -> None:
-    output, verdict = SENTENCES[name]
+def test_a_message_is(workspace: Workspace, call: Call, name: str) -> None:
+    output, message = SENTENCES[name]
     add_run(workspace, 1, HOURLY, FAILED, [task("hourly", 11, FAILED)])
     workspace.outputs[11] = output
-    assert call("runs").rows[0][5] == verdict
+    assert call("runs").rows[0][5] == message
 
 
 def test_of_several_tasks_those_that_failed_are_told_as_they_were_tried_last(workspace: Workspace, call: Call) -> None:
@@ -250,13 +250,17 @@ WRONG_CALLS = {
         ["dashboard_metrics_hourly", "--start", "2025-09-02", "--end", "2025-09-01"],
         "--end (2025-09-01T00:00Z) must be after",
     ),
+    "more chunks than a job takes": (
+        ["dashboard_metrics_hourly", "--start", "2024-09-01", "--end", "2025-09-01", "--chunk", "1d"],
+        "365 chunks are more than a job takes: give a longer --chunk.",
+    ),
     "a period for a rollup without": (
         ["dashboard_metrics_hourly", *WINDOW, "--period", "week"],
-        "dashboard_metrics_hourly takes no --period.",
+        "Unrecognized arguments: --period=week.",
     ),
     "a period that is none": (
         ["teacher_prompt_effectiveness", *WINDOW, "--period", "year"],
-        "--period must be one of day, week, month: 'year'.",
+        "Argument --period: invalid choice: 'year' (choose from ",
     ),
 }
 

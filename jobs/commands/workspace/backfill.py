@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
@@ -17,32 +16,27 @@ from jobs.commands.console import progress
 from jobs.commands.workspace.client import first_line_of
 from jobs.commands.workspace.runs import chunks_done, state_of
 from jobs.errors import JobError, UsageError
-from jobs.job import Call, Job
+from jobs.job import Call
 from jobs.logs import log
-from jobs.rollup import W
 
 BACKFILL = "backfill"
 """The key of the backfill job in the bundle."""
 
+LONGEST_LIST = 10_000
+"""The characters of a list that a for-each task takes:
+https://docs.databricks.com/aws/en/jobs/for-each
+"""
+
 _LONGEST_BACKFILL = timedelta(days=7)
 
 
-def call_over(job: Job[W], start: str, end: str, period: str | None) -> Call:
-    """The job's call over a window; raises `UsageError` for a period that the job does not have."""
-    call = replace(job.default_call(), start=start or None, end=end or None)
-    if not period:
-        return call
-    if not job.periods:
-        raise UsageError(f"{job.name} takes no --period.")
-    if period not in job.periods:
-        raise UsageError(f"--period must be one of {', '.join(job.periods)}: {period!r}.")
-    return replace(call, period=period)
-
-
 def job_parameters(rollup: str, calls: Sequence[Call], period: str | None) -> dict[str, str]:
-    """The parameters with which the backfill job runs these calls of a rollup."""
+    """The parameters with which the backfill job runs these calls of a rollup; raises `UsageError` for too many."""
     chunks = [{"start": _compact(call.start), "end": _compact(call.end)} for call in calls]
-    return {"rollup": rollup, "chunks": json.dumps(chunks), **({"period": period} if period else {})}
+    as_text = json.dumps(chunks, separators=(",", ":"))
+    if len(as_text) > LONGEST_LIST:
+        raise UsageError(f"{len(calls)} chunks are more than a job takes: give a longer --chunk.")
+    return {"rollup": rollup, "chunks": as_text, **({"period": period} if period else {})}
 
 
 def _compact(instant: str | None) -> str:

@@ -27,13 +27,21 @@ def deployed_tables(client: WorkspaceClient, catalog: str, contracts: Sequence[C
     for schema in sorted({contract.table.split(".")[0] for contract in contracts}):
         try:
             listed = client.tables.list(
-                catalog, schema, max_results=_LARGEST_PAGE, omit_columns=True, omit_properties=True
+                catalog,
+                schema,
+                include_browse=True,  # also what we may not read
+                max_results=_LARGEST_PAGE,
+                omit_columns=True,
+                omit_properties=True,
             )
             there.update(f"{schema}.{table.name}" for table in listed)
         except NotFound:
             log.info("the schema does not exist", schema=schema)
     wanted = [contract.table for contract in contracts if contract.table in there]
-    return {table: client.tables.get(f"{catalog}.{table}", include_delta_metadata=True) for table in wanted}
+    return {
+        table: client.tables.get(f"{catalog}.{table}", include_browse=True, include_delta_metadata=True)
+        for table in wanted
+    }
 
 
 def run_statement(client: WorkspaceClient, warehouse: str, statement: str) -> None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.commands.console import phases, print_json, print_table, progress
-from jobs.commands.options import JobArgument, JsonOption
+from jobs.commands.options import ChunkOption, JobArgument, JsonOption
 from jobs.commands.workspace.difference import Difference
 from jobs.errors import BrokenContractError, JobError, UsageError
 from jobs.job import DEFAULT_CATALOG
+from jobs.job_options import read_call
 from jobs.logs import log
 from jobs.registry import job_named
 from jobs.suggestions import unknown_name_error
@@ -30,7 +32,7 @@ app = typer.Typer(
 ProfileOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="A profile of ~/.databrickscfg, as in Databricks' own tools.")
 ]
-CatalogOption = Annotated[str, typer.Option(metavar="NAME", help="The catalog that holds the tables.")]
+DeployedCatalogOption = Annotated[str, typer.Option(metavar="NAME", help="The catalog that holds the tables.")]
 BundleOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The folder of the bundle's YAML files; by default resources.")
 ]
@@ -39,9 +41,18 @@ TargetOption = Annotated[
 ]
 
 
+@app.callback()
+def _check_client() -> None:
+    """Raises `UsageError` if Databricks' client is not installed."""
+    if find_spec("databricks") is None or find_spec("databricks.sdk") is None:
+        raise UsageError(
+            "Databricks' client is not installed: install the package with its extra, classwaves-analytics[workspace]."
+        )
+
+
 @app.command()
 def check(
-    catalog: CatalogOption = DEFAULT_CATALOG,
+    catalog: DeployedCatalogOption = DEFAULT_CATALOG,
     bundle: BundleOption = None,
     target: TargetOption = None,
     profile: ProfileOption = None,
@@ -93,7 +104,7 @@ def check(
 
 @app.command()
 def apply(
-    catalog: CatalogOption = DEFAULT_CATALOG,
+    catalog: DeployedCatalogOption = DEFAULT_CATALOG,
     warehouse: Annotated[
         str | None, typer.Option(metavar="ID", help="The SQL warehouse that runs the statements.")
     ] = None,
@@ -166,10 +177,10 @@ def runs(
         print_json([asdict(run) | span for run, span in zip(found, spans, strict=True)])
         return
     rows: list[list[str | None]] = [
-        [run.job, str(run.run_id), f"{run.start:%Y-%m-%d %H:%M}", _length(run.duration), run.state, run.verdict]
+        [run.job, str(run.run_id), f"{run.start:%Y-%m-%d %H:%M}", _length(run.duration), run.state, run.message]
         for run in found
     ]
-    print_table("Runs, newest first", ["job", "run", "start", "duration", "state", "verdict"], rows)
+    print_table("Runs, newest first", ["job", "run", "start", "duration", "state", "message"], rows)
 
 
 @app.command()
@@ -177,7 +188,7 @@ def backfill(
     job: JobArgument,
     start: Annotated[str, typer.Option(metavar="T", help="First instant or date of the window, ISO 8601, UTC.")],
     end: Annotated[str, typer.Option(metavar="T", help="End of the window, exclusive.")],
-    chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
+    chunk: ChunkOption = "7d",
     period: Annotated[
         str | None, typer.Option(help="day, week or month: the length of teacher_prompt_effectiveness's periods.")
     ] = None,
@@ -192,14 +203,15 @@ def backfill(
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
     from jobs.backfill import chunks_of, read_chunk_length
-    from jobs.commands.workspace.backfill import BACKFILL, call_over, follow, job_parameters
+    from jobs.commands.workspace.backfill import BACKFILL, follow, job_parameters
     from jobs.commands.workspace.bundle import read_bundle
     from jobs.commands.workspace.client import connected
     from jobs.commands.workspace.deployed_jobs import check_parameters, find_jobs
     from jobs.commands.workspace.runs import closing_message, ended_well
 
     declared = job_named(job)
-    call = call_over(declared, start, end, period)
+    periods = [f"--period={period}"] if period else []
+    call = read_call(declared, [f"--start={start}", f"--end={end}", *periods])
     calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
     parameters = job_parameters(job, calls, period)
     bundle_jobs = read_bundle(bundle)

@@ -27,7 +27,7 @@ class WorkspaceRun:
     start: datetime
     duration: timedelta
     state: str
-    verdict: str
+    message: str
 
 
 def last_runs(client: WorkspaceClient, jobs: Mapping[str, BaseJob], number: int) -> list[WorkspaceRun]:
@@ -45,8 +45,8 @@ def _workspace_run(client: WorkspaceClient, name: str, run: BaseRun) -> Workspac
     ended = run.end_time or 0
     end = datetime.fromtimestamp(ended / 1000, timezone.utc) if ended else datetime.now(timezone.utc)
     run_id = run.run_id or 0
-    verdict = closing_message(client, client.jobs.get_run(run_id)) if ended else ""
-    return WorkspaceRun(name, run_id, start, end - start, state_of(run), verdict)
+    message = closing_message(client, client.jobs.get_run(run_id)) if ended else ""
+    return WorkspaceRun(name, run_id, start, end - start, state_of(run), message)
 
 
 def state_of(run: BaseRun | Run | RunTask) -> str:
