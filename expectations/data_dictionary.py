@@ -44,13 +44,7 @@ def _heading(contract: Contract) -> list[str]:
 def _derived(contract: Contract, canonical: Contract | None) -> str:
     """A section with one entry per derived column. Columns shared with the canonical table are only named."""
     shared = {column.name: column for column in canonical.columns} if canonical else {}
-    lines = [
-        f"## {contract.table}",
-        "",
-        _text(contract.description),
-        "",
-        f"*{contract.grain[0].upper()}{contract.grain[1:]}.*",
-    ]
+    lines = [*_heading(contract), "", f"*{contract.grain[0].upper()}{contract.grain[1:]}.*"]
     lines += ["", f"Key: {', '.join(f'`{name}`' for name in contract.key)}."]
     same = [column.name for column in contract.columns if shared.get(column.name) == column]
     if same and canonical:

@@ -25,6 +25,12 @@ TEACHER_SUMMARY = "analytics.teacher_analytics_summary"
 TEACHER_SUMMARY_OF_USERS = "users.teacher_analytics_summary"
 PROMPT_EFFECTIVENESS = "ai_insights.teacher_prompt_effectiveness"
 
+LEDGER = "users.analytics_job_metadata"
+QUALITY_SCHEMA = "quality"
+QUARANTINE = f"{QUALITY_SCHEMA}.quarantine"
+RUNS = f"{QUALITY_SCHEMA}.runs"
+VALIDATION_RESULTS = f"{QUALITY_SCHEMA}.validation_results"
+
 
 def full_name(table: str) -> str:
     """`classwaves.<schema>.<table>` for a two-part name."""

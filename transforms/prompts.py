@@ -19,11 +19,6 @@ def response_time() -> Column:
     return F.coalesce(measured, not_negative(seconds_between(F.col("generated_at"), first_reaction)))
 
 
-def count_with(moment: str) -> Column:
-    """How many of a group's prompts have a value in the column `moment`, whatever it is."""
-    return F.count(F.col(moment))
-
-
 def of_their_teachers(prompts: DataFrame, spans: DataFrame) -> DataFrame:
     """The prompts with the `teacher_id` that they count for: their own, else their session's."""
     teachers_of_sessions = spans.select("session_id", F.col("teacher_id").alias("session_teacher_id"))

@@ -96,11 +96,6 @@ def group_readiness(groups: DataFrame, events: DataFrame) -> DataFrame:
     return groups.withColumnRenamed("id", "group_id").join(ready, ["session_id", "group_id"], how="left")
 
 
-def _sum_and_count(value: Column, name: str) -> list[Column]:
-    number = value.cast("double")
-    return [F.sum(number).alias(f"{name}_sum"), F.count(number).alias(f"{name}_count")]
-
-
 def group_totals(groups: DataFrame) -> DataFrame:
     """One row per session with groups, from `group_readiness`.
 
@@ -108,14 +103,19 @@ def group_totals(groups: DataFrame) -> DataFrame:
     ready. `collaboration_sum` and `_count` are over their non-null `collaboration_score`, `argumentation_…` over
     `argumentation_quality`, `discussion_…` over the mean of `topical_cohesion` and `conceptual_density` of each.
     """
+    collaboration = F.col("collaboration_score").cast("double")
+    argumentation = F.col("argumentation_quality").cast("double")
     discussion = mean_of(F.col("topical_cohesion").cast("double"), F.col("conceptual_density").cast("double"))
     return groups.groupBy("session_id").agg(
         F.count("*").alias("groups"),
         F.count_if(normalised(F.col("status")) == "completed").alias("completed_groups"),
         F.collect_list("ready_at").alias("ready_ats"),
-        *_sum_and_count(F.col("collaboration_score"), "collaboration"),
-        *_sum_and_count(F.col("argumentation_quality"), "argumentation"),
-        *_sum_and_count(discussion, "discussion"),
+        F.sum(collaboration).alias("collaboration_sum"),
+        F.count(collaboration).alias("collaboration_count"),
+        F.sum(argumentation).alias("argumentation_sum"),
+        F.count(argumentation).alias("argumentation_count"),
+        F.sum(discussion).alias("discussion_sum"),
+        F.count(discussion).alias("discussion_count"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from transforms.catalog import (
     ANALYSIS_RESULTS,
@@ -20,6 +21,9 @@ from transforms.catalog import (
     TEACHERS,
     TRANSCRIPTIONS,
 )
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 EVENT_TYPES = ("configured", "started", "leader_ready", "member_join", "member_leave", "ended")
 
@@ -135,6 +139,12 @@ RULES: Mapping[str, SourceRules] = {
 def columns_read(source: str, public_columns: Iterable[str]) -> tuple[str, ...]:
     """The columns of a source that a run reads: the public ones and the personal ones that a metric needs."""
     return (*public_columns, *RULES[source].personal)
+
+
+def times_read(source: str, schema: StructType, also: Iterable[str] = ()) -> list[str]:
+    """The timestamps in the schema that metrics read from the source's rows, and those of `also`."""
+    names = fact_columns(source, also)
+    return [field.name for field in schema if field.name in names and field.dataType.typeName() == "timestamp"]
 
 
 def fact_columns(source: str, also: Iterable[str] = ()) -> tuple[str, ...]:

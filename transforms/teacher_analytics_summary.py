@@ -23,7 +23,7 @@ from transforms.columns import mean, not_negative, percentage, seconds_between
 from transforms.combine import as_count, one_row_per_key
 from transforms.inputs import RollupInputs
 from transforms.local_dates import UTC, known_zone, local_date
-from transforms.prompts import count_with, of_their_teachers, response_time
+from transforms.prompts import of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.trend import TREND_DAYS, with_improvement_trend
 from transforms.windows import DateWindow
@@ -116,8 +116,8 @@ def sessions_by_date(sessions: DataFrame) -> DataFrame:
     Needs `at_local_date` of the sessions with their `group_totals`, `final_transcriptions` and `suggestion_totals`.
     """
 
-    def mean_over_all(name: str) -> Column:
-        return F.try_divide(F.sum(f"{name}_sum"), F.sum(f"{name}_count"))
+    def mean_of_all(total: str, count: str) -> Column:
+        return F.try_divide(F.sum(total), F.sum(count))
 
     return (
         sessions.withColumn("quality", session_quality())
@@ -132,11 +132,11 @@ def sessions_by_date(sessions: DataFrame) -> DataFrame:
             mean(F.col("participation_rate")).alias("avg_participation_rate"),
             mean(F.col("engagement_score")).alias("avg_engagement_score"),
             F.sum(_minutes_in_session()).alias("total_session_duration_minutes"),
-            mean_over_all("collaboration").alias("avg_collaboration_score"),
-            mean_over_all("argumentation").alias("avg_critical_thinking_score"),
-            mean_over_all("discussion").alias("avg_discussion_quality_score"),
-            mean_over_all("readiness").alias("avg_group_readiness_time"),
-            mean_over_all("reaction").alias("avg_alert_response_time"),
+            mean_of_all("collaboration_sum", "collaboration_count").alias("avg_collaboration_score"),
+            mean_of_all("argumentation_sum", "argumentation_count").alias("avg_critical_thinking_score"),
+            mean_of_all("discussion_sum", "discussion_count").alias("avg_discussion_quality_score"),
+            mean_of_all("readiness_sum", "readiness_count").alias("avg_group_readiness_time"),
+            mean_of_all("reaction_sum", "reaction_count").alias("avg_alert_response_time"),
             F.sum("groups").alias("groups"),
             percentage(F.sum("completed_groups"), F.sum("groups")).alias("avg_group_completion_rate"),
             F.sum("interventions").alias("total_interventions"),
@@ -153,8 +153,8 @@ def prompts_by_date(prompts: DataFrame) -> DataFrame:
     return prompts.groupBy(*KEY).agg(
         F.max("teacher_school_id").alias("teacher_school_id"),
         F.count("*").alias("total_prompts_shown"),
-        count_with("used_at").alias("total_prompts_used"),
-        count_with("dismissed_at").alias("total_prompts_dismissed"),
+        F.count("used_at").alias("total_prompts_used"),
+        F.count("dismissed_at").alias("total_prompts_dismissed"),
         mean(response_time()).alias("avg_prompt_response_time"),
         mean(F.col("effectiveness_score")).alias("avg_effectiveness_score"),
     )

@@ -9,7 +9,7 @@ from transforms.catalog import PROMPTS
 from transforms.columns import mean, percentage, standard_deviation
 from transforms.combine import as_count
 from transforms.inputs import RollupInputs
-from transforms.prompts import count_with, response_time
+from transforms.prompts import response_time
 from transforms.student_t import student_t_95
 from transforms.windows import PeriodWindow
 
@@ -35,9 +35,9 @@ def prompts_by_period(prompts: DataFrame, window: PeriodWindow) -> DataFrame:
         .groupBy(*DIMENSIONS, *PERIOD)
         .agg(
             F.count("*").alias("total_generated"),
-            count_with("acknowledged_at").alias("total_acknowledged"),
-            count_with("used_at").alias("total_used"),
-            count_with("dismissed_at").alias("total_dismissed"),
+            F.count("acknowledged_at").alias("total_acknowledged"),
+            F.count("used_at").alias("total_used"),
+            F.count("dismissed_at").alias("total_dismissed"),
             mean(score).alias("avg_effectiveness_score"),
             mean(F.col("feedback_rating")).alias("avg_feedback_rating"),
             mean(response_time()).alias("avg_response_time_seconds"),

@@ -10,8 +10,11 @@ from pyspark.sql import functions as F
 from transforms.student_t import student_t_95
 
 TREND_DAYS = 28
+"""Over how many dates, the row's own included, the line is fitted."""
 MIN_DATES = 5
+"""With fewer scored dates there is no trend."""
 _DECIMALS = 9
+"""To how many decimals the interval's bounds are rounded: for scores without a slope they are not exactly 0."""
 
 
 def _sum_over(points: str, term: Callable[[Column], Column]) -> Column:

@@ -86,17 +86,17 @@ class Explanation:
         return tuple(name for name in names if row is None or not same(self.values[name], row[name]))
 
     def listed_for(self, column: str) -> tuple[Listed, ...]:
-        """The source rows of one column; for a part of the key, those of the facts for which the row exists.
+        """The source rows of one column; for a part of the key, those that make the row exist.
 
         For a cumulative column, the latter are included as rows that place the row.
         """
         if column in AUDIT_COLUMNS:
             return ()
-        like = self.subject.facts if self._is_of_row(column) else column
+        like = self.subject.defining_column if self._is_of_row(column) else column
         found = [row for row in self.made.listed if like in row.columns]
         if column in self.subject.cumulative:
             known = {(row.source, row.id) for row in found}
-            of_row = (row for row in self.made.listed if self.subject.facts in row.columns)
+            of_row = (row for row in self.made.listed if self.subject.defining_column in row.columns)
             found += [replace(row, role=PLACES) for row in of_row if (row.source, row.id) not in known]
         return tuple(found)
 

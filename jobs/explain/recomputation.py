@@ -23,7 +23,7 @@ from jobs.failures import says_gone
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import identified
-from transforms.catalog import SESSION_EVENTS, SESSIONS
+from transforms.catalog import QUARANTINE, SESSION_EVENTS, SESSIONS
 from transforms.columns import blank_to_null, instant
 from transforms.combine import union_all
 from transforms.inputs import RollupInputs
@@ -116,7 +116,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]
 
     Of a row that changed and is still rejected it holds only what the row is now.
     """
-    if not lake.exists(quarantine.TABLE):
+    if not lake.exists(QUARANTINE):
         return ()
     sources = list(subject.rollup.sources)
     since_then = F.col("resolved_at").isNull() | (F.col("resolved_at") > instant(read.inputs.run_start))
@@ -128,7 +128,7 @@ def _rejected(lake: Lake, subject: Subject, read: _Read) -> tuple[Rejected, ...]
     of_session = F.when(F.col("source") == SESSIONS, F.col("row_key")).otherwise(field("session_id"))
     touched = read.touched.where("is_close").select("session_id", F.lit(True).alias("is_touched"))
     rows = (
-        lake.latest(quarantine.TABLE)
+        lake.latest(QUARANTINE)
         .where(since_then)
         .withColumn("source", quarantine.source_of_row())
         .where(F.col("source").isin(*sources))
@@ -155,8 +155,9 @@ def recomputed_as_published(
     lake.register(present)
     latest = PinnedSources.latest(lake, present)
     recorded = change.commit.provenance if change.commit else None
-    if recorded and not lake.reads_a_recreated(recorded.snapshot):
-        then = PinnedSources(lake, recorded.source_versions).among(present)
+    is_there = recorded is not None and recorded.source_versions.keys() <= set(present)
+    if recorded and is_there and not lake.reads_a_recreated(recorded.snapshot):
+        then = PinnedSources(lake, recorded.source_versions)
         try:
             return recomputed_at(then, subject, change.run_start, settings), ()
         except Exception as error:

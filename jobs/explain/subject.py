@@ -34,7 +34,7 @@ class Subject(Protocol):
         """The one hour, date or period of the row."""
 
     @property
-    def facts(self) -> str:
+    def defining_column(self) -> str:
         """The column whose source rows make the row exist."""
 
     @property

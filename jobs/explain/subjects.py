@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from expectations.contract import contract_of
 from jobs import dashboard_metrics_hourly, teacher_analytics_summary
 from jobs.errors import UsageError
-from jobs.explain.day_of_teacher import DayOfTeacher
-from jobs.explain.hour_of_school import HourOfSchool
-from jobs.explain.period_of_prompts import PeriodOfPrompts
+from jobs.explain.dashboard_metrics_hourly import HourOfSchool
 from jobs.explain.subject import Subject
+from jobs.explain.teacher_analytics_summary import DayOfTeacher
+from jobs.explain.teacher_prompt_effectiveness import PeriodOfPrompts
 from jobs.teacher_prompt_effectiveness import rollup_by
 from jobs.windows import read_instant
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN

@@ -15,14 +15,14 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.sources import classified_rows
-from jobs.explain.day_of_teacher import DayOfTeacher
+from jobs.explain.dashboard_metrics_hourly import HourOfSchool
 from jobs.explain.explainer import explain
 from jobs.explain.explanation import Explanation, Listed
-from jobs.explain.hour_of_school import HourOfSchool
-from jobs.explain.period_of_prompts import PeriodOfPrompts
 from jobs.explain.recomputation import collected_locally, recomputed_row
 from jobs.explain.subject import Subject
 from jobs.explain.subjects import TARGETS_OF
+from jobs.explain.teacher_analytics_summary import DayOfTeacher
+from jobs.explain.teacher_prompt_effectiveness import PeriodOfPrompts
 from jobs.lake import Lake
 from jobs.settings import Settings
 from jobs.storage import LocalFolder

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -141,10 +143,14 @@ def called(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_a_changed_number_is_told_with_its_past(
-    spark: SparkSession, published: Published, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession,
+    published: Published,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Last in the module: it adds a source row."""
-    rows = [row for row in rows_of(published.folder, HOURLY) if row["school_id"] == "school-a"]
+    folder = Path(shutil.copytree(published.folder, tmp_path / "lake"))
+    rows = [row for row in rows_of(folder, HOURLY) if row["school_id"] == "school-a"]
     before = max(rows, key=lambda row: row["metric_hour"])
     school, hour = "school-a", before["metric_hour"]
     key = [school, f"{hour:%Y-%m-%dT%H:%MZ}"]
@@ -154,17 +160,17 @@ def test_a_changed_number_is_told_with_its_past(
         {"id": "event-copy", "created_at": hour, "event_type": "older", **event},
         {"id": "event-copy", "created_at": hour + timedelta(minutes=1), **event},
     ]
-    write_table(published.folder, "operational.system_events", events, mode="append")
+    write_table(folder, "operational.system_events", events, mode="append")
     later = RUN_START + timedelta(hours=1)
     end = hour + timedelta(hours=1)
-    outcome = run(spark, published.folder, dashboard_metrics_hourly.JOB, str(hour), str(end), run_start=later)
-    place = ["--lakehouse", str(published.folder)]
+    outcome = run(spark, folder, dashboard_metrics_hourly.JOB, str(hour), str(end), run_start=later)
+    place = ["--lakehouse", str(folder)]
     text = called(["dashboard_metrics_hourly", *key, "total_errors", *place], monkeypatch, capsys)
     after = before["total_errors"] + 2
     assert f"total_errors = {after}" in text
     assert "severity error or critical" in text
     assert "unit: count" in text
-    assert f"run {outcome.run.run_id}, commit {version_of(published.folder, HOURLY)}" in text
+    assert f"run {outcome.run.run_id}, commit {version_of(folder, HOURLY)}" in text
     assert "operational.system_events event-late" in text
     assert f"Before that\n  {before['total_errors']}  run dashboard_metrics_hourly-20260101T123000Z" in text
     assert f"Reproduced: the sources, read again, give {after}." in text
@@ -180,6 +186,19 @@ def test_a_changed_number_is_told_with_its_past(
     ]
     for secret in ("Private words", "student-", "anon-", "some words", "Pupil", "example.org"):
         assert secret not in json.dumps(answer) + text
+
+
+@pytest.mark.long
+def test_a_source_that_is_no_longer_there_is_told(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(published.folder, tmp_path / "lake"))
+    shutil.rmtree(folder / "operational" / "system_events")
+    row = max((row for row in rows_of(folder, HOURLY) if row["total_errors"]), key=lambda row: row["total_errors"])
+    key = [row["school_id"], f"{row['metric_hour']:%Y-%m-%dT%H:%MZ}"]
+    text = called([HOURLY, *key, "total_errors", "--lakehouse", str(folder)], monkeypatch, capsys)
+    assert "! The sources as that run read them are no longer there: what follows is what they give now." in text
+    assert "! NOT REPRODUCED: " in text
 
 
 @pytest.mark.parametrize(

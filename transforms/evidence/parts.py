@@ -7,6 +7,7 @@ places these rows is found here for all parts: the session, the events that begi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
@@ -23,33 +24,56 @@ COUNTS, PLACES = "counts", "places"
 Labels = Mapping[str, "Column | Literal[True]"]
 
 
+def no_columns() -> Column:
+    """An empty array of columns' names."""
+    return F.array().cast("array<string>")
+
+
 def columns_of(labels: Labels) -> Column:
     """The names of the columns whose condition holds, as an array."""
     whens = [F.lit(name) if condition is True else F.when(condition, F.lit(name)) for name, condition in labels.items()]
     return F.array_compact(F.array(*whens)).cast("array<string>")
 
 
+@dataclass(frozen=True)
+class PlacedBy:
+    """What places rows besides their session: an array of columns each, for which it matters.
+
+    `start`, `end`, `configured`: when the row's session began, ended, was configured. `ready`: which event reported the
+    row's group ready; the rows then have it in `ready_event` (see `ready_events`).
+    """
+
+    start: Column | None = None
+    end: Column | None = None
+    configured: Column | None = None
+    ready: Column | None = None
+
+    def select(self) -> list[Column]:
+        """The columns of a part that hold this: `start_for`, `end_for`, `configured_for`, `ready_for` and `ready`."""
+        event = F.lit(None) if self.ready is None else F.col("ready_event")
+        marks = {
+            "start_for": self.start,
+            "end_for": self.end,
+            "configured_for": self.configured,
+            "ready_for": self.ready,
+        }
+        return [
+            *((no_columns() if columns is None else columns).alias(name) for name, columns in marks.items()),
+            event.cast("struct<at: timestamp, id: string>").alias("ready"),
+        ]
+
+
 def part(
     source: str,
     rows: DataFrame,
     columns: Column,
+    placed_by: PlacedBy = PlacedBy(),
     *,
-    start_for: Column | None = None,
-    end_for: Column | None = None,
-    configured_for: Column | None = None,
-    ready_for: Column | None = None,
-    ready_event: Column | None = None,
     has_session: bool = True,
     has_teacher: bool = False,
     role: str = COUNTS,
 ) -> DataFrame:
-    """The rows (with `id`, and `session_id` and `teacher_id` if they have them) as evidence for these columns.
-
-    `start_for`, `end_for`, `configured_for`: for which columns it matters when the row's session began, ended, was
-    configured. `ready_for` and `ready_event` (a struct of time and id): the event that reported the row's group ready.
-    """
-    none = F.array().cast("array<string>")
-    no_event = F.lit(None).cast("struct<at: timestamp, id: string>")
+    """The rows (with `id`, and `session_id` and `teacher_id` if they have them) as evidence for these columns."""
     return rows.select(
         F.lit(source).alias("source"),
         F.col("id"),
@@ -58,11 +82,7 @@ def part(
         (F.col("session_id") if has_session else F.lit(None).cast("string")).alias("session_id"),
         (F.col("teacher_id") if has_teacher else F.lit(None).cast("string")).alias("teacher_id"),
         columns.alias("columns"),
-        (none if start_for is None else start_for).alias("start_for"),
-        (none if end_for is None else end_for).alias("end_for"),
-        (none if configured_for is None else configured_for).alias("configured_for"),
-        (none if ready_for is None else ready_for).alias("ready_for"),
-        (no_event if ready_event is None else ready_event.cast("struct<at: timestamp, id: string>")).alias("ready"),
+        *placed_by.select(),
     ).where(F.size("columns") > 0)
 
 

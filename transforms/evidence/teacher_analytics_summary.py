@@ -9,18 +9,18 @@ from pyspark.sql import functions as F
 
 from transforms.catalog import GROUPS, INTERVENTIONS, PROMPTS, SESSION_EVENTS, SESSIONS, TEACHERS, TRANSCRIPTIONS
 from transforms.columns import normalised, seconds_between
-from transforms.evidence.parts import PLACES, Labels, columns_of, evidence_of, part, ready_events
+from transforms.evidence.parts import PLACES, Labels, PlacedBy, columns_of, evidence_of, part, ready_events
 from transforms.prompts import of_their_teachers, response_time
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.teacher_analytics_summary import KEY, at_local_date, teacher_profiles
 from transforms.trend import TREND_DAYS
 from transforms.windows import DateWindow
 
-FACTS = "confidence_score"
+DEFINING_COLUMN = "confidence_score"
 """The column whose source rows make a row exist: they are also the evidence for the row's key."""
 
 _OF_SESSIONS_AND_PROMPTS = (
-    FACTS,
+    DEFINING_COLUMN,
     "data_points_included",
     "data_quality_score",
     "source_tables",
@@ -66,7 +66,7 @@ def evidence_of_day(spans: DataFrame, usable: Mapping[str, DataFrame], teacher: 
 def _inside(source: str, rows: DataFrame, labels: Labels) -> DataFrame:
     """Rows of the day's sessions; a session belongs to the day on which it starts."""
     columns = columns_of(labels)
-    return part(source, rows, columns, start_for=columns, has_teacher=True)
+    return part(source, rows, columns, PlacedBy(start=columns), has_teacher=True)
 
 
 def _suggested() -> Labels:
@@ -121,7 +121,7 @@ def _of_sessions(sessions: DataFrame) -> list[DataFrame]:
         {
             "total_sessions": own,
             "total_session_duration_minutes": own,
-            FACTS: own,
+            DEFINING_COLUMN: own,
             "data_points_included": own,
             "avg_intervention_rate": own,
             "source_tables": own,
@@ -142,12 +142,11 @@ def _of_sessions(sessions: DataFrame) -> list[DataFrame]:
             SESSIONS,
             sessions,
             columns,
-            start_for=columns,
-            end_for=columns_of({"total_session_duration_minutes": is_measured}),
+            PlacedBy(start=columns, end=columns_of({"total_session_duration_minutes": is_measured})),
             has_teacher=True,
         ),
         # The row has a trend even if nothing on its date is scored.
-        part(SESSIONS, sessions, row_only, start_for=row_only, has_teacher=True, role=PLACES),
+        part(SESSIONS, sessions, row_only, PlacedBy(start=row_only), has_teacher=True, role=PLACES),
     ]
 
 
@@ -181,10 +180,7 @@ def _of_groups(sessions: DataFrame, usable: Mapping[str, DataFrame]) -> DataFram
         GROUPS,
         groups,
         columns,
-        start_for=columns,
-        configured_for=ready,
-        ready_for=ready,
-        ready_event=F.col("ready_event"),
+        PlacedBy(start=columns, configured=ready, ready=ready),
         has_teacher=True,
     )
 
@@ -208,7 +204,7 @@ def _of_prompts(
             "avg_prompt_response_time": is_timed,
             "avg_effectiveness_score": has_score,
             "data_quality_score": is_timed | has_score,
-            FACTS: True,
+            DEFINING_COLUMN: True,
             "data_points_included": True,
             "source_tables": True,
             "school_id": True,

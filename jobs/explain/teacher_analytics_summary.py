@@ -21,8 +21,7 @@ from transforms.catalog import (
     TEACHERS,
 )
 from transforms.combine import union_all
-from transforms.evidence.days import FACTS as FACTS_OF_DAYS
-from transforms.evidence.days import evidence_of_day
+from transforms.evidence.teacher_analytics_summary import DEFINING_COLUMN, evidence_of_day
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_analytics_summary import at_local_date, teacher_profiles
@@ -36,7 +35,7 @@ class DayOfTeacher:
 
     teacher_id: str
     summary_date: date
-    facts: str = FACTS_OF_DAYS
+    defining_column: str = DEFINING_COLUMN
     cumulative: Sequence[str] = ()
 
     @property

@@ -24,11 +24,11 @@ from transforms.catalog import (
 )
 from transforms.columns import instant, normalised
 from transforms.dashboard_metrics_hourly import ALERTS, ERRORS, analysis_end, connection_stability, in_schools, stay_end
-from transforms.evidence.parts import Labels, columns_of, evidence_of, part, ready_events
+from transforms.evidence.parts import Labels, PlacedBy, columns_of, evidence_of, no_columns, part, ready_events
 from transforms.sessions import group_readiness, group_totals, session_quality
 from transforms.windows import HourWindow
 
-FACTS = "data_sources_count"
+DEFINING_COLUMN = "data_sources_count"
 """The column whose source rows make a row exist: they are also the evidence for the row's key."""
 
 
@@ -49,7 +49,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
     parts = [
         *_of_sessions(own, usable, window),
         _of_participants(own, usable[PARTICIPANTS], window),
-        plain(SESSION_EVENTS, "event_time", {"avg_latency_ms": F.col("latency_ms").isNotNull(), FACTS: True}),
+        plain(SESSION_EVENTS, "event_time", {"avg_latency_ms": F.col("latency_ms").isNotNull(), DEFINING_COLUMN: True}),
         part(
             TRANSCRIPTIONS,
             facts(TRANSCRIPTIONS).where(F.col("is_final") & in_hour(F.col("start_time"))),
@@ -58,7 +58,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
                     "avg_audio_quality": F.col("confidence_score").isNotNull(),
                     "total_transcription_minutes": True,
                     "estimated_compute_cost": True,
-                    FACTS: True,
+                    DEFINING_COLUMN: True,
                 }
             ),
         ),
@@ -66,7 +66,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
         part(
             INTERVENTIONS,
             facts(INTERVENTIONS).where(F.col("acted_upon") & in_hour(F.col("acted_at"))),
-            columns_of({"total_interventions": True, FACTS: True}),
+            columns_of({"total_interventions": True, DEFINING_COLUMN: True}),
         ),
         _of_system_events(own, usable[SYSTEM_EVENTS], school, window),
         part(
@@ -76,7 +76,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
                 {
                     "avg_response_time": F.col("response_time_ms").isNotNull(),
                     "error_rate": F.col("status_code").isNotNull(),
-                    FACTS: True,
+                    DEFINING_COLUMN: True,
                 }
             ),
             has_session=False,
@@ -88,7 +88,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
                 "ai_analyses_completed": True,
                 "avg_ai_processing_time": F.col("processing_time_ms").isNotNull(),
                 "estimated_compute_cost": F.col("processing_time_ms").isNotNull(),
-                FACTS: True,
+                DEFINING_COLUMN: True,
             },
         ),
         _of_session_analyses(facts(SESSION_ANALYTICS), window),
@@ -98,7 +98,7 @@ def evidence_of_hour(spans: DataFrame, usable: Mapping[str, DataFrame], school: 
             columns_of({"total_storage_gb": F.col("file_size_bytes").isNotNull()}),
         ),
     ]
-    return evidence_of(parts, usable, by_start=(FACTS,), by_end=(FACTS,))
+    return evidence_of(parts, usable, by_start=(DEFINING_COLUMN,), by_end=(DEFINING_COLUMN,))
 
 
 def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWindow) -> list[DataFrame]:
@@ -126,7 +126,7 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
             "avg_session_quality": active(F.col("quality").isNotNull()),
             "avg_engagement_score": active(F.col("engagement_score").isNotNull()),
             "avg_participation_rate": active(F.col("participation_rate").isNotNull()),
-            FACTS: F.col("is_active") | F.col("is_completed"),
+            DEFINING_COLUMN: F.col("is_active") | F.col("is_completed"),
         }
     )
     has_score = F.col("collaboration_score").isNotNull()
@@ -146,15 +146,12 @@ def _of_sessions(own: DataFrame, usable: Mapping[str, DataFrame], window: HourWi
         }
     )
     return [
-        part(SESSIONS, sessions, of_sessions, start_for=of_sessions, end_for=of_sessions),
+        part(SESSIONS, sessions, of_sessions, PlacedBy(start=of_sessions, end=of_sessions)),
         part(
             GROUPS,
             groups,
             of_groups,
-            start_for=of_groups,
-            end_for=of_groups,
-            ready_for=columns_of({"ready_groups": is_ready}),
-            ready_event=F.col("ready_event"),
+            PlacedBy(start=of_groups, end=of_groups, ready=columns_of({"ready_groups": is_ready})),
         ),
     ]
 
@@ -173,11 +170,11 @@ def _of_participants(own: DataFrame, participants: DataFrame, window: HourWindow
             "students_active": True,
             "avg_connection_stability": connection_stability().isNotNull(),
             "websocket_connections": F.col("present_until") > F.col("join_time"),
-            FACTS: True,
+            DEFINING_COLUMN: True,
         }
     )
-    by_span = F.when(F.col("leave_time").isNull(), columns).otherwise(F.array().cast("array<string>"))
-    return part(PARTICIPANTS, present, columns, start_for=by_span, end_for=by_span)
+    by_span = F.when(F.col("leave_time").isNull(), columns).otherwise(no_columns())
+    return part(PARTICIPANTS, present, columns, PlacedBy(start=by_span, end=by_span))
 
 
 def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
@@ -186,7 +183,9 @@ def _of_prompts(prompts: DataFrame, window: HourWindow) -> DataFrame:
     return part(
         PROMPTS,
         prompts,
-        columns_of({"total_prompts_generated": generated, "total_prompts_used": used, FACTS: generated | used}),
+        columns_of(
+            {"total_prompts_generated": generated, "total_prompts_used": used, DEFINING_COLUMN: generated | used}
+        ),
     )
 
 
@@ -203,11 +202,11 @@ def _of_system_events(own: DataFrame, events: DataFrame, school: str, window: Ho
     labels: Labels = {
         "total_errors": severity.isin(*ERRORS),
         "total_alerts": severity.isin(*ALERTS),
-        FACTS: True,
+        DEFINING_COLUMN: True,
     }
     return part(SYSTEM_EVENTS, placed, columns_of(labels))
 
 
 def _of_session_analyses(analyses: DataFrame, window: HourWindow) -> DataFrame:
-    labels: Labels = {"ai_analysis_success_rate": True, FACTS: True}
+    labels: Labels = {"ai_analysis_success_rate": True, DEFINING_COLUMN: True}
     return part(SESSION_ANALYTICS, analyses.where(window.contains(analysis_end())), columns_of(labels))

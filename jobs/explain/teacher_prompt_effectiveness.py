@@ -18,7 +18,7 @@ from transforms.catalog import (
     SESSIONS,
 )
 from transforms.columns import blank_to_null, normalised
-from transforms.evidence.prompts import evidence_of_period
+from transforms.evidence.teacher_prompt_effectiveness import DEFINING_COLUMN, evidence_of_period
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN
@@ -31,7 +31,7 @@ class PeriodOfPrompts:
 
     dimensions: Mapping[str, str]
     window: PeriodWindow
-    facts: str = "total_generated"
+    defining_column: str = DEFINING_COLUMN
     cumulative: Sequence[str] = ()
 
     @property

@@ -25,8 +25,7 @@ from transforms.catalog import (
 )
 from transforms.columns import any_of, instant
 from transforms.dashboard_metrics_hourly import MAX_STAY_HOURS, longest_reach_hours
-from transforms.evidence.hours import FACTS as FACTS_OF_HOURS
-from transforms.evidence.hours import evidence_of_hour
+from transforms.evidence.dashboard_metrics_hourly import DEFINING_COLUMN, evidence_of_hour
 from transforms.inputs import RollupInputs, Usable
 from transforms.metric_settings import MetricSettings
 from transforms.source_rules import RULES
@@ -39,7 +38,7 @@ class HourOfSchool:
 
     school_id: str
     metric_hour: datetime
-    facts: str = FACTS_OF_HOURS
+    defining_column: str = DEFINING_COLUMN
     cumulative: Sequence[str] = ("total_storage_gb",)
 
     @property

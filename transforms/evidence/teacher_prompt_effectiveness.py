@@ -13,6 +13,9 @@ from transforms.prompts import response_time
 from transforms.teacher_prompt_effectiveness import DIMENSIONS, UNKNOWN
 from transforms.windows import PeriodWindow
 
+DEFINING_COLUMN = "total_generated"
+"""The column whose source rows make a row exist: they are also the evidence for the row's key."""
+
 
 def evidence_of_period(
     usable: Mapping[str, DataFrame], dimensions: Mapping[str, str], window: PeriodWindow
@@ -23,7 +26,7 @@ def evidence_of_period(
         prompts = prompts.where(F.coalesce(name, F.lit(UNKNOWN)) == dimensions[name])
     has_score = F.col("effectiveness_score").isNotNull()
     labels: Labels = {
-        "total_generated": True,
+        DEFINING_COLUMN: True,
         "total_acknowledged": F.col("acknowledged_at").isNotNull(),
         "total_used": F.col("used_at").isNotNull(),
         "total_dismissed": F.col("dismissed_at").isNotNull(),
