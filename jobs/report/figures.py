@@ -69,19 +69,27 @@ def periods(hours: DataFrame, grain: Grain) -> DataFrame:
 def profile(hours: DataFrame, dates: Sequence[int]) -> DataFrame:
     """The usual week of each scope: per weekday (0 is Monday) and hour, the mean number of active sessions.
 
+    Their engagement is weighted by sessions, as elsewhere.
+
     `dates` says how many Mondays, Tuesdays and so on the hours cover: an hour without a row had no session.
     """
     weekday = F.weekday("metric_hour")
     return (
         hours.groupBy("scope", weekday.alias("weekday"), F.hour("metric_hour").alias("hour"))
-        .agg(F.sum("sessions_active").alias("sessions"), F.avg("avg_engagement_score").alias("engagement"))
+        .agg(
+            F.sum("sessions_active").alias("sessions"),
+            weighted_mean(F.col("avg_engagement_score"), F.col("sessions_active")).alias("engagement"),
+        )
         .withColumn("sessions", F.col("sessions") / F.element_at(F.array(*map(F.lit, dates)), F.col("weekday") + 1))
         .where(F.col("sessions") > 0)
     )
 
 
 def teacher_weeks(days: DataFrame) -> DataFrame:
-    """One row per teacher and week: scores are weighted by sessions per date; the trend is the week's last."""
+    """One row per school, teacher and week: scores are weighted by sessions per date; the trend is the week's last.
+
+    A teacher's dates can be of several schools; `last_date` is the one of the trend.
+    """
     return (
         days.groupBy("school_id", "teacher_id", F.date_trunc("week", "summary_date").cast("date").alias("start"))
         .agg(
@@ -91,6 +99,7 @@ def teacher_weeks(days: DataFrame) -> DataFrame:
             F.sum("total_prompts_shown").alias("prompts_shown"),
             F.sum("total_prompts_used").alias("prompts_used"),
             F.max_by("improvement_trend", "summary_date").alias("trend"),
+            F.max("summary_date").alias("last_date"),
             *_reported(TEACHER_SUMMARY_OF_USERS),
             *[
                 F.sum(F.when(F.col(name).isNotNull(), F.col(weight))).alias(f"{name}_weight")
@@ -123,9 +132,14 @@ def _weights_of_days() -> dict[str, str]:
 
 
 def weeks(of_teachers: DataFrame) -> DataFrame:
-    """One row per scope and week: all teachers' sessions and prompts, and how many teachers have which trend."""
+    """One row per scope and week: all teachers' sessions and prompts, and how many teachers have which trend.
+
+    A teacher of several schools has one trend among all schools, that of the last date.
+    """
+    last = F.max("last_date").over(Window.partitionBy("scope", "start", "teacher"))
     return (
         scoped(of_teachers)
+        .withColumn("trend", F.when(F.col("last_date") == last, F.col("trend")))
         .groupBy("scope", "start")
         .agg(
             F.count_distinct("teacher").alias("teachers"),

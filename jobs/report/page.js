@@ -145,15 +145,17 @@
 
   function figures() {
     const total = rowsOf(state.part.totals)[0] ?? {};
-    const share = total.prompts_generated ? (100 * total.prompts_used) / total.prompts_generated : null;
+    const sum = (column) => rowsOf(state.part.weeks).reduce((all, week) => all + (week[column] ?? 0), 0);
+    const shown = sum("prompts_shown");
+    const share = shown ? (100 * sum("prompts_used")) / shown : null;
     const isAll = state.school === EVERYONE;
     const told = [
       ["Sessions completed", written("count", total.sessions_completed), `${written("count", total.active_hours)} ${isAll ? "school hours" : "hours"} with a session`],
       ["Teachers", written("count", state.part.teachers), "with a session or a prompt"],
       ["Engagement", written("number", total.engagement), "mean score, 0–100"],
-      ["Prompts used", written("percent", share), `of ${written("count", total.prompts_generated)} in school hours`],
+      ["Prompts used", written("percent", share), `of ${written("count", shown)} shown to teachers`],
       ["Busiest hour", written("count", total.most_people), isAll ? "people, in one school" : "people"],
-      ["System errors", written("count", total.errors), `${written("percent", total.error_rate)} of requests failed`],
+      ["System errors", written("count", total.errors), `${written("percent", total.error_rate)} of an hour's requests failed, on average`],
     ];
     find("figures").replaceChildren(
       ...told.map(([name, value, note]) => {

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from expectations.contract import contract_of
 from jobs.collect import collect_utc
 from jobs.errors import UsageError
-from jobs.execution import quarantine, run_log, validation_results
+from jobs.execution import run_log
 from jobs.execution.run import Phase
 from jobs.lake import Lake
 from jobs.registry import JOBS
@@ -32,7 +32,14 @@ from jobs.report.figures import (
     weeks,
 )
 from jobs.suggestions import nearest
-from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
+from transforms.catalog import (
+    DASHBOARD_METRICS,
+    PROMPT_EFFECTIVENESS,
+    QUARANTINE,
+    RUNS,
+    TEACHER_SUMMARY_OF_USERS,
+    VALIDATION_RESULTS,
+)
 from transforms.columns import instant
 from transforms.combine import union_all
 from transforms.source_rules import RULES
@@ -42,9 +49,9 @@ TABLES = (
     DASHBOARD_METRICS,
     TEACHER_SUMMARY_OF_USERS,  # that of `analytics` has no trend
     PROMPT_EFFECTIVENESS,
-    quarantine.TABLE,
-    validation_results.TABLE,
-    run_log.TABLE,
+    QUARANTINE,
+    VALIDATION_RESULTS,
+    RUNS,
 )
 DEFAULT_DAYS = 365
 
@@ -163,9 +170,9 @@ class Reader:
             prompts=of_prompts,
             prompt_periods=over_time,
             freshness=self.freshness(),
-            quarantined=_collected(quarantined(self.rows(quarantine.TABLE)), "source", "reason"),
-            verdicts=_collected(latest_verdicts(self.rows(validation_results.TABLE)), "job", "kind"),
-            runs=_collected(latest_runs(self.rows(run_log.TABLE)), "run_start"),
+            quarantined=_collected(quarantined(self.rows(QUARANTINE)), "source", "reason"),
+            verdicts=_collected(latest_verdicts(self.rows(VALIDATION_RESULTS)), "job", "kind"),
+            runs=_collected(latest_runs(self.rows(RUNS)), "run_start"),
         )
 
     def _period(self, rows: DataFrame) -> PeriodLength:
@@ -208,7 +215,7 @@ class Reader:
 
     def _versions_read(self) -> dict[str, int]:
         """The version of each source that the latest successful run read, of whichever job; none of a recreated one."""
-        succeeded = self.rows(run_log.TABLE).where(F.col("status") == "succeeded")
+        succeeded = self.rows(RUNS).where(F.col("status") == "succeeded")
         newest = succeeded.groupBy("job_name").agg(
             *[F.max_by(name, "run_start").alias(name) for name in run_log.OF_SOURCES],
             F.max("run_start").alias("run_start"),

@@ -102,7 +102,7 @@ def test_the_usual_week_counts_hours_without_a_row_as_empty(table: Table) -> Non
     """)
     made = profile(hours, Span(date(2026, 6, 1), date(2026, 6, 30)).dates_of_weekdays())
     assert rows(made, "scope", "weekday", "hour", "sessions", "engagement") == [
-        ("a", 0, 9, 1.0, 70.0),
+        ("a", 0, 9, 1.0, 68.0),
         ("a", 6, 23, 0.25, None),
     ]
 
@@ -129,6 +129,21 @@ def test_weeks_of_teachers_take_the_last_trend_and_add_up_by_school(table: Table
         (EVERYONE, date(2026, 6, 8), 1, None, 0, 1, 0, 0),
         ("a", date(2026, 6, 1), 2, 85.0, 1, 0, 1, 0),
         ("a", date(2026, 6, 8), 1, None, 0, 1, 0, 0),
+    ]
+
+
+def test_a_teacher_of_two_schools_has_the_trend_of_the_last_date_among_all(table: Table) -> None:
+    days = table("""
+        school_id string | teacher_id string | summary_date date | total_sessions int | improvement_trend string
+        a                | t1                | 2026-06-01        | 1                  | improving
+        null             | t1                | 2026-06-03        | 0                  | declining
+        b                | t1                | 2026-06-02        | 1                  | improving
+    """)
+    made = weeks(teacher_weeks(with_columns(days, DAYS)))
+    assert rows(made, "scope", "teachers", "improving", "declining") == [
+        (EVERYONE, 1, 0, 1),
+        ("a", 1, 1, 0),
+        ("b", 1, 1, 0),
     ]
 
 

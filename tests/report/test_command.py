@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from expectations.contract import contract_of
 from jobs.commands import cli
 from jobs.errors import BrokenContractError, UsageError
-from jobs.execution import quarantine, run_log, validation_results
+from jobs.execution import run_log
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
 from jobs.report.contents import EVERYONE, Rows
@@ -22,7 +22,14 @@ from jobs.report.reader import TABLES, Reader
 from jobs.storage import LocalFolder
 from tests.delta_io import write_table
 from tests.report.pages import Page
-from transforms.catalog import DASHBOARD_METRICS, PROMPT_EFFECTIVENESS, TEACHER_SUMMARY_OF_USERS
+from transforms.catalog import (
+    DASHBOARD_METRICS,
+    PROMPT_EFFECTIVENESS,
+    QUARANTINE,
+    RUNS,
+    TEACHER_SUMMARY_OF_USERS,
+    VALIDATION_RESULTS,
+)
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=timezone.utc)
 EVENTS = "analytics.session_events"
@@ -50,14 +57,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
         for length in (timedelta(7), timedelta(1))
     ],
-    quarantine.TABLE: [{"source_table": f"classwaves.{EVENTS}", "reason": "missing_key", "last_seen_at": NOW}],
-    validation_results.TABLE: [
+    QUARANTINE: [{"source_table": f"classwaves.{EVENTS}", "reason": "missing_key", "last_seen_at": NOW}],
+    VALIDATION_RESULTS: [
         {
             "run_id": "r", "job_name": "j", "checked_at": NOW, "check_kind": "drift", "severity": "warning",
             "success": True,
         }
     ],
-    run_log.TABLE: [
+    RUNS: [
         {
             "run_id": "r", "job_name": "j", "status": "succeeded", "run_start": NOW, "run_end": NOW,
             "source_versions": f'{{"{EVENTS}": 0}}',
@@ -115,7 +122,7 @@ def test_freshness_is_the_age_of_the_newest_row_that_is_not_in_the_future(lake):
 
 def with_runs(lake: Lake, spark: SparkSession, tmp_path: Path, rows: list[dict[str, Any]], without: str = "") -> Lake:
     """A copy of the lake with these rows in its log of runs, and that table without one of its columns."""
-    folder, table = Path(shutil.copytree(folder_of(lake), tmp_path / "lake")), run_log.TABLE
+    folder, table = Path(shutil.copytree(folder_of(lake), tmp_path / "lake")), RUNS
     shutil.rmtree(folder.joinpath(*table.split(".")))
     types = [[column.name, column.type] for column in contract_of(table).columns if column.name != without]
     write_table(folder, table, rows, {table: types})
@@ -123,7 +130,7 @@ def with_runs(lake: Lake, spark: SparkSession, tmp_path: Path, rows: list[dict[s
 
 
 def test_no_run_has_read_a_source_that_was_recreated(lake, spark, tmp_path):
-    (run,) = ROWS[run_log.TABLE]
+    (run,) = ROWS[RUNS]
     of_another = run | {"source_commits": f'{{"{EVENTS}": "of another table"}}'}
     (row,) = dicts(Reader(with_runs(lake, spark, tmp_path, [of_another]), NOW).report().freshness)
     assert (row["version_read"], row["commits_behind"]) == (None, None)
@@ -139,8 +146,8 @@ def test_a_table_of_an_older_release_is_named_with_what_adds_its_column(lake, sp
         with pytest.raises(BrokenContractError) as raised:
             use()
         assert str(raised.value) == (
-            f"The table {run_log.TABLE} breaks its contract: column source_commits is absent; "
-            f"`classwaves add-columns {run_log.TABLE}` adds what is absent."
+            f"The table {RUNS} breaks its contract: column source_commits is absent; "
+            f"`classwaves add-columns {RUNS}` adds what is absent."
         )
 
 
