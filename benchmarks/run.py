@@ -28,8 +28,8 @@ from benchmarks.event_log import CONF, read_event_log, read_phases
 from benchmarks.lakehouse import MARK
 from benchmarks.processes import ROOT, Taken, module, run, spark_submit
 from benchmarks.references import spark_reference
-from jobs.execution import ledger
 from jobs.registry import JOBS, job_named
+from transforms.catalog import LEDGER
 
 SIZES = (1_000, 10_000, 100_000)
 JOB = "job"
@@ -81,7 +81,7 @@ def forget_runs(lakehouse: Path) -> None:
     if not (lakehouse / MARK).is_file():
         raise SystemExit(f"{lakehouse} is no lakehouse of a benchmark.")
     targets = [table for name in JOBS for table in targets_of(name)]
-    for table in (*targets, ledger.TABLE):
+    for table in (*targets, LEDGER):
         shutil.rmtree(lakehouse.joinpath(*table.split(".")), ignore_errors=True)
     for folder in ("quality", "_data_docs"):
         shutil.rmtree(lakehouse / folder, ignore_errors=True)

@@ -183,7 +183,11 @@ def contract_of(table: str) -> Contract:
         raise UnknownTableError(table)
     schema, name = table.split(".")
     file = files(__package__).joinpath("contracts") / schema / f"{name}.yaml"
-    contract = read_contract(file.read_text(encoding="utf-8"), table)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise BrokenContractFileError(f"The contract {table} cannot be read: it is not in UTF-8") from error
+    contract = read_contract(text, table)
     if contract.table != table:
         raise BrokenContractFileError(f"The contract file of {table} describes {contract.table}")
     return contract

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationSuiteValidationResult
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 ROW_KEY = "key_of_the_row"
 """The column that identifies a failed row: in UTC, whatever the driver's zone, and without the failing value."""
+
+_NOT_SHOWN = "(not shown: it may quote rows)"
 
 Severity = Literal["critical", "warning", "info"]
 CheckKind = Literal["expectation", "reconciliation", "drift", "emptiness", "source_measure", "quarantine"]
@@ -36,10 +39,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on a run's rows: all `checks`, and Great Expectations' `results`, from which pages are rendered."""
+    """The verdict on a run's rows: all `checks`, and Great Expectations' `results`, from which pages are rendered.
+
+    `errors`: what the expectations that raised said, which may quote rows.
+    """
 
     checks: tuple[Check, ...]
     results: tuple[ExpectationSuiteValidationResult, ...] = ()
+    errors: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -75,6 +82,8 @@ def preload() -> None:
 def _context() -> Any:
     import great_expectations as gx
 
+    # It logs what an expectation raised, which may quote rows.
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     return context
@@ -107,10 +116,26 @@ def _told(found: Mapping[str, Any]) -> str:
     return "; ".join(row[ROW_KEY] for row in rows[:5] if isinstance(row, dict))
 
 
+def _has_raised(result: Any) -> bool:
+    # If a metric of several raised, there is one entry per metric instead.
+    return bool((result.exception_info or {}).get("raised_exception", True))
+
+
+def _errors_taken_out(result: ExpectationSuiteValidationResult) -> tuple[str, ...]:
+    """Returns what the expectations that raised said, and removes it from the result: pages would show it."""
+    errors = []
+    for raised in filter(_has_raised, result.results):
+        info = raised.exception_info or {}
+        entries = info.values() if "raised_exception" not in info else (info,)
+        errors += [str(entry["exception_message"] if isinstance(entry, Mapping) else entry) for entry in entries]
+        raised.exception_info = {"raised_exception": True, "exception_message": _NOT_SHOWN, "exception_traceback": ""}
+    return tuple(dict.fromkeys(errors))
+
+
 def _checked(result: Any, kind: CheckKind) -> Check:
     configuration = result.expectation_config
     kwargs = configuration.kwargs
-    raised = bool((result.exception_info or {}).get("raised_exception", True))
+    raised = _has_raised(result)
     # An expectation that raised gives no answer: the rows are refused, whatever its declared severity.
     severity: Severity = "critical" if raised else _declared_severity(configuration)
     found = result.result or {}
@@ -140,15 +165,21 @@ def _keyed(rows: DataFrame, key: Sequence[str]) -> DataFrame:
     return rows.withColumn(ROW_KEY, F.concat_ws(" | ", *values))
 
 
-def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> ExpectationSuiteValidationResult:
-    """The suite's results: pass or fail for all, with counts and keys for what failed.
+class _Validated(NamedTuple):
+    result: ExpectationSuiteValidationResult
+    errors: tuple[str, ...]
+
+
+def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> _Validated:
+    """The suite's results: pass or fail for all, with counts and keys for what failed; what raised is apart.
 
     Details cost two to four times the Spark jobs, so they are computed for failures only.
     """
     from great_expectations.core import ExpectationSuite
 
     result = batch.validate(suite, result_format="BOOLEAN_ONLY")
-    failed = {_identity(r.expectation_config) for r in result.results if not r.success}
+    errors = _errors_taken_out(result)
+    failed = {_identity(r.expectation_config) for r in result.results if not r.success and not _has_raised(r)}
     if failed:
         again = [e for e in suite.expectations if _identity(e.configuration) in failed]
         details = batch.validate(
@@ -159,9 +190,10 @@ def _validated(batch: Batch, suite: ExpectationSuite, key: Sequence[str]) -> Exp
                 "unexpected_index_column_names": list(key),
             },
         )
+        errors += _errors_taken_out(details)
         detailed = {_identity(r.expectation_config): r for r in details.results}
         result.results = [detailed.get(_identity(r.expectation_config), r) for r in result.results]
-    return result
+    return _Validated(result, errors)
 
 
 def _answers(result: ExpectationSuiteValidationResult, suite: ExpectationSuite, kind: CheckKind) -> tuple[Check, ...]:
@@ -195,8 +227,11 @@ def judge(
     one_row = totals.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     of_rows = _validated(batch, suite, [ROW_KEY])
     of_totals = _validated(one_row, reconciliation, [])
-    checks = (*_answers(of_rows, suite, "expectation"), *_answers(of_totals, reconciliation, "reconciliation"))
-    return Verdict(checks, (of_rows, of_totals))
+    checks = (
+        *_answers(of_rows.result, suite, "expectation"),
+        *_answers(of_totals.result, reconciliation, "reconciliation"),
+    )
+    return Verdict(checks, (of_rows.result, of_totals.result), of_rows.errors + of_totals.errors)
 
 
 def write_data_docs(verdict: Verdict, folder: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from jobs.commits import Commit
 from jobs.errors import JobError, UsageError
 from jobs.execution import run_log
 from jobs.execution.incremental.watermark import stands
@@ -100,6 +101,13 @@ def _is_done(lake: Lake, rollup: Rollup[W], window: tuple[datetime, datetime], r
     snapshot = pin(lake, rollup.sources, run_start)
     if not all(map(lake.exists, rollup.targets)):
         return False
-    commits = {table: lake.commits(table) for table in rollup.targets}
     runs = run_log.successful_runs(lake, rollup.job_name, window, snapshot)
+    if not runs:
+        return False
+
+    def commits_since_run(table: str) -> list[Commit]:
+        first = min(run.version_left(table) for run in runs)
+        return lake.commits_back_to(table, lambda commits: commits[-1].version <= first)
+
+    commits = {table: commits_since_run(table) for table in rollup.targets}
     return any(stands(lake, run, rollup.job_name, commits) for run in runs)

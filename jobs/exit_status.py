@@ -17,7 +17,7 @@ def _answer_on(error: Exception) -> tuple[str, int]:
     if isinstance(failure, JobError):
         return str(failure), failure.exit_status
     log.error("unexpected", exc_info=error)
-    return f"The run failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
+    return f"The command failed unexpectedly: {type(error).__name__}; the log above has the details.", 1
 
 
 def exit_status_of(work: Callable[[], str | None]) -> int:

@@ -11,9 +11,9 @@ _DENIED = (
     r"Permission denied|AccessControlException|INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|not authorized|"
     r"Mkdirs failed to create|Read-only file system"
 )
-_MENDABLE = (
-    rf"{_DENIED}|Access ?Denied|Forbidden|status code:? (403|5\d\d)|ExpiredToken|SlowDown|timed out|TimeoutException|"
-    r"Connection (reset|refused)|UnknownHost"
+_NO_ANSWER = (
+    r"Access ?Denied|Forbidden|[Ss]tatus [Cc]ode:? (403|5\d\d)|ExpiredToken|SlowDown|timed out|TimeoutException|"
+    r"Connection (reset|refused)|UnknownHost|Input/output error|Stale file handle|No locks available"
 )
 _GONE = (
     r"FAILED_READ_FILE\.(DBR_)?FILE_NOT_EXIST|FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER|FileNotFoundException|"
@@ -32,7 +32,8 @@ _KNOWN = (
     (
         r"No space left on device|Disk quota exceeded|File too large",
         " ",
-        "There is no room left to write{table}: nothing of the run is half-written; make room and run it again.",
+        "There is no room left to write{table}: each table is as before the run or as after it; make room and run it "
+        "again.",
     ),
     (
         _DENIED,
@@ -51,11 +52,20 @@ _KNOWN = (
         "A file{table} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
         "table or run again over its latest version.",
     ),
+    (
+        _NO_ANSWER,
+        " for ",
+        "Storage did not answer, or denied access{table}: run again once it does.",
+    ),
+)
+_SPARK_HAS_ENDED = (
+    "Spark has ended, most likely killed for lack of memory: give it less than the machine has (spark.driver.memory in "
+    "conf/spark.properties), or run a shorter window."
 )
 
 
 class OutsideError(JobError):
-    """A failure of the machine or the platform: exit status 1, and nothing half-written."""
+    """A failure of the machine or the platform: exit status 1, and each table is as before the run or as after it."""
 
 
 def explained(error: Exception) -> Exception:
@@ -64,12 +74,23 @@ def explained(error: Exception) -> Exception:
         return error
     if isinstance(error, BrokenContractFileError):
         return UsageError(f"{error}.")
-    text = str(error)
+    if _has_lost_spark(error):
+        return OutsideError(_SPARK_HAS_ENDED)
+    text = _without_stack_trace(error)
     for pattern, before_table, sentence in _KNOWN:
         if re.search(pattern, text):
             table = _table_in(text)
             return OutsideError(sentence.format(table=f"{before_table}{table}" if table else ""))
     return error
+
+
+def _has_lost_spark(error: Exception) -> bool:
+    """Whether the JVM ended: what it reports itself has a Java error or a trace with it."""
+    # By name: a client of Spark Connect does not need py4j.
+    name = f"{type(error).__module__}.{type(error).__name__}"
+    return name == "py4j.protocol.Py4JNetworkError" or (
+        name == "py4j.protocol.Py4JError" and "Trace:" not in str(error)
+    )
 
 
 def says_gone(error: Exception) -> bool:
@@ -82,7 +103,7 @@ def says_gone(error: Exception) -> bool:
 
 def is_mendable(error: Exception) -> bool:
     """Whether permission is denied or storage does not answer: nothing is wrong with what was asked for."""
-    return re.search(_MENDABLE, _without_stack_trace(error)) is not None
+    return re.search(f"{_DENIED}|{_NO_ANSWER}", _without_stack_trace(error)) is not None
 
 
 def _without_stack_trace(error: Exception) -> str:

@@ -47,13 +47,18 @@ class ConflictError(JobError):
 
 
 @contextmanager
-def _conflicts_named(table: str) -> Iterator[None]:
-    """Turns Delta's concurrency errors, whatever their class on this platform, into `ConflictError`."""
+def _refusals_named(table: str) -> Iterator[None]:
+    """Turns Delta's concurrency errors, whatever their class on this platform, into `ConflictError`.
+
+    Raises `OutsideError` if a constraint that somebody has put on the table refuses a row.
+    """
     try:
         yield
     except Exception as error:
         if re.search(r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception", str(error)):
             raise ConflictError(f"Another run wrote {table} at the same time.") from error
+        if re.search(r"DELTA_(VIOLATE_CONSTRAINT|NOT_NULL_CONSTRAINT)", str(error)):
+            raise OutsideError(f"A constraint of {table} refuses rows: drop it and run again.") from error
         raise
 
 
@@ -81,10 +86,10 @@ def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **
         return None
 
 
-def _read_all(rows: DataFrame, *also: Column) -> Row:
+def _read_all(rows: DataFrame, column: str, *also: Column) -> Row:
     """Reads every file of the rows, in one column: a missing file is noticed only then. Returns `also`, aggregated."""
     # A count of what cannot be null, or an extreme, may be answered from the log.
-    return rows.agg(F.max(F.hash(rows.columns[0])), *also).collect()[0]
+    return rows.agg(F.max(F.hash(column)), *also).collect()[0]
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -106,8 +111,9 @@ class Lake:
                 self.storage.register(self.spark, [table])
 
     def exists(self, table: str) -> bool:
-        """Whether the table exists."""
-        return self.storage.exists(table)
+        """Whether the table exists; raises `BrokenContractError` if its log cannot be looked for."""
+        with _unreadable_named(f"The Delta log of {table}"):
+            return self.storage.exists(table)
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` if its log cannot be read."""
@@ -149,17 +155,29 @@ class Lake:
             known[table, version] = self.storage.bytes_of(table)
         return known[table, version]
 
-    def commits(self, table: str, limit: int | None = MAX_COMMITS) -> list[Commit]:
-        """The `standing_commits` among the table's latest ones, or among all that its log still has."""
+    def commits(self, table: str, limit: int | None = None) -> list[Commit]:
+        """The `standing_commits` among the table's latest ones, `MAX_COMMITS` of them unless `limit` says fewer."""
+        return self._commits(table, f" LIMIT {limit or MAX_COMMITS}")
+
+    def all_commits(self, table: str) -> list[Commit]:
+        """The `standing_commits` among all that the table's log still has."""
+        return self._commits(table)
+
+    def commits_back_to(self, table: str, is_far_enough: Callable[[Sequence[Commit]], bool]) -> list[Commit]:
+        """The `commits`, or all that the table's log still has if these do not go far enough back."""
+        latest = self.commits(table)
+        return latest if latest[-1].version == 0 or is_far_enough(latest) else self.all_commits(table)
+
+    def _commits(self, table: str, limit: str = "") -> list[Commit]:
         self.register([table])  # another run may have created it since this one began
-        history = self.spark.sql(f"DESCRIBE HISTORY {table}" + ("" if limit is None else f" LIMIT {limit}"))
+        history = self.spark.sql(f"DESCRIBE HISTORY {table}{limit}")
         restored = F.col("operationParameters")["version"].alias("restored")
         return standing_commits(
             collect_utc(history.select("version", "timestamp", "operation", restored, "userMetadata"))
         )
 
     def changes(self, table: str, first: int, last: int) -> tuple[DataFrame, bool] | None:
-        """Rows inserted, deleted, and before and after an update, from the table's Change Data Feed.
+        """Rows inserted, deleted, and before and after an update, from the Change Data Feed of a table with an `id`.
 
         `_change_type` says which, `_commit_version` since which version. Also returns whether any row was removed or
         updated. None if the feed was not on for all of these versions, or is no longer there.
@@ -168,7 +186,7 @@ class Lake:
 
         def feed() -> tuple[DataFrame, bool]:
             rows = self.spark.read.options(**options).table(table)
-            found = _read_all(rows, F.bool_or(F.col(CHANGE_TYPE) != "insert").alias("has_removed"))
+            found = _read_all(rows, "id", F.bool_or(F.col(CHANGE_TYPE) != "insert").alias("has_removed"))
             return rows, bool(found["has_removed"])
 
         return _unless_gone(feed, log.warning, "the change data feed cannot be read", table=table)
@@ -187,7 +205,7 @@ class Lake:
 
         def rows() -> DataFrame:
             found = self.read(table, version).select(*columns)
-            _read_all(found)
+            _read_all(found, columns[0])
             return found
 
         return _unless_gone(rows, log.warning, _VERSION_GONE, table=table, version=version)
@@ -229,6 +247,8 @@ class Lake:
         Raises `UsageError` if it does not exist yet, and `BrokenContractError` if it is not as its contract says.
         """
         if not self.exists(contract.table):
+            if contract.kind == "source":
+                raise UsageError(f"There is no table {contract.table}: it is a source, which ClassWaves writes.")
             raise UsageError(f"There is no table {contract.table} yet: run a job that writes it first.")
         self.register([contract.table])
         self.check(contract, exactly=False)
@@ -293,7 +313,7 @@ class Lake:
         table_id = self._detail(table, "id")["id"]
         fence = {"txnAppId": f"classwaves:{table_id}", "txnVersion": str(changed_by + 1)}
         writer = rows.writeTo(table).options(**fence).option("userMetadata", provenance.as_json())
-        with _conflicts_named(table):
+        with _refusals_named(table):
             writer.overwrite(F.expr(condition))
         # Another commit may already have followed it, such as an automatic compaction of files.
         commits = self.commits(table, RECENT_COMMITS)
@@ -311,7 +331,7 @@ class Lake:
             reraise=True,
         )
         for attempt in attempts:
-            with attempt, self.storage.lock(table), _conflicts_named(table):
+            with attempt, self.storage.lock(table), _refusals_named(table):
                 write()
 
     def size(self, table: str) -> tuple[int, int]:

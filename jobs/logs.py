@@ -15,17 +15,17 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("classwaves")
 
 
 class _MayBeUnread:
-    """A stream whose reader may be gone: a run goes on without it and does not stop between two commits."""
+    """A stream that may be closed, unread or full: a run goes on without it and does not stop between two commits."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError, ValueError):
             self._stream.write(text)
 
     def flush(self) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError, ValueError):
             self._stream.flush()
 
 

@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from expectations.contract import own_contracts
 from expectations.literals import sql_datetime, sql_text
 from jobs.errors import BrokenContractError, JobError
-from jobs.execution import quarantine, run_log, validation_results
+from jobs.execution import run_log, validation_results
 from jobs.execution.run import is_run_of
 from jobs.execution.staging import drop_left_behind
 from jobs.failures import OutsideError, reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.settings import Settings
+from transforms.catalog import QUARANTINE, RUNS, VALIDATION_RESULTS
 
-AGES = {validation_results.TABLE: "checked_at", run_log.TABLE: "run_end", quarantine.TABLE: "resolved_at"}
+AGES = {VALIDATION_RESULTS: "checked_at", RUNS: "run_end", QUARANTINE: "resolved_at"}
 """The tables that only grow, and the column by whose age their rows are deleted; rows in which it is null stay."""
 
 
@@ -47,9 +48,11 @@ def maintain(lake: Lake, settings: Settings, now: datetime) -> Iterator[Maintain
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     unreadable: dict[str, Exception] = {}
-    for table in (contract.table for contract in own_contracts() if lake.exists(contract.table)):
+    for table in (contract.table for contract in own_contracts()):
         operations = _operations(lake, table, settings, now)
         try:
+            if not lake.exists(table):
+                continue
             lake.register([table])
             maintained = _maintain(lake, table, operations)
         except Exception as error:
@@ -72,7 +75,7 @@ def _operations(lake: Lake, table: str, settings: Settings, now: datetime) -> di
     oldest, hours = now - timedelta(days=settings.keep_checks_days), settings.vacuum_retain_hours
 
     def delete_old_rows() -> None:
-        kept = run_log.latest_incremental_ids(lake) if table == run_log.TABLE else []
+        kept = run_log.latest_incremental_ids(lake) if table == RUNS else []
         but_for = "".join(f" AND run_id <> {sql_text(run_id)}" for run_id in kept)
         lake.delete(table, f"{AGES[table]} < {sql_datetime(oldest)}{but_for}")
 

@@ -18,6 +18,7 @@ from expectations.contract import contract_of
 from expectations.literals import sql_datetime
 from jobs.execution import pinned_sources, quarantine, run_log, sources
 from jobs.execution.incremental import source_subset
+from jobs.execution.incremental.source_subset import SourceSubset
 from jobs.execution.incremental.watermark import Baseline, baseline_of, read_records
 from jobs.execution.pinned_sources import PinnedSources
 from jobs.execution.pipeline import Execution
@@ -37,6 +38,7 @@ from transforms.catalog import (
     DASHBOARD_METRICS,
     DASHBOARD_METRICS_OF_USERS,
     PROMPT_EFFECTIVENESS,
+    QUARANTINE,
     TEACHER_SUMMARY,
     TEACHER_SUMMARY_OF_USERS,
 )
@@ -87,15 +89,19 @@ def reject(
     run_start: datetime,
     texts: Sequence[str] | None = None,
     reasons: Sequence[str] | None = None,
+    subset: SourceSubset | None = None,
 ) -> None:
-    """Has the quarantine know that of this source these rows alone are rejected; `texts` stand for their content."""
+    """Has the quarantine know that of this source, or the `subset` read of it, these rows alone are rejected.
+
+    `texts` stand for their content.
+    """
     schema = "source string, row_key string, reason string, row_json string, violations array<string>"
     number = len(keys)
     of_rows = zip(keys, reasons or ["missing_time"] * number, texts or ["{}"] * number, strict=True)
     rows = [(source, *of_row, None) for of_row in of_rows]
     found = lake.spark.createDataFrame(rows, schema)
-    lake.create_missing(contract_of(quarantine.TABLE))
-    quarantine.record(lake, Run(run_id, "any job", run_start), found, [source])
+    lake.create_missing(contract_of(QUARANTINE))
+    quarantine.record(lake, Run(run_id, "any job", run_start), found, [source], subset)
 
 
 @contextmanager

@@ -52,7 +52,9 @@ def test_every_command_and_snippet_of_the_pages_works(
     assert len(Path("events.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name
+)
 def test_a_command_that_a_page_only_shows_is_one_that_there_is(page: Path) -> None:
     assert {line: output for line in shown(page) if (output := wrong_with(line))} == {}
 

@@ -1,4 +1,4 @@
-"""The command line `classwaves`: sample data, runs, and a look at their results."""
+"""The command line `classwaves`: sample data, runs, backfills, maintenance, and a look at their results."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 from jobs.commands.console import phases, print_json, print_table, progress
 from jobs.commands.options import (
     CatalogOption,
+    ChunkOption,
     JobArgument,
     JsonOption,
     LakehouseOption,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="classwaves",
-    help="The rollups of the ClassWaves lakehouse: generate a sample, run a job, look at the results.",
+    help="The rollups of the ClassWaves lakehouse: run and backfill them, maintain their tables, look at the results.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -125,7 +126,7 @@ def run(
 def backfill(
     context: typer.Context,
     job: JobArgument,
-    chunk: Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")] = "7d",
+    chunk: ChunkOption = "7d",
     again: Annotated[bool, typer.Option("--again", help="Also run chunks that have already succeeded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -253,11 +254,12 @@ def quarantine(lakehouse: LakehouseOption = None, catalog: CatalogOption = None,
     from pyspark.sql import functions as F
 
     from jobs.commands.show import as_objects, as_texts
-    from jobs.execution.quarantine import TABLE, counts
+    from jobs.execution.quarantine import counts
+    from transforms.catalog import QUARANTINE
 
     lake = open_lake(lakehouse, catalog, "classwaves", only_reads=True)
-    lake.require(contract_named(TABLE))
-    found = counts(lake.latest(TABLE)).orderBy("source", "reason")
+    lake.require(contract_named(QUARANTINE))
+    found = counts(lake.latest(QUARANTINE)).orderBy("source", "reason")
     if as_json:
         print_json(as_objects(found, found.columns))
     else:
@@ -300,20 +302,20 @@ def doctor(lakehouse: LakehouseOption = None, catalog: CatalogOption = None, as_
 
     if lakehouse is not None and catalog is not None:
         raise UsageError(ONE_PLACE)
-    findings = []
+    diagnoses = []
     console = Console()
-    for finding in examined(lakehouse, catalog):
-        findings.append(finding)
+    for diagnosis in examined(lakehouse, catalog):
+        diagnoses.append(diagnosis)
         if not as_json:
-            style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.verdict]
+            style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[diagnosis.status]
             console.print(
-                f"[{style}]{finding.verdict:<4}[/]", f"{finding.check:<10}", escape(finding.found), soft_wrap=True
+                f"[{style}]{diagnosis.status:<4}[/]", f"{diagnosis.check:<10}", escape(diagnosis.found), soft_wrap=True
             )
-            if finding.mend:
-                console.print(" " * 15, escape(finding.mend), soft_wrap=True)
+            if diagnosis.remedy:
+                console.print(" " * 15, escape(diagnosis.remedy), soft_wrap=True)
     if as_json:
-        print_json([asdict(finding) for finding in findings])
-    if error := exit_error(findings):
+        print_json([asdict(diagnosis) for diagnosis in diagnoses])
+    if error := exit_error(diagnoses):
         raise error
 
 

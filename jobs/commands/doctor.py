@@ -24,79 +24,79 @@ if TYPE_CHECKING:
 
 PYTHONS = ((3, 10), (3, 13))
 """The first Python version that we run on, and the first that we do not."""
-TRIED_JAVAS = (17, 21)
+TRIED_JAVA = 17
 GB = 10**9
 LITTLE_DISK, TOO_LITTLE_DISK = 5 * GB, 1 * GB
 CLOCK_TOLERANCE = timedelta(minutes=5)
+REMEDY_UNKNOWN = "Correct that, then run this command again."
 
 Status = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found and, if it is a problem, how to fix it (`mend`).
+class Diagnosis:
+    """What one check found and, if it is a problem, how to fix it (`remedy`).
 
     `is_configuration`: what fails is the call or the configuration, not the machine or the data.
     """
 
     check: str
-    verdict: Status
+    status: Status
     found: str
-    mend: str = ""
+    remedy: str = ""
     is_configuration: bool = False
 
 
-def exit_error(findings: Sequence[Finding]) -> JobError | None:
+def exit_error(diagnoses: Sequence[Diagnosis]) -> JobError | None:
     """The error that ends the command if a check failed, else None; a `UsageError` if it is the configuration."""
-    failed = [finding for finding in findings if finding.verdict == "fail"]
+    failed = [diagnosis for diagnosis in diagnoses if diagnosis.status == "fail"]
     if not failed:
         return None
-    names = ", ".join(dict.fromkeys(finding.check for finding in failed))
-    kind = UsageError if any(finding.is_configuration for finding in failed) else JobError
+    names = ", ".join(dict.fromkeys(diagnosis.check for diagnosis in failed))
+    kind = UsageError if any(diagnosis.is_configuration for diagnosis in failed) else JobError
     return kind(f"A run would fail: see {names} above.")
 
 
-def examined(lakehouse: Path | None = None, catalog: str | None = None) -> Iterator[Finding]:
-    """Yields all findings, check by check. Spark starts only if a lakehouse or a catalog is given."""
-    findings = []
+def examined(lakehouse: Path | None = None, catalog: str | None = None) -> Iterator[Diagnosis]:
+    """Yields all diagnoses, check by check. Spark starts only if a lakehouse or a catalog is given."""
+    diagnoses = []
     for check in (python, java, jar, memory, lambda: disk(lakehouse), settings, contracts):
-        finding = check()
-        findings.append(finding)
-        yield finding
+        diagnosis = check()
+        diagnoses.append(diagnosis)
+        yield diagnosis
     if lakehouse is None and catalog is None:
         return
-    if any(finding.verdict == "fail" for finding in findings if finding.check in ("python", "java", "contracts")):
-        yield Finding("lakehouse", "warn", "not examined", "Fix what failed above, then run this command again.")
+    if any(diagnosis.status == "fail" for diagnosis in diagnoses if diagnosis.check in ("python", "java", "contracts")):
+        yield Diagnosis("lakehouse", "warn", "not examined", "Fix what failed above, then run this command again.")
         return
     yield from of_the_lake(lakehouse, catalog)
 
 
-def python() -> Finding:
+def python() -> Diagnosis:
     """Whether this Python version is one that we run on."""
     found = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
-        return Finding("python", "ok", found)
-    return Finding("python", "fail", found, "Install Python 3.10 to 3.12 and create .venv with it.", True)
+        return Diagnosis("python", "ok", found)
+    return Diagnosis("python", "fail", found, "Install Python 3.10 to 3.12 and create .venv with it.", True)
 
 
-def java() -> Finding:
+def java() -> Diagnosis:
     """Whether the Java that Spark would start is one that it runs on."""
     if spark_session.is_started_by_spark():
-        return Finding("java", "ok", "the platform's own")
+        return Diagnosis("java", "ok", "the platform's own")
     try:
         spark_session.check_spark_home()
     except UsageError as error:
-        return Finding("java", "fail", str(error), "Unset SPARK_HOME, then run this command again.", True)
+        return Diagnosis("java", "fail", str(error), "Unset SPARK_HOME, then run this command again.", True)
     version, needed = spark_session.java_major_version(), f"Java {spark_session.MINIMUM_JAVA}"
     if version is None:
-        return Finding("java", "fail", "no Java", f"Install {needed}, or set JAVA_HOME to it.", True)
+        return Diagnosis("java", "fail", "no Java", f"Install {needed}, or set JAVA_HOME to it.", True)
     if version < spark_session.MINIMUM_JAVA:
-        mend = f"Spark needs {needed}: install it, or set JAVA_HOME to it."
-        return Finding("java", "fail", f"Java {version}", mend, True)
-    if version not in TRIED_JAVAS:
-        tried = " and ".join(map(str, TRIED_JAVAS))
-        return Finding("java", "warn", f"Java {version}", f"We test with Java {tried}: prefer one of them.")
-    return Finding("java", "ok", f"Java {version}")
+        remedy = f"Spark needs {needed}: install it, or set JAVA_HOME to it."
+        return Diagnosis("java", "fail", f"Java {version}", remedy, True)
+    if version != TRIED_JAVA:
+        return Diagnosis("java", "warn", f"Java {version}", f"We test with Java {TRIED_JAVA}: prefer it.")
+    return Diagnosis("java", "ok", f"Java {version}")
 
 
 def _property(name: str) -> str | None:
@@ -105,17 +105,17 @@ def _property(name: str) -> str | None:
     return found[1] if found else None
 
 
-def jar() -> Finding:
+def jar() -> Diagnosis:
     """Whether the Delta jar that conf/spark.properties names is cached: Spark fetches it at its first start."""
     if spark_session.is_started_by_spark():
-        return Finding("jar", "ok", "the platform's own")
+        return Diagnosis("jar", "ok", "the platform's own")
     package = _property("spark.jars.packages") or ""
     name = "_".join(package.split(":")[:2]) + f"-{package.split(':')[-1]}.jar"
     given = _property("spark.jars.ivy")
     folders = [Path(given)] if given else sorted(Path.home().glob(".ivy2*"))
     if any((folder / "jars" / name).is_file() for folder in folders):
-        return Finding("jar", "ok", f"{name} is cached")
-    return Finding("jar", "warn", f"{name} is not cached", "Run `classwaves prepare` once with a network.")
+        return Diagnosis("jar", "ok", f"{name} is cached")
+    return Diagnosis("jar", "warn", f"{name} is not cached", "Run `classwaves prepare` once with a network.")
 
 
 def _bytes(text: str) -> int:
@@ -137,61 +137,65 @@ def memory_of_machine() -> tuple[int, int]:
     return total, min(free, total)
 
 
-def memory() -> Finding:
+def memory() -> Diagnosis:
     """Whether Spark's driver has the memory that conf/spark.properties gives it."""
     if spark_session.is_started_by_spark():
-        return Finding("memory", "ok", "the platform's own")
+        return Diagnosis("memory", "ok", "the platform's own")
     asked = _property("spark.driver.memory") or "1g"
     try:
         needed = _bytes(asked)
     except ValueError:
-        mend = "Give a whole number with a unit, such as 4g, in conf/spark.properties."
-        return Finding("memory", "fail", f"spark.driver.memory is {asked}", mend, True)
+        remedy = "Give a whole number with a unit, such as 4g, in conf/spark.properties."
+        return Diagnosis("memory", "fail", f"spark.driver.memory is {asked}", remedy, True)
     total, free = memory_of_machine()
     found = f"{free / GB:.1f} of {total / GB:.1f} GB are free, Spark takes up to {needed / GB:.1f}"
-    mend = "Give the machine more memory, or lower spark.driver.memory in conf/spark.properties."
+    remedy = "Give the machine more memory, or lower spark.driver.memory in conf/spark.properties."
     if total < needed:
-        return Finding("memory", "fail", found, mend, True)
+        return Diagnosis("memory", "fail", found, remedy, True)
     return (
-        Finding("memory", "warn", found, "Stop other programs on this machine.")
+        Diagnosis("memory", "warn", found, "Stop other programs on this machine.")
         if free < needed
-        else Finding("memory", "ok", found)
+        else Diagnosis("memory", "ok", found)
     )
 
 
-def disk(lakehouse: Path | None = None) -> Finding:
+def disk(lakehouse: Path | None = None) -> Diagnosis:
     """Whether there is room for the lakehouse and for Spark's temporary files."""
-    folders = [Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0])]
+    folders = [Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0]).absolute()]
     if lakehouse is not None and lakehouse.is_dir():
         folders.append(lakehouse)
-    free, folder = min((shutil.disk_usage(folder).free if folder.is_dir() else 0, folder) for folder in folders)
+    # Spark makes its folder if it is absent.
+    existing = [next(part for part in (folder, *folder.parents) if part.is_dir()) for folder in folders]
+    free, folder = min((shutil.disk_usage(folder).free, folder) for folder in existing)
     found = f"{free / GB:.1f} GB are free in {folder}"
     if free < TOO_LITTLE_DISK:
-        return Finding("disk", "fail", found, "Make room: `classwaves maintain` deletes files that nobody needs.")
+        return Diagnosis("disk", "fail", found, "Make room: `classwaves maintain` deletes files that nobody needs.")
     if free < LITTLE_DISK:
-        return Finding("disk", "warn", found, "Make room before a long backfill.")
-    return Finding("disk", "ok", found)
+        return Diagnosis("disk", "warn", found, "Make room before a long backfill.")
+    return Diagnosis("disk", "ok", found)
 
 
-def settings() -> Finding:
+def settings() -> Diagnosis:
     """Whether every setting can be read; an unknown name is most likely mistyped."""
     try:
         loaded = load_settings()
     except UsageError as error:
-        return Finding("settings", "fail", str(error), "Correct the environment variable, see docs/commands.md.", True)
+        return Diagnosis(
+            "settings", "fail", str(error), "Correct the environment variable, see docs/commands.md.", True
+        )
     known = set(map(environment_variable, Settings.model_fields))
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name.upper() not in known)
     if unknown:
-        return Finding(
+        return Diagnosis(
             "settings", "warn", f"{', '.join(unknown)} is not a setting", "See docs/commands.md for their names."
         )
     if (loaded.openlineage_url or loaded.openlineage_file) and find_spec("openlineage") is None:
-        return Finding("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
+        return Diagnosis("settings", "warn", "openlineage-python is not installed", "Install the extra `lineage`.")
     changed = [name for name in Settings.model_fields if getattr(loaded, name) != Settings.model_fields[name].default]
-    return Finding("settings", "ok", f"changed: {', '.join(changed)}" if changed else "all at their defaults")
+    return Diagnosis("settings", "ok", f"changed: {', '.join(changed)}" if changed else "all at their defaults")
 
 
-def contracts() -> Finding:
+def contracts() -> Diagnosis:
     """Whether every contract file can be read."""
     names = contract_names()
     for name in names:
@@ -199,13 +203,13 @@ def contracts() -> Finding:
             contract_of(name)
         except ValueError as error:
             message = " ".join(str(error).split())
-            return Finding(
+            return Diagnosis(
                 "contracts", "fail", message, f"Fix expectations/contracts/{name.replace('.', '/')}.yaml.", True
             )
-    return Finding("contracts", "ok", f"{len(names)} contracts can be read")
+    return Diagnosis("contracts", "ok", f"{len(names)} contracts can be read")
 
 
-def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding]:
+def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Diagnosis]:
     """Yields what a run would find: the place, its sources, our own tables in it, and when they were last written."""
     from jobs.open_lake import open_lake
 
@@ -214,61 +218,77 @@ def of_the_lake(lakehouse: Path | None, catalog: str | None) -> Iterator[Finding
     try:
         lake = open_lake(lakehouse, catalog, "classwaves doctor")
     except UsageError as error:
-        yield Finding(name, "fail", str(error), "Correct what it names, then run this command again.", True)
+        yield Diagnosis(name, "fail", str(error), "Correct what it names, then run this command again.", True)
         return
-    yield Finding(name, "ok", f"{place} can be reached")
+    yield Diagnosis(name, "ok", f"{place} can be reached")
     yield from _sources(lake)
     yield from _own_tables(lake)
     yield clock(lake)
 
 
-def _sources(lake: Lake) -> Iterator[Finding]:
+def _sources(lake: Lake) -> Iterator[Diagnosis]:
     from jobs.registry import JOBS, job_named
 
     jobs_of: dict[str, list[str]] = {}
     for job in map(job_named, JOBS):
         for source in job.default_rollup.sources:
             jobs_of.setdefault(source, []).append(job.name)
-    well = 0
+    there, unseen = _looked_for(lake, "sources", sorted(jobs_of))
+    unlike = _unlike_contracts(lake, "sources", there, exactly=False)
+    yield from (*unseen.values(), *unlike)
     for source, readers in sorted(jobs_of.items()):
-        if lake.exists(source):
-            finding = _as_its_contract_says(lake, "sources", source, exactly=False)
-            well += finding is None
-            if finding:
-                yield finding
-        elif contract_of(source).required:
-            mend = f"Without it {' and '.join(readers)} cannot run: restore or rename it."
-            yield Finding("sources", "fail", f"The required table {source} is absent.", mend)
+        if source in there or source in unseen:
+            continue
+        if contract_of(source).required:
+            remedy = f"Without it {' and '.join(readers)} cannot run: restore or rename it."
+            yield Diagnosis("sources", "fail", f"The required table {source} is absent.", remedy)
         else:
-            yield Finding("sources", "warn", f"{source} is absent", "It counts as empty: is that intended?")
-    yield Finding("sources", "ok", f"{well} tables match their contracts")
+            yield Diagnosis("sources", "warn", f"{source} is absent", "It counts as empty: is that intended?")
+    yield Diagnosis("sources", "ok", f"{len(there) - len(unlike)} tables match their contracts")
 
 
-def _own_tables(lake: Lake) -> Iterator[Finding]:
-    there = [contract.table for contract in own_contracts() if lake.exists(contract.table)]
-    found = [finding for table in there if (finding := _as_its_contract_says(lake, "targets", table, exactly=True))]
-    yield from found
-    yield Finding("targets", "ok", f"{len(there) - len(found)} tables match their contracts")
+def _own_tables(lake: Lake) -> Iterator[Diagnosis]:
+    there, unseen = _looked_for(lake, "targets", [contract.table for contract in own_contracts()])
+    unlike = _unlike_contracts(lake, "targets", there, exactly=True)
+    yield from (*unseen.values(), *unlike)
+    yield Diagnosis("targets", "ok", f"{len(there) - len(unlike)} tables match their contracts")
 
 
-def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) -> Finding | None:
+def _looked_for(lake: Lake, check: str, tables: Sequence[str]) -> tuple[list[str], dict[str, Diagnosis]]:
+    """The tables that exist, and by table what is wrong where that cannot be seen."""
+    there, unseen = [], {}
+    for table in tables:
+        try:
+            if lake.exists(table):
+                there.append(table)
+        except JobError as error:
+            unseen[table] = Diagnosis(check, "fail", str(error), REMEDY_UNKNOWN)
+    return there, unseen
+
+
+def _unlike_contracts(lake: Lake, check: str, tables: Sequence[str], *, exactly: bool) -> list[Diagnosis]:
+    found = (_as_its_contract_says(lake, check, table, exactly=exactly) for table in tables)
+    return [diagnosis for diagnosis in found if diagnosis is not None]
+
+
+def _as_its_contract_says(lake: Lake, check: str, table: str, *, exactly: bool) -> Diagnosis | None:
     try:
         lake.register([table])
         lake.check(contract_of(table), exactly=exactly)
     except JobError as error:
-        mend = "Change the source or its contract."
+        remedy = "Change the source or its contract."
         if not isinstance(error, BrokenContractError):
-            mend = "Mend that, then run this command again."
+            remedy = REMEDY_UNKNOWN
         elif exactly:
-            mend = f"`classwaves add-columns {table}` adds absent columns; those not in the contract are not ours."
-        return Finding(check, "fail", str(error), mend)
+            remedy = f"`classwaves add-columns {table}` adds absent columns; those not in the contract are not ours."
+        return Diagnosis(check, "fail", str(error), remedy)
     return None
 
 
-def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> Finding:
+def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> Diagnosis:
     """Whether a table was written later than now: then a clock is wrong, this machine's or the writer's."""
     contracts = [*own_contracts(), *(source for source in source_contracts() if source.required)]
-    tables = [table for table in sorted(contract.table for contract in contracts) if lake.exists(table)]
+    tables, _ = _looked_for(lake, "clock", sorted(contract.table for contract in contracts))
     latest = datetime.min.replace(tzinfo=timezone.utc)
     last = ""
     for table in tables:
@@ -281,5 +301,5 @@ def clock(lake: Lake, now: Callable[[], datetime] = lambda: datetime.now(timezon
             latest, last = at, table
     if latest > now() + CLOCK_TOLERANCE:
         found = f"{last} was written at {latest:%Y-%m-%d %H:%M}, which is in the future"
-        return Finding("clock", "warn", found, "Correct this machine's clock, or the writer's.")
-    return Finding("clock", "ok", f"it is {now():%Y-%m-%d %H:%M} UTC, later than all commits")
+        return Diagnosis("clock", "warn", found, "Correct this machine's clock, or the writer's.")
+    return Diagnosis("clock", "ok", f"it is {now():%Y-%m-%d %H:%M} UTC, later than all commits")

@@ -43,10 +43,15 @@ TableArgument = Annotated[
 ]
 RollupArgument = Annotated[
     str,
-    typer.Argument(help=f"A rollup, {', '.join(JOBS)}, or one of its tables.", autocompletion=complete_rollup),
+    typer.Argument(
+        metavar="ROLLUP",
+        help=f"A rollup, {', '.join(JOBS)}, or one of its tables.",
+        autocompletion=complete_rollup,
+    ),
 ]
 LakehouseOption = Annotated[
     Path | None, typer.Option(metavar="DIR", parser=lakehouse_folder, help="The folder of a local lakehouse.")
 ]
 CatalogOption = Annotated[str | None, typer.Option(metavar="NAME", help="A catalog instead of a folder.")]
+ChunkOption = Annotated[str, typer.Option(metavar="LENGTH", help="Length of a chunk: 12h, 7d, 2w.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Give the answer as JSON, on stdout.")]

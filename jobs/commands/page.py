@@ -39,7 +39,7 @@ def _of_parameter(parameter: Any) -> tuple[str, str]:
     """Name and meaning of an option or argument of the command line."""
     names = ", ".join(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
     if parameter.param_type_name == "argument":
-        return parameter.name.upper(), _cell(parameter.help)
+        return parameter.metavar or parameter.name.upper(), _cell(parameter.help)
     is_flag = getattr(parameter, "is_flag", False)
     value = "" if is_flag else f" {parameter.metavar or parameter.name.upper()}"
     given = parameter.default

@@ -13,6 +13,7 @@ from pyspark.sql.types import FractionalType
 from expectations.contract import Contract
 from jobs.lake import Lake
 from jobs.suggestions import unknown_name_error
+from transforms.source_rules import RULES
 from transforms.table_diff import AUDIT_COLUMNS
 
 MOST_COLUMNS = 9
@@ -28,8 +29,9 @@ def chosen_columns(contract: Contract, names: str | None, *, all_by_default: boo
     if names is None and all_by_default:
         return list(public)
     if names is None:
-        telling = [name for name in public if name != "id" and name not in AUDIT_COLUMNS and name not in contract.key]
-        return [*contract.key, *telling[: max(1, MOST_COLUMNS - len(contract.key))]]
+        key = [name for name in contract.key if name in public]
+        telling = [name for name in public if name != "id" and name not in AUDIT_COLUMNS and name not in key]
+        return [*key, *telling[: max(1, MOST_COLUMNS - len(key))]]
     chosen = [name.strip() for name in names.split(",")]
     for name in chosen:
         if name not in public:
@@ -49,7 +51,8 @@ def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
 
 def _newest_by(contract: Contract) -> list[str]:
     """The columns that order the table's rows by age: the row's time if it has one, then its key."""
-    moments = ("run_end", "checked_at", "last_seen_at", "last_run")
+    of_source = (RULES[contract.table].row_time,) if contract.table in RULES else ("created_at",)
+    moments = ("run_end", "checked_at", "last_seen_at", "last_run", *(of_source if contract.kind == "source" else ()))
     return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
 
 

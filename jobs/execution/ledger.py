@@ -12,8 +12,7 @@ from expectations.literals import sql_datetime, sql_text
 from jobs.collect import collect_utc
 from jobs.lake import Lake
 from jobs.logs import log
-
-TABLE = "users.analytics_job_metadata"
+from transforms.catalog import LEDGER
 
 Status = Literal["running", "succeeded", "rejected", "failed"]
 
@@ -49,11 +48,11 @@ class Ledger:
     @property
     def exists(self) -> bool:
         """Whether the table exists: whether any run was ever recorded."""
-        return self._lake.exists(TABLE)
+        return self._lake.exists(LEDGER)
 
     def prepare(self) -> None:
         """Creates the table if it is missing; raises `BrokenContractError` if it is not as its contract says."""
-        self._lake.create_missing(contract_of(TABLE))
+        self._lake.create_missing(contract_of(LEDGER))
 
     def begin(self, entry: Entry) -> datetime | None:
         """Records that the run is running and returns when its row was created; None if a later run has the row.
@@ -83,7 +82,7 @@ class Ledger:
 
     def _running(self, job_name: str) -> list[tuple[datetime, datetime, datetime]]:
         """Of the job's rows that are `running`: the window's start, the run's start, and when the row was created."""
-        rows = self._lake.latest(TABLE).where(
+        rows = self._lake.latest(LEDGER).where(
             f"job_name = {sql_text(job_name)} AND status = 'running' AND processing_period IS NOT NULL "
             "AND last_run IS NOT NULL"
         )
@@ -93,7 +92,7 @@ class Ledger:
 
     def _before(self, entry: Entry) -> _Before:
         names = ("status", "created_at", "last_run")
-        rows = self._lake.latest(TABLE).where(_is_row_of(entry))
+        rows = self._lake.latest(LEDGER).where(_is_row_of(entry))
         (row,) = collect_utc(rows.selectExpr(*(f"max({name}) AS {name}" for name in names)))
         return _Before(**row)
 
@@ -130,7 +129,7 @@ class Ledger:
             "created_at": created_at,
             "updated_at": entry.run_start,
         }
-        self._lake.replace(TABLE, self._lake.rows_of(contract_of(TABLE), [values]), _is_row_of(entry))
+        self._lake.replace(LEDGER, self._lake.rows_of(contract_of(LEDGER), [values]), _is_row_of(entry))
 
 
 def _is_row_of(entry: Entry) -> str:

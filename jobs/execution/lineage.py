@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.contract import Contract, contract_of, own_contracts
 from jobs.errors import JobError
-from jobs.execution import run_log
 from jobs.execution.publish import SupersededError
 from jobs.logs import log
 from jobs.rollup import span_of
 from jobs.settings import Settings
-from transforms.catalog import CATALOG
+from transforms.catalog import CATALOG, RUNS
 
 if TYPE_CHECKING:
     from expectations.gate import Check
@@ -123,7 +122,7 @@ def event_of(progress: Progress[Any], state: str, message: str | None = None) ->
     names = _Names(progress)
     run_facets: dict[str, Any] = {
         # The run's own name, as in `quality.runs` and the commits, because OpenLineage requires a UUID.
-        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, run_log.TABLE),
+        "externalQuery": facets.external_query_run.ExternalQueryRunFacet(progress.run.run_id, RUNS),
         "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet(
             version=progress.lake.spark.version, name="spark"
         ),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pyspark.sql import DataFrame
 
 from expectations.contract import contract_of
 from expectations.gate import Verdict
-from jobs.execution import quarantine, run_log, validation_results
+from jobs.execution import quarantine, validation_results
 from jobs.execution.incremental.source_subset import SourceSubset
 from jobs.execution.publish import Replacement, preview, publish
 from jobs.execution.run import Changes, Phase, Run
@@ -19,12 +19,18 @@ from jobs.execution.staging import drop_left_behind
 from jobs.lake import Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.settings import Settings
+from transforms.catalog import QUARANTINE, RUNS, VALIDATION_RESULTS
 
-OWN_TABLES = (quarantine.TABLE, validation_results.TABLE, run_log.TABLE)
+OWN_TABLES = (QUARANTINE, VALIDATION_RESULTS, RUNS)
 
 
 class Outputs(Protocol):
-    """The writes of a run, in the order in which they are made."""
+    """The writes of a run, in the order in which they are made.
+
+    `keep_findings`: whether `quarantine` keeps what it is given; if not, rows need not be read for it alone.
+    """
+
+    keep_findings: ClassVar[bool]
 
     def prepare(self) -> None:
         """Drops what killed runs left behind, and creates the tables about runs that are missing."""
@@ -51,6 +57,8 @@ class Outputs(Protocol):
 @dataclass(frozen=True)
 class WrittenOutputs:
     """The outputs of a run that writes."""
+
+    keep_findings: ClassVar[bool] = True
 
     lake: Lake
     run: Run
@@ -97,6 +105,8 @@ class WrittenOutputs:
 @dataclass(frozen=True)
 class DryOutputs:
     """The outputs of a dry run: nothing is written that stays."""
+
+    keep_findings: ClassVar[bool] = False
 
     lake: Lake
     phase: Phase

@@ -44,7 +44,8 @@ def own_columns(staged: DataFrame, contract: Contract) -> DataFrame:
 def _refusal(table: str, verdict: Verdict) -> GateRefusedError:
     failed = "; ".join(f"{check.name} on {check.subject}" for check in verdict.failures[:3])
     more = f" and {len(verdict.failures) - 3} more" if len(verdict.failures) > 3 else ""
-    is_emptied = any(check.kind == "emptiness" for check in verdict.failures)
+    # A check that raised has observed nothing.
+    is_emptied = any(check.kind == "emptiness" and check.observed is not None for check in verdict.failures)
     hint = " To empty the window on purpose give --allow-empty." if is_emptied else ""
     return GateRefusedError(f"The gate refused the rows for {table}: {failed}{more}; no rollup was changed.{hint}")
 
@@ -79,19 +80,19 @@ class Execution(Generic[W]):
         # A dry run writes nothing that stays: what writes is chosen here, once.
         self._outputs: Outputs = DryOutputs(lake, phase) if mode.dry_run else WrittenOutputs(lake, run, settings, phase)
         self._recorder: Recorder = NoRecorder() if mode.dry_run else RunRecorder(rollup, lake, run, mode, phase)
-        self._begun = StartingPoint(Snapshot({}, run.run_start), {}, None)
+        self._starting_point = StartingPoint(Snapshot({}, run.run_start), {}, None)
         self._verdict = Verdict(())
         self._outcome: Outcome | None = None
 
     @property
     def progress(self) -> Progress[W]:
         """What is known about the run so far."""
-        versions = self._begun.sources.versions
+        versions = self._starting_point.sources.versions
         return Progress(self._rollup, self._lake, self._run, self._mode.dry_run, versions, self._verdict, self._outcome)
 
     @property
     def _pinned_sources(self) -> PinnedSources:
-        return PinnedSources(self._lake, self._begun.sources.versions)
+        return PinnedSources(self._lake, self._starting_point.sources.versions)
 
     def run_over(self, window: W) -> Outcome:
         """Carries out the run over the window; an incremental run over what changed in it.
@@ -106,7 +107,10 @@ class Execution(Generic[W]):
         is_known = not self._mode.is_incremental
         try:
             self._phase("pin")
-            self._begun = self._pin()
+            self._starting_point = self._pin()
+            self._outputs.prepare()
+            if self._mode.is_incremental:
+                self._recorder.repair()
             with Staging(self._lake, self._run) as staging:
                 changed = self._read_changes(staging) if self._mode.is_incremental else None
                 if changed is not None:
@@ -118,11 +122,11 @@ class Execution(Generic[W]):
                 is_known = True
                 self._recorder.begin(window)
                 outcome = self._read_to_publish(window, changed, staging)
-            self._recorder.succeed(window, self._begun, outcome.changes, self._verdict)
+            self._recorder.succeed(window, self._starting_point, outcome.changes, self._verdict)
             self._outcome = outcome
             return outcome
         except Exception as error:
-            named = self._recorder.fail(error, window, self._begun, self._verdict, window_is_known=is_known)
+            named = self._recorder.fail(error, window, self._starting_point, self._verdict, window_is_known=is_known)
             if named is error:
                 raise
             raise named from error
@@ -141,23 +145,23 @@ class Execution(Generic[W]):
         records = read_records(lake, rollup, also_by_runs=self._mode.is_incremental)
         snapshot = pinned_sources.pin(lake, rollup.sources, self._run.run_start)
         # Only now: a source that is recreated before it is pinned must not count as the one that was followed.
-        begun = StartingPoint(snapshot, targets, baseline_of(lake, rollup, records))
-        for source in begun.no_longer_there:
-            log.warning("a source that was followed is absent: it counts as empty", source=source)
-        self._outputs.prepare()
-        return begun
+        starting_point = StartingPoint(snapshot, targets, baseline_of(lake, rollup, records))
+        for source in rollup.sources:
+            if source not in snapshot.versions:
+                was_followed = source in starting_point.no_longer_there
+                log.warning("a source is absent: it counts as empty", source=source, was_followed=was_followed)
+        return starting_point
 
     def _read_changes(self, staging: Staging) -> SourceChanges | None:
         """What changed in the sources since the watermark; None if all history has to be recomputed."""
-        self._recorder.repair()
-        begun = self._begun
-        if begun.baseline is None:
-            if begun.targets:
+        baseline = self._starting_point.baseline
+        if baseline is None:
+            if self._starting_point.targets:
                 log.warning("the watermark is lost: all history is recomputed")
             return None
         self._phase("look for what is new")
         hours = self._settings.look_back_hours
-        return read_source_changes(self._pinned_sources, staging, begun.baseline, hours)
+        return read_source_changes(self._pinned_sources, staging, baseline, hours)
 
     def _find_affected_window(self, window: W, changed: SourceChanges) -> W | None:
         """The part of the window that these changes and the passage of time affect; None if they affect nothing."""
@@ -184,10 +188,9 @@ class Execution(Generic[W]):
 
         Changed rows still go through the quarantine: a row may count in no metric, or may have stopped counting.
         """
-        # A dry run would read the changed rows for nothing.
-        if not self._mode.dry_run and not changed.locations.isEmpty():
+        if self._outputs.keep_findings and not changed.locations.isEmpty():
             self._read(None, changed, staging)
-        self._recorder.succeed_without_window(self._begun)
+        self._recorder.succeed_without_window(self._starting_point)
         return Outcome(self._run, None, {table: Changes() for table in self._rollup.targets})
 
     def _read(self, window: W | None, changed: SourceChanges | None, staging: Staging) -> sources.Sources:
@@ -227,8 +230,8 @@ class Execution(Generic[W]):
         docs = self._pass_gate(window, inputs, read.findings, staged, targets)
         covered = rollup.covered(window).sql
         replacements = [Replacement(contract, rows, covered, rollup.among) for contract, rows in targets.items()]
-        watermark = self._begun.watermark if self._mode.is_incremental else None
-        changes = self._outputs.publish(replacements, self._provenance(window), self._begun.targets, watermark)
+        watermark = self._starting_point.watermark if self._mode.is_incremental else None
+        changes = self._outputs.publish(replacements, self._provenance(window), self._starting_point.targets, watermark)
         return Outcome(run, window, changes, self._verdict, docs)
 
     def _pass_gate(
@@ -261,17 +264,17 @@ class Execution(Generic[W]):
 
     def _provenance(self, window: W) -> Provenance:
         """What a commit is made from. A run with an explicit window passes the watermark on unchanged."""
-        begun = self._begun
+        starting_point = self._starting_point
         return Provenance(
             self._run.run_id,
             self._run.job_name,
             self._run.run_start,
             (window.start.isoformat(), window.end.isoformat()),
-            begun.sources.versions,
-            begun.sources if self._mode.is_incremental else begun.watermark,
+            starting_point.sources.versions,
+            starting_point.sources if self._mode.is_incremental else starting_point.watermark,
             suite=self._rollup.targets[0],
             checks=len(self._verdict.checks),
             warnings=len(self._verdict.warnings),
-            source_commits=begun.sources.commits,
+            source_commits=starting_point.sources.commits,
             selected=None if window.selected is None else tuple(start.isoformat() for start in window.selected),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,11 +12,9 @@ from expectations.literals import sql_datetime, sql_text
 from jobs.execution.incremental.source_subset import SourceSubset
 from jobs.execution.run import Run
 from jobs.lake import Lake
-from transforms.catalog import CATALOG, full_name
+from transforms.catalog import CATALOG, QUARANTINE, full_name
 from transforms.columns import instant
 from transforms.copies import key_hash
-
-TABLE = "quality.quarantine"
 
 OF_LAST_RUN = ("row_hash", "row_json", "last_run_id", "last_seen_at", "resolved_run_id", "resolved_at")
 """The columns that describe a row as the last run found it: a rejected row may change and stay rejected."""
@@ -54,15 +52,18 @@ def rejected_rows(findings: DataFrame, run: Run) -> DataFrame:
                 "resolved_at": F.lit(None).cast("timestamp"),
             }
         )
-        .select(*contract_of(TABLE).column_names)
+        .select(*contract_of(QUARANTINE).column_names)
     )
 
 
-def _no_longer_rejected(lake: Lake, run: Run, rejected: DataFrame, subset: SourceSubset) -> DataFrame:
+def _no_longer_rejected(
+    lake: Lake, run: Run, rejected: DataFrame, sources: Collection[str], subset: SourceSubset
+) -> DataFrame:
     """The open rows of the quarantine whose source rows were read and are no longer rejected, marked as resolved."""
-    still_open = lake.latest(TABLE).where(F.col("resolved_at").isNull()).withColumn("source", source_of_row())
+    whole = {*subset.whole, *(source for source in sources if source not in subset.rows)}
+    still_open = lake.latest(QUARANTINE).where(F.col("resolved_at").isNull()).withColumn("source", source_of_row())
     hashes = still_open.withColumn("key_hash", key_hash(F.col("source"), F.col("row_key")))
-    of_whole = hashes.where(F.col("source").isin(*subset.whole))
+    of_whole = hashes.where(F.col("source").isin(*whole))
     found = hashes.join(subset.keys, ["source", "key_hash"], how="left_semi").unionByName(of_whole)
     return (
         found.join(rejected.select("id"), "id", how="left_anti")
@@ -72,7 +73,7 @@ def _no_longer_rejected(lake: Lake, run: Run, rejected: DataFrame, subset: Sourc
 
 
 def record(
-    lake: Lake, run: Run, findings: DataFrame, sources: Iterable[str], subset: SourceSubset | None = None
+    lake: Lake, run: Run, findings: DataFrame, sources: Collection[str], subset: SourceSubset | None = None
 ) -> None:
     """Updates the quarantine with what a run found in these sources, or in the `subset` of them that it read.
 
@@ -87,7 +88,7 @@ def record(
     def rows() -> DataFrame:
         if subset is None:
             return rejected
-        return rejected.unionByName(_no_longer_rejected(lake, run, rejected, subset))
+        return rejected.unionByName(_no_longer_rejected(lake, run, rejected, sources, subset))
 
     names = ", ".join(sql_text(full_name(source)) for source in sources)
     all_others = (
@@ -95,7 +96,7 @@ def record(
         {"resolved_run_id": sql_text(run.run_id), "resolved_at": sql_datetime(run.run_start)},
     )
     lake.merge(
-        TABLE,
+        QUARANTINE,
         rows,
         key=["id"],
         updates={name: f"s.{name}" for name in OF_LAST_RUN},

@@ -18,6 +18,7 @@ from jobs.failures import explained
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.rollup import Rollup, RunWindow, span_of
+from transforms.catalog import RUNS
 
 
 class Recorder(Protocol):
@@ -30,15 +31,21 @@ class Recorder(Protocol):
         """Records that the run is running over the window, unless a run that began later has its row."""
 
     def succeed(
-        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+        self, window: RunWindow, start: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
     ) -> None:
         """Records that the run succeeded, with what it changed in each table."""
 
-    def succeed_without_window(self, begun: StartingPoint) -> None:
+    def succeed_without_window(self, start: StartingPoint) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
 
     def fail(
-        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
+        self,
+        error: Exception,
+        window: RunWindow,
+        start: StartingPoint,
+        verdict: Verdict,
+        *,
+        window_is_known: bool,
     ) -> Exception:
         """Records a failure and returns the error that explains it."""
 
@@ -53,15 +60,21 @@ class NoRecorder:
         """Does nothing."""
 
     def succeed(
-        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+        self, window: RunWindow, start: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
     ) -> None:
         """Does nothing."""
 
-    def succeed_without_window(self, begun: StartingPoint) -> None:
+    def succeed_without_window(self, start: StartingPoint) -> None:
         """Does nothing."""
 
     def fail(
-        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
+        self,
+        error: Exception,
+        window: RunWindow,
+        start: StartingPoint,
+        verdict: Verdict,
+        *,
+        window_is_known: bool,
     ) -> Exception:
         """Returns the error that explains the failure."""
         return explained(error)
@@ -89,22 +102,28 @@ class RunRecorder:
         self._created_at = self._ledger.begin(self._entry(window))
 
     def succeed(
-        self, window: RunWindow, begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+        self, window: RunWindow, start: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
     ) -> None:
         """Records that the run succeeded, with what it changed in each table."""
         self._phase("record")
         if self._created_at is not None:
             rows = changes[self._rollup.targets[0]].rows
             self._ledger.record(self._entry(window), "succeeded", self._created_at, rows)
-        self._log_success(span_of(window), begun, changes, verdict)
+        self._log_success(span_of(window), start, changes, verdict)
 
-    def succeed_without_window(self, begun: StartingPoint) -> None:
+    def succeed_without_window(self, start: StartingPoint) -> None:
         """Records that the run found nothing to recompute: over an empty window, at its start."""
         self._phase("record")
-        self._log_success((self._run.run_start, self._run.run_start), begun, {}, Verdict(()))
+        self._log_success((self._run.run_start, self._run.run_start), start, {}, Verdict(()))
 
     def fail(
-        self, error: Exception, window: RunWindow, begun: StartingPoint, verdict: Verdict, *, window_is_known: bool
+        self,
+        error: Exception,
+        window: RunWindow,
+        start: StartingPoint,
+        verdict: Verdict,
+        *,
+        window_is_known: bool,
     ) -> Exception:
         """Records a failure and returns the error that explains it.
 
@@ -120,9 +139,9 @@ class RunRecorder:
             if window_is_known and self._ledger.exists:
                 self._ledger.prepare()
                 self._ledger.end(self._entry(window), status, error=message)
-            if self._lake.exists(run_log.TABLE):
-                self._lake.register([run_log.TABLE])
-                self._log(span_of(window), begun, status, verdict, message=message)
+            if self._lake.exists(RUNS):
+                self._lake.register([RUNS])
+                self._log(span_of(window), start, status, verdict, message=message)
         except Exception as another:
             log.warning("the failure could not be recorded", reason=type(another).__name__)
         return named
@@ -138,16 +157,20 @@ class RunRecorder:
         return any(provenance is not None and provenance.run_start == run_start for provenance in own)
 
     def _log_success(
-        self, span: tuple[datetime, datetime], begun: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
+        self,
+        span: tuple[datetime, datetime],
+        start: StartingPoint,
+        changes: Mapping[str, Changes],
+        verdict: Verdict,
     ) -> None:
         if self._mode.is_retry:
             self._ledger.settle(self._run.job_name, self._run.run_start)
-        self._log(span, begun, "succeeded", verdict, changes=changes)
+        self._log(span, start, "succeeded", verdict, changes=changes)
 
     def _log(
         self,
         span: tuple[datetime, datetime],
-        begun: StartingPoint,
+        start: StartingPoint,
         status: run_log.EndStatus,
         verdict: Verdict,
         *,
@@ -162,8 +185,8 @@ class RunRecorder:
             run_start=self._run.run_start,
             status=status,
             is_incremental=self._mode.is_incremental,
-            sources=begun.sources,
-            target_versions={**begun.targets, **published},
+            sources=start.sources,
+            target_versions={**start.targets, **published},
             changes=None if changes is None else changes.get(self._rollup.targets[0], Changes()),
             checks=len(verdict.checks),
             failed_checks=sum(not check.success for check in verdict.checks),

@@ -18,8 +18,7 @@ from jobs.commits import Commit
 from jobs.execution.run import Changes
 from jobs.lake import Lake
 from jobs.provenance import Snapshot
-
-TABLE = "quality.runs"
+from transforms.catalog import RUNS
 
 EndStatus = Literal["succeeded", "rejected", "failed"]
 
@@ -72,7 +71,7 @@ def record(lake: Lake, run: EndedRun) -> None:
         "failed_checks": run.failed_checks,
         "message": run.message,
     }
-    lake.append(TABLE, lake.rows_of(contract_of(TABLE), [values]))
+    lake.append(RUNS, lake.rows_of(contract_of(RUNS), [values]))
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def successful_runs(
 
     Incremental runs do not count: their windows may have gaps.
     """
-    if not lake.exists(TABLE):
+    if not lake.exists(RUNS):
         return []
     start, end = map(sql_datetime, window)
     versions, commits = sql_text(_as_json(sources.versions)), sql_text(_as_json(sources.commits))
@@ -122,7 +121,7 @@ def successful_runs(
 
 def last_incremental(lake: Lake, job_name: str) -> SuccessfulRun | None:
     """The last incremental run of the job that succeeded, whether it changed anything or not; None if there is none."""
-    if not lake.exists(TABLE):
+    if not lake.exists(RUNS):
         return None
     runs = _rows(lake).where(f"job_name = {sql_text(job_name)} AND {_IS_WATERMARK}").orderBy(F.desc("run_end")).limit(1)
     return next(iter(_successful(runs)), None)
@@ -150,8 +149,8 @@ def latest_incremental_ids(lake: Lake) -> list[str]:
 
 def _rows(lake: Lake) -> DataFrame:
     """The table's rows; raises `BrokenContractError` if it lacks columns of this release."""
-    rows = lake.latest(TABLE)
-    lake.check(contract_of(TABLE), exactly=True)
+    rows = lake.latest(RUNS)
+    lake.check(contract_of(RUNS), exactly=True)
     return rows
 
 

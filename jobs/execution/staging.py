@@ -14,13 +14,13 @@ from jobs.failures import reason_of
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.processes import this_process
+from transforms.catalog import QUALITY_SCHEMA
 
-SCHEMA = "quality"
 PREFIX = "staging_"
 MAX_AGE = timedelta(days=1)
 """No run takes this long: anything older is a leftover."""
 
-_NAME = re.compile(rf"{SCHEMA}\.{PREFIX}(?P<moment>\d{{8}}t\d{{6}}z)_(?P<owner>[0-9a-f]{{8}}_\d+)_.*")
+_NAME = re.compile(rf"{QUALITY_SCHEMA}\.{PREFIX}(?P<moment>\d{{8}}t\d{{6}}z)_(?P<owner>[0-9a-f]{{8}}_\d+)_.*")
 
 
 class Staging:
@@ -35,7 +35,7 @@ class Staging:
         self._lake = lake
         moment = f"{run.run_start.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}"
         name = re.sub(r"[^a-z0-9]", "_", f"{run.run_id}_{part}".rstrip("_").lower())
-        self._prefix = f"{SCHEMA}.{PREFIX}{moment}_{this_process()}_{name}"
+        self._prefix = f"{QUALITY_SCHEMA}.{PREFIX}{moment}_{this_process()}_{name}"
         self._made: list[str] = []
 
     def __enter__(self) -> Staging:
@@ -71,7 +71,7 @@ def begun_and_alive(lake: Lake, now: datetime) -> set[datetime]:
 
 def _found(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, bool]]:
     """Each staging table, when its run began, and whether it may be in use."""
-    for table in lake.storage.tables_like(SCHEMA, PREFIX):
+    for table in lake.storage.tables_like(QUALITY_SCHEMA, PREFIX):
         if match := _NAME.fullmatch(table):
             begun = datetime.strptime(match["moment"], "%Y%m%dt%H%M%Sz").replace(tzinfo=timezone.utc)
             yield table, begun, not lake.storage.is_gone(match["owner"]) and now - begun <= MAX_AGE

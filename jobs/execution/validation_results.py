@@ -15,8 +15,7 @@ from jobs.execution.run import Run
 from jobs.lake import Lake
 from jobs.logs import log
 from jobs.settings import Settings
-
-TABLE = "quality.validation_results"
+from transforms.catalog import VALIDATION_RESULTS
 
 
 def checks_of_findings(found: DataFrame) -> tuple[Check, ...]:
@@ -49,7 +48,7 @@ def record(lake: Lake, run: Run, table: str, checks: tuple[Check, ...]) -> None:
     now = datetime.now(timezone.utc)
     of_run = {"run_id": run.run_id, "job_name": run.job_name, "target_table": table, "checked_at": now}
     rows = [of_run | {**asdict(check), "check_kind": check.kind, "check_name": check.name} for check in checks]
-    lake.append(TABLE, lake.rows_of(contract_of(TABLE), rows))
+    lake.append(VALIDATION_RESULTS, lake.rows_of(contract_of(VALIDATION_RESULTS), rows))
 
 
 def docs_folder(lake: Lake, settings: Settings) -> Path | None:

@@ -12,6 +12,7 @@ from expectations.gate import Verdict, judge, relative_differences
 from expectations.reconciliation.mirror_tables import count_mismatched_rows
 from expectations.reconciliation.totals import totals_of
 from expectations.suites import Volume, prepared, reconciliation_suite, rollup_suite
+from jobs.failures import OutsideError, explained
 from jobs.lake import Lake
 from jobs.rollup import Rollup, W
 from transforms.combine import union_all
@@ -63,7 +64,8 @@ def verdict_on(
 ) -> Verdict:
     """The gate's verdict on rows staged from these inputs.
 
-    `targets` maps each table's contract, the canonical first, to its rows.
+    `targets` maps each table's contract, the canonical first, to its rows. Raises `OutsideError` if the machine or the
+    platform kept a check from being made.
     """
     suite = rollup_suite(
         list(targets),
@@ -82,4 +84,8 @@ def verdict_on(
     }
     differences = {**relative_differences(of_staged, of_sources), **unlike}
     rows = prepared(staged, canonical.key, rollup.ordered)
-    return judge(rows, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
+    verdict = judge(rows, suite, canonical.key, differences, reconciliation_suite(canonical.table, differences))
+    for error in map(explained, map(RuntimeError, verdict.errors)):
+        if isinstance(error, OutsideError):
+            raise error
+    return verdict

@@ -14,6 +14,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.errors import UsageError
+from jobs.logs import log
 from jobs.processes import has_ended
 from jobs.spark_session import is_remote
 from jobs.storage.interface import create_schema, location_clause
@@ -111,12 +112,16 @@ class LocalFolder:
     def lock(self, table: str) -> Iterator[None]:
         """A lock of the operating system: Delta's commits to a local folder exclude each other only within one JVM.
 
-        It is released when the process that holds it ends, however that happens.
+        It is released when the process that holds it ends, however that happens. That another holds it is logged.
         """
         folder = self.folder / "_locks"
         folder.mkdir(exist_ok=True)
         with (folder / table).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another process that writes the table", table=table, lock=file.name)
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def docs_folder(self) -> Path:

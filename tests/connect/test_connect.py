@@ -41,6 +41,9 @@ def test_a_job_runs_over_connect_on_managed_tables(server: tuple[int, Path], job
     for table in TARGETS[job]:
         schema, name = table.split(".")
         assert unlike(table, read_table(warehouse / f"{schema}.db" / name), rows_wanted) == []
+    # No lock, no page of checks, no staging table: what is in the warehouse are schemas and tables.
+    assert all(re.fullmatch(r"\w+\.db", path.name) for path in warehouse.iterdir())
+    assert {path.name for path in (warehouse / "quality.db").iterdir()} == {"quarantine", "runs", "validation_results"}
 
 
 def test_one_folder_after_another_is_opened_in_one_server(server: tuple[int, Path], tmp_path: Path) -> None:
@@ -58,13 +61,6 @@ def test_one_folder_after_another_is_opened_in_one_server(server: tuple[int, Pat
         4,
         f"The table {managed} cannot be read: the session's catalog has another table of that name.",
     )
-
-
-def test_a_run_leaves_no_file_but_those_of_the_catalogs_tables(server: tuple[int, Path]) -> None:
-    """No lock, no page of checks, no staging table: what is in the warehouse are schemas and tables."""
-    _, warehouse = server
-    assert all(re.fullmatch(r"\w+\.db", path.name) for path in warehouse.iterdir())
-    assert {path.name for path in (warehouse / "quality.db").iterdir()} == {"quarantine", "runs", "validation_results"}
 
 
 def test_nothing_on_a_runs_path_is_denied_to_serverless_compute() -> None:

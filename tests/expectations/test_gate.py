@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from expectations.gate import Check, Verdict, _answers, judge, relative_differences, write_data_docs
 from expectations.suites import ROWS_OF_THE_ID, Volume, reconciliation_suite
@@ -238,6 +239,22 @@ def test_an_expectation_that_raises_is_critical_whatever_its_severity(spark: Spa
     assert [(c.name, c.subject, c.severity, c.detail) for c in verdict.checks if not c.success] == [
         (NOT_NULL_CHECK, "no_such_column", "critical", "the expectation raised")
     ]
+
+
+def test_what_an_expectation_raised_is_kept_from_pages_and_logs(
+    spark: SparkSession, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    message = "No space left on device, while row Ada was read"
+    broken = HOURLY.frame(spark, HOURLY.sound).withColumn("id", F.raise_error(F.lit(message)).cast("string"))
+    verdict = judge(broken, HOURLY.suite(["id"]), CANONICAL.key, EQUAL, reconciliation_suite("x", EQUAL))
+    assert verdict.refused
+    assert any(message in error for error in verdict.errors)
+    assert message not in repr(verdict)
+    write_data_docs(verdict, tmp_path)
+    pages = "".join(page.read_text(encoding="utf-8") for page in tmp_path.iterdir())
+    assert "raised an exception" in pages
+    assert "Ada" not in pages
+    assert "Caught exception" not in "".join(capfd.readouterr())
 
 
 def test_a_check_of_the_volume_that_raises_does_not_say_that_the_window_is_emptied(spark: SparkSession) -> None:

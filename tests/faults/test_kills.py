@@ -129,6 +129,16 @@ def test_a_run_that_is_killed_before_it_publishes(spark: SparkSession, tmp_path:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("phase", ["read", f"publish {EFFECTIVENESS}"])
+def test_a_run_whose_spark_is_killed_says_so(spark: SparkSession, tmp_path: Path, phase: str) -> None:
+    scene = scene_of(spark, "teacher_prompt_effectiveness", tmp_path / "lake", is_published=False)
+    log = tmp_path / "run.log"
+    assert start(scene.name, scene.lakehouse, WINDOW, phase, "spark", log=log).wait() == 1
+    assert log.read_text(encoding="utf-8").strip().splitlines()[-1].startswith("Spark has ended, ")
+    check(spark, scene, scene.lakehouse)
+
+
+@pytest.mark.long
 def test_a_run_that_is_killed_between_its_two_tables(spark: SparkSession, tmp_path: Path) -> None:
     scene = scene_of(spark, "teacher_analytics_summary", tmp_path / "lake", is_published=False)
     killed_at(scene.name, scene.lakehouse, f"publish {DAILY_OF_USERS}")

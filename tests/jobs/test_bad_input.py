@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 
@@ -20,10 +20,8 @@ from expectations.contract import BrokenContractFileError
 from jobs import dashboard_metrics_hourly, spark_session, teacher_analytics_summary, teacher_prompt_effectiveness
 from jobs.commands import cli
 from jobs.errors import UsageError
-from jobs.execution import quarantine
 from jobs.exit_status import exit_status_of
 from jobs.failures import OutsideError, explained
-from jobs.job import Call
 from jobs.lake import Lake
 from jobs.logs import set_up_logs
 from jobs.network import answers
@@ -32,6 +30,7 @@ from jobs.spark_session import check_spark_home
 from jobs.storage import LocalFolder
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import HOURLY, copy_of_example, reject, rows_of, version_of
+from transforms.catalog import QUARANTINE
 
 Captured = pytest.CaptureFixture[str]
 WINDOW = ["--start", "2025-10-30", "--end", "2025-10-31"]
@@ -90,42 +89,6 @@ def test_a_wrong_call_of_the_other_jobs_ends_with_2(tmp_path: Path, capsys: Capt
         status, last_line = answer([*place, *day], capsys, job)
         assert (status, list(tmp_path.iterdir())) == (2, [])
         assert last_line.startswith("--end (2025-01-02T00:00Z) must be after --start")
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "dates", "weeks"),
-    [
-        ("2025-09-03", "2025-09-04", ("2025-09-03", "2025-09-04"), ("2025-09-01", "2025-09-08")),
-        ("2025-09-03T22:00-03:00", "2025-09-07T23:59:59", ("2025-09-04", "2025-09-08"), ("2025-09-01", "2025-09-08")),
-        ("2025-09-08", "2025-09-15", ("2025-09-08", "2025-09-15"), ("2025-09-08", "2025-09-15")),
-        (None, "2025-09-15T00:00:01", ("1900-01-01", "2025-09-16"), ("1900-01-01", "2025-09-22")),
-        ("2025-09-15", None, ("2025-09-15", "9999-01-01"), ("2025-09-15", "9999-01-04")),
-        ("2025-09-15", "9999-12-31T23:59:59-05:00", ("2025-09-15", "9999-01-01"), ("2025-09-15", "9999-01-04")),
-        (None, None, ("1900-01-01", "9999-01-01"), ("1900-01-01", "9999-01-04")),
-    ],
-)
-def test_a_window_is_widened_to_whole_dates_and_periods(
-    start: str | None, end: str | None, dates: tuple[str, str], weeks: tuple[str, str]
-) -> None:
-    call = Call(start=start, end=end, period="week")
-    now = datetime(2025, 8, 31, 12, tzinfo=timezone.utc)
-    by_date = teacher_analytics_summary.JOB.window_of(call, now)
-    by_week = teacher_prompt_effectiveness.JOB.window_of(call, now)
-    assert (str(by_date.start), str(by_date.end)) == dates
-    assert (str(by_week.start.date()), str(by_week.end.date())) == weeks
-
-
-def test_no_window_of_hours_goes_beyond_the_hour_of_the_runs_start() -> None:
-    now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
-    window = dashboard_metrics_hourly.JOB.window_of(Call(start="2025-08-31", end="2025-09-02"), now)
-    assert (window.start.hour, window.end.hour, window.end.day) == (0, 13, 31)
-
-
-def test_hours_from_a_start_that_lies_ahead_are_one_hour_that_has_not_begun() -> None:
-    now = datetime(2025, 8, 31, 12, 30, tzinfo=timezone.utc)
-    window = dashboard_metrics_hourly.JOB.window_of(Call(start="2099-01-01T10:20"), now)
-    assert (window.start.hour, window.end - window.start) == (10, timedelta(hours=1))
-    assert window.until(now).start == window.until(now).end
 
 
 def test_a_lakehouse_that_is_not_there_ends_with_2(tmp_path: Path, capsys: Captured) -> None:
@@ -231,6 +194,14 @@ def test_options_before_the_job_are_pointed_out(
             "Spark ran out of memory: give it more (spark.driver.memory in conf/spark.properties), "
             "or run a shorter window.",
         ),
+        (
+            "Job aborted: s3a://lake/quality/runs/x.parquet: The provided token has expired (Status Code: 403)",
+            "Storage did not answer, or denied access for quality.runs: run again once it does.",
+        ),
+        (
+            "Job aborted: Unable to execute HTTP request: Read timed out",
+            "Storage did not answer, or denied access: run again once it does.",
+        ),
     ],
 )
 def test_what_a_machine_denies_is_told_in_a_sentence(message: str, sentence: str) -> None:
@@ -332,7 +303,7 @@ def test_an_error_of_ours_ends_with_1_and_shows_no_data(capsys: Captured) -> Non
     set_up_logs()
     assert exit_status_of(broken) == 1
     *logged, last_line = capsys.readouterr().err.strip().splitlines()
-    assert last_line == "The run failed unexpectedly: ValueError; the log above has the details."
+    assert last_line == "The command failed unexpectedly: ValueError; the log above has the details."
     stack = "".join(logged)
     assert "ValueError" in stack
     assert "in broken" in stack
@@ -428,7 +399,7 @@ def test_an_optional_table_may_be_absent(spark: SparkSession, lakehouse: Path, c
     assert len(rows) > 5
     assert {(row["students_active"], row["total_groups"]) for row in rows} == {(0, 0)}
     assert version_of(lakehouse, "sessions.participants") == -1
-    (rejected,) = (row for row in rows_of(lakehouse, quarantine.TABLE) if row["row_key"] == "p-1")
+    (rejected,) = (row for row in rows_of(lakehouse, QUARANTINE) if row["row_key"] == "p-1")
     assert rejected["resolved_at"] is not None
 
 
@@ -485,7 +456,18 @@ def test_a_sample_never_overwrites_tables_unasked(
     assert "give --overwrite to replace them" in last_line
 
 
-def test_logs_are_json_elsewhere_than_on_a_terminal(lakehouse: Path, capsys: Captured) -> None:
+def test_a_full_disk_under_the_logs_stops_nothing() -> None:
+    script = (
+        "from jobs.logs import log, set_up_logs; from jobs.exit_status import exit_status_of; set_up_logs();"
+        "log.info('published'); print('went on'); raise SystemExit(exit_status_of(lambda: 'done'))"
+    )
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", script]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "went on\n")
+
+
+def test_logs_are_json_elsewhere_than_on_a_terminal(capsys: Captured) -> None:
     assert status_of(lambda: dashboard_metrics_hourly.main(["--lakehouse", "/nowhere"])) == 2
     capsys.readouterr()
     from jobs.logs import log, set_up_logs

@@ -19,14 +19,16 @@ from pyspark.sql import SparkSession
 from expectations.contract import contract_names, contract_of
 from jobs.backfill import Chunk
 from jobs.commands import cli
-from jobs.commands.show import as_texts
+from jobs.commands.show import as_texts, chosen_columns, newest_rows
 from jobs.errors import JobError
 from jobs.execution.job_run import sentence_on
-from jobs.execution.quarantine import TABLE as QUARANTINE
 from jobs.execution.run import Changes, Outcome, Run
+from jobs.lake import Lake
+from jobs.storage import LocalFolder
 from tests.conftest import ROOT, Table
 from tests.delta_io import load_schemas, read_table, write_table
 from tests.lakehouses import EFFECTIVENESS
+from transforms.catalog import PROMPTS, QUARANTINE
 
 NOW = datetime(2025, 10, 20, 9, 30, tzinfo=timezone.utc)
 Captured = pytest.CaptureFixture[str]
@@ -57,6 +59,22 @@ def test_tables_are_shown_to_programs(
     output, _ = answer(["quarantine", *place], monkeypatch, capsys)
     seen = {"first_seen_at": "2025-10-20T09:30:00.000Z", "last_seen_at": "2025-10-20T09:30:00.000Z"}
     assert output == [{"source": "users.teachers", "reason": "missing_key", "rejected": 2, "resolved": 1, **seen}]
+
+
+@pytest.mark.parametrize("table", contract_names())
+@pytest.mark.parametrize("all_by_default", [False, True])
+def test_no_personal_column_is_shown_by_default(table: str, all_by_default: bool) -> None:
+    contract = contract_of(table)
+    shown = chosen_columns(contract, None, all_by_default=all_by_default)
+    assert shown
+    assert set(shown) <= set(contract.public_columns)
+
+
+def test_the_newest_rows_of_a_source_are_those_with_the_latest_time(spark: SparkSession, tmp_path: Path) -> None:
+    made = [{"id": name, "generated_at": NOW - timedelta(days=age)} for name, age in {"a": 1, "c": 2, "b": 0}.items()]
+    write_table(tmp_path, PROMPTS, made)
+    newest = newest_rows(Lake(spark, LocalFolder(tmp_path)), contract_of(PROMPTS), 2)
+    assert [row["id"] for row in newest.collect()] == ["b", "a"]
 
 
 def test_numbers_are_shown_rounded_and_texts_as_they_are(table: Table) -> None:

@@ -253,7 +253,7 @@ def test_a_refused_run_leaves_the_tables_as_they_were(
     assert "expect_table_row_count_to_be_between" in entry["error_message"]
 
 
-def test_a_window_can_be_emptied_where_that_is_asked_for(
+def test_publishing_no_rows_removes_those_of_the_window_alone(
     spark: SparkSession, first_run: tuple[Path, Outcome], late_run: tuple[dict[str, Any], list[dict[str, Any]], Outcome]
 ) -> None:
     lakehouse, _ = first_run

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
 from jobs.commits import Commit
-from jobs.execution import quarantine
+from jobs.execution.incremental.source_subset import SourceSubset
 from jobs.execution.ledger import Entry, Ledger
 from jobs.execution.publish import SupersededError, publish
 from jobs.execution.run import Changes, Run
@@ -22,7 +22,7 @@ from jobs.lake import ConflictError, Lake
 from jobs.provenance import Provenance, Snapshot
 from jobs.storage import LocalFolder
 from tests.lakehouses import EFFECTIVENESS, reject, rows_of, week_of_prompts
-from transforms.catalog import PROMPTS
+from transforms.catalog import PROMPTS, QUARANTINE
 from transforms.columns import instant
 from transforms.table_diff import AUDIT_COLUMNS
 
@@ -156,7 +156,7 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
     lake = Lake(spark, LocalFolder(tmp_path))
 
     def run_ids() -> dict[str, tuple[str, str, str | None]]:
-        rows = rows_of(tmp_path, quarantine.TABLE)
+        rows = rows_of(tmp_path, QUARANTINE)
         return {row["row_key"]: (row["first_run_id"], row["last_run_id"], row["resolved_run_id"]) for row in rows}
 
     reject(lake, PROMPTS, ["mended"], "first", EARLY - timedelta(hours=1))
@@ -169,6 +169,17 @@ def test_an_older_run_that_ends_later_takes_nothing_back(spark: SparkSession, tm
     assert run_ids() == {"mended": ("first", "latest", None), "new": ("late", "late", "latest")}
 
 
+def test_rows_of_a_source_that_is_gone_are_resolved_by_a_run_that_reads_some_rows(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(spark, LocalFolder(tmp_path))
+    reject(lake, PROMPTS, ["gone"], "first", EARLY)
+    no_keys = spark.createDataFrame([], "source string, key_hash bigint")
+    for rows, resolved in (({PROMPTS: no_keys}, None), ({}, "later")):
+        reject(lake, PROMPTS, [], "later", LATE, subset=SourceSubset(rows, no_keys, ()))
+        assert [row["resolved_run_id"] for row in rows_of(tmp_path, QUARANTINE)] == [resolved]
+
+
 def test_a_row_that_changes_and_stays_rejected_keeps_the_run_that_met_it_first(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -179,7 +190,7 @@ def test_a_row_that_changes_and_stays_rejected_keeps_the_run_that_met_it_first(
     reasons = ["missing_time", copy, copy, copy, "missing_key"]
     reject(lake, PROMPTS, ["one", *["copied"] * 3, None], "last", LATE, ["2", "0", "1", "3", "2"], reasons)
     names = ("row_key", "row_json", "first_run_id", "last_run_id", "resolved_run_id")
-    assert {tuple(row[name] for name in names) for row in rows_of(tmp_path, quarantine.TABLE)} == {
+    assert {tuple(row[name] for name in names) for row in rows_of(tmp_path, QUARANTINE)} == {
         ("one", "2", "first", "last", None),
         ("copied", "0", "last", "last", None),
         ("copied", "1", "first", "last", None),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
@@ -38,6 +41,28 @@ def test_a_folder_with_data_and_no_commit_is_left_as_it_is(spark: SparkSession, 
     assert sorted(path.name for path in folder.iterdir()) == ["_delta_log", "part-0.parquet"]
 
 
+def test_who_waits_for_a_lock_says_so(tmp_path: Path) -> None:
+    place, waiting, done = LocalFolder(tmp_path), threading.Event(), threading.Event()
+
+    def tell(*_: object) -> MutableMapping[str, Any]:
+        waiting.set()
+        raise structlog.DropEvent
+
+    def write() -> None:
+        with place.lock(TABLE):
+            done.set()
+
+    structlog.configure(processors=[tell])
+    writer = threading.Thread(target=write)
+    with place.lock(TABLE):
+        writer.start()
+        assert waiting.wait(60)
+        assert not done.is_set()
+    writer.join()
+    assert done.is_set()
+    structlog.reset_defaults()
+
+
 def test_rows_whose_file_is_gone_are_not_readable(spark: SparkSession, tmp_path: Path) -> None:
     """Also in a column that may not be null, whose values nobody has to read to count them."""
     lake, table = Lake(spark, LocalFolder(tmp_path)), "analytics.marks"
@@ -49,6 +74,20 @@ def test_rows_whose_file_is_gone_are_not_readable(spark: SparkSession, tmp_path:
     for path in tmp_path.joinpath(*table.split(".")).glob("*.parquet"):
         path.unlink()
     assert lake.readable(table, 1, ["id"]) is None
+
+
+def test_a_feed_is_read_whatever_further_columns_the_table_has(spark: SparkSession, tmp_path: Path) -> None:
+    lake, table = Lake(spark, LocalFolder(tmp_path)), "analytics.tagged"
+    lake.register([table])
+    create_schema(spark, lake.storage, table)
+    spark.sql(
+        f"CREATE TABLE {table} (tags MAP<STRING, STRING>, id STRING) USING delta{location_clause(lake.storage, table)} "
+        "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"
+    )
+    spark.sql(f"INSERT INTO {table} VALUES (map('a', 'b'), 'one')")
+    found = lake.changes(table, 1, 1)
+    assert found is not None
+    assert ([row["id"] for row in found[0].collect()], found[1]) == (["one"], False)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from expectations.gate import Verdict
 from jobs import teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
-from jobs.errors import GateRefusedError, UsageError
+from jobs.errors import GateRefusedError
 from jobs.execution import pinned_sources
 from jobs.execution.job_run import run_with_retries
 from jobs.execution.run import Run
@@ -132,16 +132,8 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(
     assert {t: version_of(lakehouse, t) for t in versions} == versions | {PROMPTS: versions[PROMPTS] + 1}
 
 
-def test_the_last_chunk_may_end_where_dates_end() -> None:
-    call = Call(lakehouse=Path("lake"), start="9998-01-01", end="9999-12-01", period="month")
-    calls = chunks_of(JOB, call, read_chunk_length("520w"), NOW)
-    assert [(part.start[:10], part.end[:10]) for part in calls if part.start and part.end] == [
-        ("9998-01-01", "9999-01-01")
-    ]
-
-
 def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
-    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables]
+    spark: SparkSession, lakehouse: Path, pristine: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake, settings = Lake(spark, LocalFolder(lakehouse)), Settings()
     call = over_window(lakehouse)
@@ -152,6 +144,8 @@ def test_a_backfill_is_done_in_chunks_and_goes_on_where_it_was(
     assert first.outcome is not None
     resumed = list(backfill(JOB, calls, lake, settings))
     assert [chunk.outcome is None for chunk in resumed] == [True, False]
+    monkeypatch.setattr("jobs.lake.MAX_COMMITS", 1)  # that are looked at first
+    assert [chunk.outcome is None for chunk in backfill(JOB, calls, lake, settings)] == [True, True]
     assert wrong(lakehouse, pristine[1], *WINDOW) == []
 
 
@@ -179,27 +173,6 @@ def test_a_backfill_stops_at_the_first_refused_chunk_and_names_it(spark: SparkSe
     with pytest.raises(GateRefusedError, match=r"stopped at 2025-10-27.* to 2025-11-03.*: The gate refused"):
         list(backfill(JOB, calls, lake, settings))
     assert rows_of(lakehouse, EFFECTIVENESS) == kept
-
-
-@pytest.mark.parametrize("text", ["", "7", "0d", "d7", "-1d", "7 days"])
-def test_a_chunk_is_a_number_of_hours_days_or_weeks(text: str) -> None:
-    with pytest.raises(UsageError, match="--chunk must be a number of hours, days or weeks"):
-        read_chunk_length(text)
-
-
-@pytest.mark.parametrize("text", ["3641d", "9000000d", "99999999999999999999w"])
-def test_a_chunk_is_at_most_ten_years(text: str) -> None:
-    assert read_chunk_length("3640d") == read_chunk_length("520w")
-    with pytest.raises(UsageError, match="--chunk must be at most 3640d"):
-        read_chunk_length(text)
-
-
-def test_chunks_are_widened_to_whole_periods_and_cover_the_window_once() -> None:
-    call = Call(start="2025-01-15", end="2025-04-10", period="month")
-    ends = [(part.start or "")[:10] for part in chunks_of(JOB, call, read_chunk_length("7d"), NOW)]
-    assert ends == ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"]
-    with pytest.raises(UsageError, match="A backfill needs --start and --end"):
-        chunks_of(JOB, Call(start="2025-01-15", period="month"), read_chunk_length("7d"), NOW)
 
 
 @pytest.mark.long
@@ -234,6 +207,22 @@ def test_a_half_written_file_of_a_source_is_said(spark: SparkSession, lakehouse:
         run(spark, lakehouse, JOB, *WINDOW)
     file.write_bytes(whole)
     assert run(spark, lakehouse, JOB, *WINDOW).changes[EFFECTIVENESS].new > 10
+
+
+@pytest.mark.long
+def test_a_constraint_on_our_table_is_named(spark: SparkSession, lakehouse: Path) -> None:
+    run(spark, lakehouse, JOB, WINDOW[0], "2025-11-03")
+    spark.sql(f"ALTER TABLE {EFFECTIVENESS} ADD CONSTRAINT c CHECK (calculation_period_start < '2025-11-01')")
+    with pytest.raises(OutsideError, match=rf"^A constraint of {EFFECTIVENESS} refuses rows: drop it and run again\.$"):
+        run(spark, lakehouse, JOB, *WINDOW)
+
+
+def test_a_window_is_emptied_where_the_call_allows_it(spark: SparkSession, lakehouse: Path) -> None:
+    published = run(spark, lakehouse, JOB, *WINDOW).changes[EFFECTIVENESS].new
+    write_table(lakehouse, PROMPTS, [])
+    changes = run(spark, lakehouse, JOB, *WINDOW, allow_empty=True).changes[EFFECTIVENESS]
+    assert (changes.gone, rows_of(lakehouse, EFFECTIVENESS)) == (published, [])
+    assert published > 10
 
 
 def jvm_of(spark: SparkSession) -> int:

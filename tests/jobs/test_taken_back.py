@@ -75,6 +75,17 @@ def test_a_prompt_that_moves_there_and_back_without_a_feed(spark: SparkSession, 
     assert days(tmp_path) == [(1, 1), (4, 1)]
 
 
+@pytest.mark.long
+def test_a_prompt_that_loses_its_key_without_a_feed_counts_no_longer(spark: SparkSession, tmp_path: Path) -> None:
+    two = [{"id": name, "session_id": "s", "generated_at": MORNING} for name in "pq"]
+    write_lake(tmp_path, sources(**{PROMPTS: two}))
+    run_by_day(spark, tmp_path, 0)
+    assert days(tmp_path) == [(1, 2)]
+    execute(spark, tmp_path, f"UPDATE {PROMPTS} SET id = ' ' WHERE id = 'p'")
+    run_by_day(spark, tmp_path, 1)
+    assert days(tmp_path) == [(1, 1)]
+
+
 def test_tables_overwritten_with_the_rows_they_had_rewrite_no_published_history(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from jobs.provenance import Provenance, Snapshot
 from jobs.rollup import Rollup
 from jobs.storage import LocalFolder
 from tests.lakehouses import log_success, read_baseline
+from transforms.catalog import RUNS
 from transforms.windows import HourWindow
 
 TWO = replace(ROLLUP, targets=("analytics.one", "analytics.other"))
@@ -99,7 +100,7 @@ def test_runs_over_windows_are_known_however_many_there_were(
     folder = Path(shutil.copytree(lakehouse, tmp_path / "lake"))
     for number in (3, 4, 5):
         commit(spark, folder, "analytics.one", provenance(number, follows=False, hands_on=2))
-    monkeypatch.setattr(Lake.commits, "__defaults__", (2,))  # the commits that are looked at first
+    monkeypatch.setattr("jobs.lake.MAX_COMMITS", 2)  # that are looked at first
     lake, one = Lake(spark, LocalFolder(folder)), replace(ROLLUP, targets=("analytics.one",))
     assert (watermark_of(lake, one), published_since(lake, one)) == (watermark(2), ["run-5", "run-4", "run-3"])
 
@@ -161,7 +162,7 @@ def test_in_the_watermark_a_source_that_was_recreated_is_absent(
 
 def test_a_run_with_a_recreated_source_is_no_other_run_over_it(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, LocalFolder(tmp_path))
-    lake.create_missing(contract_of(run_log.TABLE))
+    lake.create_missing(contract_of(RUNS))
     read, window = Snapshot({"a source": 1}, BEGUN, {"a source": "one"}), (BEGUN, BEGUN)
     log_success(lake, "run", "a job", BEGUN, Changes(), sources=read)
     assert [run.run_id for run in run_log.successful_runs(lake, "a job", window, read)] == ["run"]
@@ -183,7 +184,7 @@ def log_run(
 ) -> None:
     """A run that ended well, and the versions of the targets that it left."""
     followed, versions = watermark(number), {"analytics.one": one, "analytics.other": other}
-    lake.create_missing(contract_of(run_log.TABLE))
+    lake.create_missing(contract_of(RUNS))
     log_success(
         lake,
         f"log-{number}",
@@ -275,7 +276,7 @@ def test_a_row_of_the_log_that_does_not_tell_the_targets_is_passed_over(
     spark: SparkSession, lakehouse: Path, tmp_path: Path
 ) -> None:
     lake, _ = after(spark, lakehouse, tmp_path)
-    spark.sql(f"UPDATE {run_log.TABLE} SET target_versions = NULL")
+    spark.sql(f"UPDATE {RUNS} SET target_versions = NULL")
     assert watermark_of(lake, TWO) == watermark(1)
 
 

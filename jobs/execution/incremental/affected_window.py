@@ -2,9 +2,9 @@
 
 A changed row can count elsewhere than before, and move others with it: a late `ended` event closes its session, a
 session that arrives places all facts that waited for it. So the unit is the session: those to which a new or changed
-row belongs now, belonged at the watermark, or at versions from which rows were published since. A session's own row has
-changed if a column has that metrics read. The rollup's own transform, over the rows of these sessions alone, gives
-where they counted then and where they count now.
+row belongs now, belonged at the watermark, or at versions from which rows were published since. A session's own row
+counts as changed only if a column that metrics read has changed. The rollup's own transform, over the rows of these
+sessions alone, gives where they counted then and where they count now.
 """
 
 from __future__ import annotations

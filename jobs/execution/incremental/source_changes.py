@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from expectations.contract import contract_of
 from jobs.execution.incremental.watermark import Baseline
@@ -21,7 +21,7 @@ from transforms.catalog import SESSIONS
 from transforms.columns import any_of, blank_to_null, instant
 from transforms.combine import union_all
 from transforms.copies import values_hash
-from transforms.source_rules import RULES, columns_read
+from transforms.source_rules import RULES, columns_read, times_read
 
 ADDED, REMOVED = ("insert", "update_postimage"), ("update_preimage", "delete")
 """The kinds of change in Delta's feed: a row as it is from that version on, and as it was until then."""
@@ -77,8 +77,7 @@ class SourceChanges:
 
 def _modified_since(rows: DataFrame, source: str, since: datetime) -> DataFrame:
     """Rows that were created or updated at or after `since`, or have such a time in a column that metrics read."""
-    names = {"created_at", "updated_at", *RULES[source].metric_columns}
-    moments = [field.name for field in rows.schema if field.name in names and field.dataType == TimestampType()]
+    moments = times_read(source, rows.schema, also=("created_at", "updated_at"))
     return rows.where(any_of(F.coalesce(F.col(name) >= instant(since), F.lit(False)) for name in moments))
 
 

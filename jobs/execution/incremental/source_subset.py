@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import TimestampType
 
 from expectations.contract import contract_of
 from jobs.execution.incremental.source_changes import (
+    ADDED,
     REMOVED,
     SourceChanges,
     before_and_after,
@@ -31,7 +31,7 @@ from transforms.catalog import PROMPTS, SESSIONS, TEACHERS
 from transforms.columns import any_of, blank_to_null
 from transforms.combine import union_all
 from transforms.copies import key_hash
-from transforms.source_rules import RULES
+from transforms.source_rules import RULES, times_read
 from transforms.usable_rows import usable
 
 OF_TEACHERS = (SESSIONS, PROMPTS)
@@ -59,8 +59,7 @@ class SourceSubset:
 
 def _may_affect(rows: DataFrame, source: str, may_affect: WindowFilter) -> Column:
     """Whether any of the times that metrics read from the row may affect the window."""
-    moments = [f.name for f in rows.schema if f.name in RULES[source].metric_columns and f.dataType == TimestampType()]
-    return any_of(may_affect(F.col(name)) for name in moments)
+    return any_of(may_affect(F.col(name)) for name in times_read(source, rows.schema))
 
 
 def _keys_in(
@@ -161,7 +160,10 @@ def changed_in_metrics(pinned: PinnedSources, changed: SourceChanges, source: st
 
 
 def without_unread_changes(pinned: PinnedSources, staging: Staging, changed: SourceChanges) -> SourceChanges:
-    """The changes without those of sessions in which no column has changed that metrics read, if all are known."""
+    """The changes without those of session rows in which no column that metrics read has changed.
+
+    All of them if some changes are unknown.
+    """
     if SESSIONS not in changed.rows or not changed.is_complete:
         return changed
     read = changed_in_metrics(pinned, changed, SESSIONS)
@@ -180,7 +182,12 @@ def rows_for_changes(pinned: PinnedSources, staging: Staging, changed: SourceCha
     Also sessions of other rows with the same key, which a new row may supersede, and all sessions of a teacher whose
     relevant columns changed. Returns the subset and those `session_id`s.
     """
-    found = [changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")]
+    # Without a feed, a row that has lost its key looks like one that was deleted and another that never had a key.
+    without_key = changed.locations.where(F.col("id").isNull() & F.col(CHANGE_TYPE).isin(*ADDED))
+    found = [
+        changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id"),
+        without_key.select("session_id"),
+    ]
     if TEACHERS in changed.rows:
         ids = changed_in_metrics(pinned, changed, TEACHERS)
         teachers = staging.write("teachers", ids.select(F.col("id").alias("teacher_id")))
@@ -197,9 +204,9 @@ def rows_for_changes(pinned: PinnedSources, staging: Staging, changed: SourceCha
     keys, locations = keys_and_locations(sessions, "")
     of_same_key = locations.join(changed.ids, ["source", "id"], how="left_semi").select("session_id")
     others = of_same_key.join(sessions, "session_id", how="left_anti")
-    if not (too := _known_sessions(pinned, changed, [others])).isEmpty():
-        sessions = staging.write("affected_sessions_too", sessions.unionByName(too))
-        keys, locations = keys_and_locations(sessions, "_too")
+    if not (of_copies := _known_sessions(pinned, changed, [others])).isEmpty():
+        sessions = staging.write("affected_sessions_and_of_copies", sessions.unionByName(of_copies))
+        keys, locations = keys_and_locations(sessions, "_of_copies")
     return _subset(pinned, keys, locations, some, (TEACHERS,)), sessions
 
 

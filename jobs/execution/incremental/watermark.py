@@ -51,10 +51,10 @@ def read_records(lake: Lake, rollup: Rollup[W], *, also_by_runs: bool = True) ->
 
 def _commits_since_followed(lake: Lake, table: str, job_name: str) -> list[Commit]:
     """The table's commits, at least back to the job's last incremental one, if its log has any."""
-    latest = lake.commits(table)
-    if latest[-1].version == 0 or any(own.is_incremental for commit in latest if (own := commit.made_by(job_name))):
-        return latest
-    return lake.commits(table, limit=None)
+    return lake.commits_back_to(
+        table,
+        lambda commits: any(own.is_incremental for commit in commits if (own := commit.made_by(job_name))),
+    )
 
 
 def baseline_of(lake: Lake, rollup: Rollup[W], records: Records | None) -> Baseline | None:
