@@ -74,7 +74,7 @@ def explained(error: Exception) -> Exception:
         return error
     if isinstance(error, BrokenContractFileError):
         return UsageError(f"{error}.")
-    if _has_lost_spark(error):
+    if has_lost_spark(error):
         return OutsideError(_SPARK_HAS_ENDED)
     text = _without_stack_trace(error)
     for pattern, before_table, sentence in _KNOWN:
@@ -84,12 +84,14 @@ def explained(error: Exception) -> Exception:
     return error
 
 
-def _has_lost_spark(error: Exception) -> bool:
-    """Whether the JVM ended: what it reports itself has a Java error or a trace with it."""
+def has_lost_spark(error: Exception) -> bool:
+    """Whether the local Spark's JVM has ended: what it reports itself has a Java error or a trace with it."""
     # By name: a client of Spark Connect does not need py4j.
     name = f"{type(error).__module__}.{type(error).__name__}"
-    return name == "py4j.protocol.Py4JNetworkError" or (
-        name == "py4j.protocol.Py4JError" and "Trace:" not in str(error)
+    return (
+        isinstance(error, ConnectionRefusedError | ConnectionResetError)
+        or name == "py4j.protocol.Py4JNetworkError"
+        or (name == "py4j.protocol.Py4JError" and "Trace:" not in str(error))
     )
 
 
@@ -102,8 +104,8 @@ def says_gone(error: Exception) -> bool:
 
 
 def is_mendable(error: Exception) -> bool:
-    """Whether permission is denied or storage does not answer: nothing is wrong with what was asked for."""
-    return re.search(f"{_DENIED}|{_NO_ANSWER}", _without_stack_trace(error)) is not None
+    """Whether permission is denied, or storage or Spark does not answer: nothing is wrong with what was asked for."""
+    return has_lost_spark(error) or re.search(f"{_DENIED}|{_NO_ANSWER}", _without_stack_trace(error)) is not None
 
 
 def _without_stack_trace(error: Exception) -> str:

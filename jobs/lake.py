@@ -21,7 +21,7 @@ from expectations.contract import Contract
 from jobs.collect import collect_utc
 from jobs.commits import Commit, standing_commits
 from jobs.errors import BrokenContractError, JobError, UsageError
-from jobs.failures import OutsideError, explained, is_mendable, reason_of, says_gone
+from jobs.failures import OutsideError, explained, has_lost_spark, is_mendable, reason_of, says_gone
 from jobs.logs import log
 from jobs.provenance import Provenance, Snapshot, Versions
 from jobs.storage import RECENT_COMMITS, Storage, create_schema, location_clause
@@ -63,16 +63,17 @@ def _refusals_named(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _unreadable_named(what: str) -> Iterator[None]:
+def _unreadable_named(what: str, table: str) -> Iterator[None]:
     """Raises `BrokenContractError` for what cannot be read, or `OutsideError` if nothing is wrong with it."""
     try:
         yield
     except Exception as error:
-        sentence = f"{what} cannot be read: {reason_of(error)}"
+        sentence = f"{what} {table} cannot be read: {reason_of(error)}"
         if not is_mendable(error):
             raise BrokenContractError(sentence) from error
         named = explained(error)
-        raise named if isinstance(named, OutsideError) else OutsideError(sentence) from error
+        says_enough = isinstance(named, OutsideError) and (table in str(named) or has_lost_spark(error))
+        raise named if says_enough else OutsideError(sentence) from error
 
 
 def _unless_gone(read: Callable[[], T], tell: Callable[..., Any], event: str, **of: object) -> T | None:
@@ -107,17 +108,17 @@ class Lake:
     def register(self, tables: Iterable[str]) -> None:
         """Makes the tables known by name; raises `BrokenContractError` for one that cannot be read."""
         for table in tables:
-            with _unreadable_named(f"The table {table}"):
+            with _unreadable_named("The table", table):
                 self.storage.register(self.spark, [table])
 
     def exists(self, table: str) -> bool:
         """Whether the table exists; raises `BrokenContractError` if its log cannot be looked for."""
-        with _unreadable_named(f"The Delta log of {table}"):
+        with _unreadable_named("The Delta log of", table):
             return self.storage.exists(table)
 
     def version(self, table: str) -> int:
         """The table's latest version; raises `BrokenContractError` if its log cannot be read."""
-        with _unreadable_named(f"The Delta log of {table}"):
+        with _unreadable_named("The Delta log of", table):
             return self.storage.latest_version(table)
 
     def commit_ids(self, versions: Versions) -> dict[str, str]:
@@ -126,7 +127,7 @@ class Lake:
         return {table: commit for table, commit in found.items() if commit}
 
     def _commit_id(self, table: str, version: int) -> str | None:
-        with _unreadable_named(f"The Delta log of {table}"):
+        with _unreadable_named("The Delta log of", table):
             return self.storage.commit_id(table, version)
 
     def refresh_commits(self, tables: Iterable[str]) -> None:
@@ -225,7 +226,7 @@ class Lake:
 
         `exactly` also refuses columns that are not in the contract: for tables that we write.
         """
-        with _unreadable_named(f"The table {contract.table}"):
+        with _unreadable_named("The table", contract.table):
             found = {field.name: field.dataType for field in self.spark.table(contract.table).schema}
         absent = [f"column {name} is absent" for name in contract.column_names if name not in found]
         broken = [

@@ -143,13 +143,10 @@ def called(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_a_changed_number_is_told_with_its_past(
-    spark: SparkSession,
-    published: Published,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    spark: SparkSession, published: Published, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(shutil.copytree(published.folder, tmp_path / "lake"))
+    """Last of those that need the lakehouse as it was: it adds source rows. A copy of it would cost half a minute."""
+    folder = published.folder
     rows = [row for row in rows_of(folder, HOURLY) if row["school_id"] == "school-a"]
     before = max(rows, key=lambda row: row["metric_hour"])
     school, hour = "school-a", before["metric_hour"]

@@ -56,6 +56,7 @@ def test_what_came_since_a_run_began_is_built_upon_only_where_it_is_known(spark:
         write(week=4, version=9)
 
 
+@pytest.mark.long
 def test_an_incremental_run_leaves_the_watermark_where_another_has_published_since_it_began(
     spark: SparkSession, tmp_path: Path
 ) -> None:
