@@ -11,10 +11,15 @@ _DENIED = (
     r"Permission denied|AccessControlException|INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|not authorized|"
     r"Mkdirs failed to create|Read-only file system"
 )
+_NO_ROOM = r"No space left on device|Disk quota exceeded|File too large"
+_NO_MEMORY = r"OutOfMemoryError|Java heap space|GC overhead limit exceeded"
 _NO_ANSWER = (
-    r"Access ?Denied|Forbidden|[Ss]tatus [Cc]ode:? (403|5\d\d)|ExpiredToken|SlowDown|timed out|TimeoutException|"
-    r"Connection (reset|refused)|UnknownHost|Input/output error|Stale file handle|No locks available"
+    r"Access ?Denied|[Ss]tatus [Cc]ode:? (403|5\d\d)|ExpiredToken|SlowDown|(Read|[Cc]onnect(ion)?) timed out|"
+    r"SocketTimeoutException|Connection (reset|refused)|UnknownHost|Input/output error|Stale file handle|"
+    r"No locks available"
 )
+_NOT_NOW = rf"{_NO_ROOM}|{_DENIED}|{_NO_MEMORY}|{_NO_ANSWER}|Forbidden|timed out|TimeoutException"
+"""Also what does not say what failed to answer: an overloaded machine has timeouts of its own."""
 _GONE = (
     r"FAILED_READ_FILE\.(DBR_)?FILE_NOT_EXIST|FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER|FileNotFoundException|"
     r"PATH_NOT_FOUND|NoSuchKey|Could not read footer|is not a Parquet file|UNRESOLVED_COLUMN|"
@@ -30,7 +35,7 @@ _UNREADABLE = (
 )
 _KNOWN = (
     (
-        r"No space left on device|Disk quota exceeded|File too large",
+        _NO_ROOM,
         " ",
         "There is no room left to write{table}: each table is as before the run or as after it; make room and run it "
         "again.",
@@ -41,21 +46,21 @@ _KNOWN = (
         "Permission was denied{table}: grant it and run again.",
     ),
     (
-        r"OutOfMemoryError|Java heap space|GC overhead limit exceeded",
+        _NO_MEMORY,
         "",
         "Spark ran out of memory: give it more (spark.driver.memory in conf/spark.properties), "
         "or run a shorter window.",
+    ),
+    (
+        _NO_ANSWER,
+        " for ",
+        "Storage did not answer, or denied access{table}: run again once it does.",
     ),
     (
         _UNREADABLE,
         " of ",
         "A file{table} cannot be read: it is damaged, or was deleted (VACUUM) while the run needed it; restore the "
         "table or run again over its latest version.",
-    ),
-    (
-        _NO_ANSWER,
-        " for ",
-        "Storage did not answer, or denied access{table}: run again once it does.",
     ),
 )
 _SPARK_HAS_ENDED = (
@@ -104,8 +109,8 @@ def says_gone(error: Exception) -> bool:
 
 
 def is_mendable(error: Exception) -> bool:
-    """Whether permission is denied, or storage or Spark does not answer: nothing is wrong with what was asked for."""
-    return has_lost_spark(error) or re.search(f"{_DENIED}|{_NO_ANSWER}", _without_stack_trace(error)) is not None
+    """Whether the machine or the platform failed: nothing is wrong with what was asked for."""
+    return has_lost_spark(error) or re.search(_NOT_NOW, _without_stack_trace(error)) is not None
 
 
 def _without_stack_trace(error: Exception) -> str:

@@ -157,7 +157,7 @@ class Lake:
         return known[table, version]
 
     def commits(self, table: str, limit: int | None = None) -> list[Commit]:
-        """The `standing_commits` among the table's latest ones, `MAX_COMMITS` of them unless `limit` says fewer."""
+        """The `standing_commits` among the table's latest ones: at most `limit`, by default `MAX_COMMITS`."""
         return self._commits(table, f" LIMIT {limit or MAX_COMMITS}")
 
     def all_commits(self, table: str) -> list[Commit]:

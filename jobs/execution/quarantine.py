@@ -77,11 +77,9 @@ def record(
 ) -> None:
     """Updates the quarantine with what a run found in these sources, or in the `subset` of them that it read.
 
-    An absent source has no rows, so none that are rejected.
-
     A row that is seen again names the run as its last; a row that its source no longer holds as rejected is marked
     resolved. Rows that a later run has already updated are left unchanged: runs of several jobs, and backfills, may
-    overlap.
+    overlap. An absent source has no rows, so none that are rejected.
     """
     rejected = rejected_rows(findings, run)
 

@@ -155,9 +155,9 @@ def recomputed_as_published(
     lake.register(present)
     latest = PinnedSources.latest(lake, present)
     recorded = change.commit.provenance if change.commit else None
-    is_there = recorded is not None and recorded.source_versions.keys() <= set(present)
+    is_there = recorded is not None and all(map(lake.exists, recorded.source_versions))
     if recorded and is_there and not lake.reads_a_recreated(recorded.snapshot):
-        then = PinnedSources(lake, recorded.source_versions)
+        then = PinnedSources(lake, recorded.source_versions).among(present)
         try:
             return recomputed_at(then, subject, change.run_start, settings), ()
         except Exception as error:

@@ -146,7 +146,7 @@ class Reader:
         totals, usual = activity(all_hours, ["scope"]), profile(all_hours, span.dates_of_weekdays())
         of_totals, of_profile = _collected(totals, "scope"), _collected(usual, "scope", "weekday", "hour")
         self.phase("add up the weeks of teachers")
-        of_weeks = _collected(of_busiest(of_teachers), "school_id", "teacher", "start")
+        of_weeks = _collected(of_busiest(of_teachers.drop("last_date")), "school_id", "teacher", "start")
         is_shown = F.lit(True) if school is None else F.col("scope") == school
         all_weeks = _collected(weeks(of_teachers).where(is_shown), "scope", "start")
         all_teachers = _collected(teachers(days).where(is_shown), "scope")

@@ -129,7 +129,7 @@ def test_a_run_that_is_killed_before_it_publishes(spark: SparkSession, tmp_path:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("phase", ["read", f"publish {EFFECTIVENESS}"])
+@pytest.mark.parametrize("phase", ["read", "gate", f"publish {EFFECTIVENESS}"])
 def test_a_run_whose_spark_is_killed_says_so(spark: SparkSession, tmp_path: Path, phase: str) -> None:
     scene = scene_of(spark, "teacher_prompt_effectiveness", tmp_path / "lake", is_published=False)
     log = tmp_path / "run.log"

@@ -169,6 +169,19 @@ def test_without_spark_the_command_line_says_what_to_install() -> None:
     assert ended.stderr == "Spark is not installed: install the package with its extra, classwaves-analytics[local].\n"
 
 
+def test_a_timeout_within_spark_is_not_put_down_to_storage() -> None:
+    error = RuntimeError("Could not execute broadcast in 300 secs: Futures timed out after [300 seconds]")
+    assert explained(error) is error
+
+
+def test_without_its_client_workspace_commands_say_what_to_install() -> None:
+    script = "import sys; sys.modules['databricks'] = None; from jobs.commands.cli import main; main()"
+    command = [sys.executable, "-c", script, "workspace", "runs"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("install the package with its extra, classwaves-analytics[workspace].\n")
+
+
 @pytest.mark.parametrize("command", ["run", "backfill"])
 def test_options_before_the_job_are_pointed_out(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
@@ -200,6 +213,10 @@ def test_options_before_the_job_are_pointed_out(
         ),
         (
             "Job aborted: Unable to execute HTTP request: Read timed out",
+            "Storage did not answer, or denied access: run again once it does.",
+        ),
+        (
+            "[FAILED_READ_FILE.NO_HINT] s3a://x.parquet. Caused by: java.net.SocketTimeoutException: Read timed out",
             "Storage did not answer, or denied access: run again once it does.",
         ),
     ],

@@ -13,6 +13,7 @@ import structlog
 from pyspark.sql import SparkSession
 
 from expectations.contract import contract_of
+from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.storage import Catalog, LocalFolder, create_schema, location_clause
 
@@ -52,15 +53,18 @@ def test_who_waits_for_a_lock_says_so(tmp_path: Path) -> None:
         with place.lock(TABLE):
             done.set()
 
+    before = structlog.get_config()
     structlog.configure(processors=[tell])
-    writer = threading.Thread(target=write)
-    with place.lock(TABLE):
-        writer.start()
-        assert waiting.wait(60)
-        assert not done.is_set()
-    writer.join()
-    assert done.is_set()
-    structlog.reset_defaults()
+    try:
+        writer = threading.Thread(target=write)
+        with place.lock(TABLE):
+            writer.start()
+            assert waiting.wait(60)
+            assert not done.is_set()
+        writer.join()
+        assert done.is_set()
+    finally:
+        structlog.configure(**before)
 
 
 def test_rows_whose_file_is_gone_are_not_readable(spark: SparkSession, tmp_path: Path) -> None:
@@ -74,6 +78,21 @@ def test_rows_whose_file_is_gone_are_not_readable(spark: SparkSession, tmp_path:
     for path in tmp_path.joinpath(*table.split(".")).glob("*.parquet"):
         path.unlink()
     assert lake.readable(table, 1, ["id"]) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("users.students", "There is no table users.students: it is a source, which ClassWaves writes."),
+        (TABLE, f"There is no table {TABLE} yet: run a job that writes it first."),
+    ],
+)
+def test_a_table_that_is_looked_at_before_it_exists(
+    spark: SparkSession, tmp_path: Path, table: str, sentence: str
+) -> None:
+    with pytest.raises(UsageError) as told:
+        Lake(spark, LocalFolder(tmp_path)).require(contract_of(table))
+    assert str(told.value) == sentence
 
 
 def test_a_feed_is_read_whatever_further_columns_the_table_has(spark: SparkSession, tmp_path: Path) -> None:

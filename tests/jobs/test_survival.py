@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from expectations.contract import contract_of
 from expectations.gate import Verdict
 from jobs import teacher_prompt_effectiveness
 from jobs.backfill import backfill, chunks_of, read_chunk_length
 from jobs.errors import GateRefusedError
-from jobs.execution import pinned_sources
+from jobs.execution import pinned_sources, verdicts
 from jobs.execution.job_run import run_with_retries
 from jobs.execution.run import Run
 from jobs.execution.staging import Staging, drop_left_behind
@@ -216,6 +217,20 @@ def test_a_constraint_on_our_table_is_named(spark: SparkSession, lakehouse: Path
     spark.sql(f"ALTER TABLE {EFFECTIVENESS} ADD CONSTRAINT c CHECK (calculation_period_start < '2025-11-01')")
     with pytest.raises(OutsideError, match=rf"^A constraint of {EFFECTIVENESS} refuses rows: drop it and run again\.$"):
         run(spark, lakehouse, JOB, *WINDOW)
+
+
+def test_a_disk_that_is_full_while_the_gate_checks_is_no_refusal(
+    spark: SparkSession, lakehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_room(staged: DataFrame, *_: object) -> DataFrame:
+        return staged.withColumn("id", F.raise_error(F.lit("No space left on device: Ada")).cast("string"))
+
+    monkeypatch.setattr(verdicts, "prepared", without_room)
+    with pytest.raises(OutsideError, match=r"^There is no room left to write"):
+        run(spark, lakehouse, JOB, *WINDOW)
+    assert nothing_of_ours(lakehouse)
+    (entry,) = rows_of(lakehouse, "users.analytics_job_metadata")
+    assert (entry["status"], "Ada" in entry["error_message"]) == ("failed", False)
 
 
 def test_a_window_is_emptied_where_the_call_allows_it(spark: SparkSession, lakehouse: Path) -> None:

@@ -50,6 +50,11 @@ def test_the_service_principal_reads_sources_and_writes_what_is_ours() -> None:
     assert {table for table, given in privileges.items() if given == "SELECT"} == set(sources())
 
 
+def test_who_must_tell_a_table_that_may_not_be_read_from_an_absent_one_may_browse() -> None:
+    may_browse = [one for one in grants(NAMES) if one.startswith("GRANT BROWSE ON CATALOG `ours` TO ")]
+    assert [one.rsplit(" ", 1)[1] for one in may_browse] == ["`operators`", "`runner`"]
+
+
 def test_what_a_deploy_or_a_run_has_yet_to_make_comes_last() -> None:
     # `quality` itself, and the tables of ours in any schema: an editor stops at the first statement that fails.
     ours = {quoted_name(name) for name in contract_names() if contract_of(name).kind != "source"}

@@ -256,7 +256,7 @@ WRONG_CALLS = {
     ),
     "a period for a rollup without": (
         ["dashboard_metrics_hourly", *WINDOW, "--period", "week"],
-        "Unrecognized arguments: --period=week.",
+        "dashboard_metrics_hourly takes no --period.",
     ),
     "a period that is none": (
         ["teacher_prompt_effectiveness", *WINDOW, "--period", "year"],

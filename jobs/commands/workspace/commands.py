@@ -41,15 +41,6 @@ TargetOption = Annotated[
 ]
 
 
-@app.callback()
-def _check_client() -> None:
-    """Raises `UsageError` if Databricks' client is not installed."""
-    if find_spec("databricks") is None or find_spec("databricks.sdk") is None:
-        raise UsageError(
-            "Databricks' client is not installed: install the package with its extra, classwaves-analytics[workspace]."
-        )
-
-
 @app.command()
 def check(
     catalog: DeployedCatalogOption = DEFAULT_CATALOG,
@@ -65,6 +56,7 @@ def check(
 
     Example: classwaves workspace check --catalog classwaves --target prod
     """
+    _check_client()
     from expectations.contract import own_contracts, source_contracts
     from jobs.commands.workspace.bundle import read_bundle
     from jobs.commands.workspace.catalog import deployed_tables
@@ -117,6 +109,7 @@ def apply(
 
     Example: classwaves workspace apply --catalog classwaves --warehouse 1234567890abcdef --yes
     """
+    _check_client()
     from expectations.contract import own_contracts
     from jobs.commands.workspace.catalog import deployed_tables, run_statement
     from jobs.commands.workspace.client import connected
@@ -158,6 +151,7 @@ def runs(
 
     Example: classwaves workspace runs --job hourly --last 24
     """
+    _check_client()
     from jobs.commands.workspace.bundle import read_bundle
     from jobs.commands.workspace.client import connected
     from jobs.commands.workspace.deployed_jobs import find_jobs
@@ -202,6 +196,7 @@ def backfill(
 
     Example: classwaves workspace backfill dashboard_metrics_hourly --start 2025-09-01 --end 2026-07-01
     """
+    _check_client()
     from jobs.backfill import chunks_of, read_chunk_length
     from jobs.commands.workspace.backfill import BACKFILL, follow, job_parameters
     from jobs.commands.workspace.bundle import read_bundle
@@ -210,6 +205,8 @@ def backfill(
     from jobs.commands.workspace.runs import closing_message, ended_well
 
     declared = job_named(job)
+    if period and not declared.periods:
+        raise UsageError(f"{job} takes no --period.")
     periods = [f"--period={period}"] if period else []
     call = read_call(declared, [f"--start={start}", f"--end={end}", *periods])
     calls = chunks_of(declared, call, read_chunk_length(chunk), datetime.now(timezone.utc))
@@ -239,3 +236,11 @@ def _length(duration: timedelta) -> str:
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def _check_client() -> None:
+    """Raises `UsageError` if Databricks' client is not installed."""
+    if find_spec("databricks") is None or find_spec("databricks.sdk") is None:
+        raise UsageError(
+            "Databricks' client is not installed: install the package with its extra, classwaves-analytics[workspace]."
+        )

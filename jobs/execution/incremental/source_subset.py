@@ -182,11 +182,13 @@ def rows_for_changes(pinned: PinnedSources, staging: Staging, changed: SourceCha
     Also sessions of other rows with the same key, which a new row may supersede, and all sessions of a teacher whose
     relevant columns changed. Returns the subset and those `session_id`s.
     """
-    # Without a feed, a row that has lost its key looks like one that was deleted and another that never had a key.
+    # Without a feed, or if its table was overwritten, a row that has lost its key looks like one that was deleted and
+    # another that never had a key. Other rows without a key bring no session along: they count nowhere.
     without_key = changed.locations.where(F.col("id").isNull() & F.col(CHANGE_TYPE).isin(*ADDED))
+    deleted = changed.keyed.where(F.col(CHANGE_TYPE) == "delete")
     found = [
         changed.keyed.join(changed.ids, ["source", "id"], how="left_semi").select("session_id"),
-        without_key.select("session_id"),
+        without_key.join(deleted, ["source", "session_id"], how="left_semi").select("session_id"),
     ]
     if TEACHERS in changed.rows:
         ids = changed_in_metrics(pinned, changed, TEACHERS)
