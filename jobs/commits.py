@@ -61,6 +61,11 @@ class Commit:
         """Whether this run made it."""
         return self.provenance is not None and self.provenance.run_id == run_id
 
+    def is_of_start(self, job_name: str, run_start: datetime) -> bool:
+        """Whether the run of the job that began then made it."""
+        own = self.made_by(job_name)
+        return own is not None and own.run_start == run_start
+
     @property
     def keeps_rows(self) -> bool:
         """Whether it left all rows of the table unchanged."""

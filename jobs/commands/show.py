@@ -51,8 +51,9 @@ def newest_rows(lake: Lake, contract: Contract, number: int) -> DataFrame:
 
 def _newest_by(contract: Contract) -> list[str]:
     """The columns that order the table's rows by age: the row's time if it has one, then its key."""
-    of_source = (RULES[contract.table].row_time,) if contract.table in RULES else ("created_at",)
-    moments = ("run_end", "checked_at", "last_seen_at", "last_run", *(of_source if contract.kind == "source" else ()))
+    moments: tuple[str, ...] = ("run_end", "checked_at", "last_seen_at", "last_run")
+    if contract.kind == "source":
+        moments = (RULES[contract.table].row_time if contract.table in RULES else "created_at",)
     return [*(name for name in moments if name in contract.column_names), *reversed(contract.key)]
 
 

@@ -39,13 +39,7 @@ class Recorder(Protocol):
         """Records that the run found nothing to recompute: over an empty window, at its start."""
 
     def fail(
-        self,
-        error: Exception,
-        window: RunWindow,
-        start: StartingPoint,
-        verdict: Verdict,
-        *,
-        window_is_known: bool,
+        self, error: Exception, window: RunWindow, start: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Records a failure and returns the error that explains it."""
 
@@ -68,13 +62,7 @@ class NoRecorder:
         """Does nothing."""
 
     def fail(
-        self,
-        error: Exception,
-        window: RunWindow,
-        start: StartingPoint,
-        verdict: Verdict,
-        *,
-        window_is_known: bool,
+        self, error: Exception, window: RunWindow, start: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Returns the error that explains the failure."""
         return explained(error)
@@ -117,13 +105,7 @@ class RunRecorder:
         self._log_success((self._run.run_start, self._run.run_start), start, {}, Verdict(()))
 
     def fail(
-        self,
-        error: Exception,
-        window: RunWindow,
-        start: StartingPoint,
-        verdict: Verdict,
-        *,
-        window_is_known: bool,
+        self, error: Exception, window: RunWindow, start: StartingPoint, verdict: Verdict, *, window_is_known: bool
     ) -> Exception:
         """Records a failure and returns the error that explains it.
 
@@ -153,15 +135,10 @@ class RunRecorder:
         table = self._rollup.targets[-1]
         if not self._lake.exists(table):
             return False
-        own = (commit.made_by(self._run.job_name) for commit in self._lake.commits(table))
-        return any(provenance is not None and provenance.run_start == run_start for provenance in own)
+        return any(commit.is_of_start(self._run.job_name, run_start) for commit in self._lake.commits(table))
 
     def _log_success(
-        self,
-        span: tuple[datetime, datetime],
-        start: StartingPoint,
-        changes: Mapping[str, Changes],
-        verdict: Verdict,
+        self, span: tuple[datetime, datetime], start: StartingPoint, changes: Mapping[str, Changes], verdict: Verdict
     ) -> None:
         if self._mode.is_retry:
             self._ledger.settle(self._run.job_name, self._run.run_start)

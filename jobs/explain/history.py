@@ -39,21 +39,18 @@ def _stamp(contract: Contract, values: Values) -> datetime:
     return stamp
 
 
-def _is_of(commit: Commit, run_start: datetime) -> bool:
-    return commit.provenance is not None and commit.provenance.run_start == run_start
-
-
 def history(lake: Lake, contract: Contract, subject: Subject, now: Values) -> tuple[list[Change], list[str]]:
     """The row now and before each change. Its audit column identifies the run, so each change is found in one step."""
     commits = lake.all_commits(contract.table)
-    own = [commit for commit in commits if commit.made_by(subject.rollup.job_name)]
+    job_name = subject.rollup.job_name
     changes: list[Change] = []
     notes: list[str] = []
     values: Values | None = now
     while values is not None:
         stamp = _stamp(contract, values)
         before = changes[-1].commit.version if changes and changes[-1].commit else None
-        commit = next((c for c in own if _is_of(c, stamp) and (before is None or c.version < before)), None)
+        own = (c for c in commits if c.is_of_start(job_name, stamp))
+        commit = next((c for c in own if before is None or c.version < before), None)
         changes.append(Change(commit, stamp, values))
         if commit is None:
             notes.append(
